@@ -1,0 +1,10 @@
+import { ormOptions } from './src/database/orm.ts';
+import { ENTITIES } from './src/entities.ts';
+
+/** For `npx mikro-orm …`; the scripts `npm run db:*` do not need it. */
+export default ormOptions({
+  url: process.env.DATABASE_URL ?? 'postgresql://identity@127.0.0.1/identity',
+  entities: ENTITIES,
+  patient: true,
+  writeSnapshot: true,
+});

@@ -1,0 +1,46 @@
+import { defineEntity, p } from '@mikro-orm/postgresql';
+import { id, moment } from '../database/columns.ts';
+import { User } from '../users/user.entity.ts';
+
+/** What is written down. Metadata never holds personal data, so an event can outlive its user. */
+export const AUDIT_EVENT_TYPES = [
+  'user.created',
+  'user.updated',
+  'user.password_changed',
+  'user.locked',
+  'user.unlocked',
+  'user.login',
+  'user.login_failed',
+  'user.deactivated',
+  'user.reactivated',
+  'user.deleted',
+  'session.revoked',
+  'session.refresh_reused',
+] as const;
+
+export type AuditEventType = (typeof AUDIT_EVENT_TYPES)[number];
+
+const AuditEventSchema = defineEntity({
+  name: 'AuditEvent',
+  tableName: 'audit_events',
+  properties: {
+    id: id(),
+    type: p.string().length(100).$type<AuditEventType>(),
+    user: () => p.manyToOne(User).nullable().deleteRule('set null').updateRule('no action').foreignKeyName('audit_events_user_id_fkey'),
+    /** Who did it, e.g. `user:<uuid>` or `anonymous`. */
+    actor: p.string().length(200),
+    ipAddress: p.string().length(45).nullable(),
+    userAgent: p.string().length(1024).nullable(),
+    deviceName: p.string().length(100).nullable(),
+    occurredAt: moment(),
+    metadata: p.json<Record<string, string>>().defaultRaw(`'{}'::jsonb`),
+  },
+  indexes: [
+    { name: 'audit_events_user_id_occurred_at_idx', properties: ['user', 'occurredAt'] },
+    { name: 'audit_events_occurred_at_id_idx', properties: ['occurredAt', 'id'] },
+  ],
+});
+
+/** Something that happened, written in the transaction of what it records. Outlives the user it is about. */
+export class AuditEvent extends AuditEventSchema.class {}
+AuditEventSchema.setClass(AuditEvent);

@@ -1,0 +1,30 @@
+import { IdentityError, invalidFields } from '../errors.ts';
+
+/** One error for everything that must not be told apart. */
+export const invalidCredentials = () =>
+  new IdentityError({ code: 'UNAUTHENTICATED', reason: 'INVALID_CREDENTIALS', message: 'the credentials are not valid' });
+
+export const invalidRefreshToken = () =>
+  new IdentityError({ code: 'UNAUTHENTICATED', reason: 'INVALID_REFRESH_TOKEN', message: 'the refresh token is not valid' });
+
+export const emailNotVerified = () =>
+  new IdentityError({ code: 'FAILED_PRECONDITION', reason: 'EMAIL_NOT_VERIFIED', message: 'the email must be verified first' });
+
+export const tooManyAttempts = (retryAfterSeconds: number) =>
+  new IdentityError({
+    code: 'RESOURCE_EXHAUSTED',
+    reason: 'TOO_MANY_ATTEMPTS',
+    message: 'too many failed attempts',
+    details: { retryAfterSeconds },
+  });
+
+export const passwordReused = () =>
+  invalidFields([{ field: 'new_password', description: 'is one of the latest passwords' }], 'PASSWORD_REUSED');
+
+export const overloaded = () =>
+  new IdentityError({
+    code: 'RESOURCE_EXHAUSTED',
+    reason: 'OVERLOADED',
+    message: 'too many passwords are waiting to be hashed',
+    details: { retryAfterSeconds: 1 },
+  });

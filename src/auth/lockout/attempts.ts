@@ -1,0 +1,50 @@
+import { createHmac } from 'node:crypto';
+import { record } from '../../audit/audit-log.ts';
+import type { Client } from '../../audit/client.ts';
+import { transaction } from '../../database/transaction.ts';
+import type { Call } from '../../rpc/call.ts';
+import { tooManyAttempts } from '../auth.errors.ts';
+import { type LockoutPolicy, lockEnd, secondsUntilUnlocked } from './lockout-policy.ts';
+import {
+  type AttemptedIdentifier,
+  type ClaimedAttempt,
+  claimAttempt,
+  isClaimed,
+  isStillLocked,
+  releaseAttempt,
+} from './login-attempt.repository.ts';
+
+/** The lockout: every attempt on a password is claimed before the password is compared, and accounted for after. */
+export class Attempts {
+  readonly #policy: LockoutPolicy;
+  readonly #identifierKey: string;
+
+  constructor(policy: LockoutPolicy, identifierKey: string) {
+    this.#policy = policy;
+    this.#identifierKey = identifierKey;
+  }
+
+  /** Counts an attempt; throws TOO_MANY_ATTEMPTS, without a look at the password, where the account is locked. */
+  async claim(call: Call, column: AttemptedIdentifier['column'], value: string): Promise<ClaimedAttempt> {
+    const now = call.now();
+    const hash = createHmac('sha256', this.#identifierKey).update(`${column}:${value}`).digest();
+    const limits = { now, maxAttempts: this.#policy.maxAttempts, lockUntil: lockEnd(now, this.#policy) };
+    const attempt = await claimAttempt(call.em, { column, value, hash }, limits);
+    if (!isClaimed(attempt)) throw tooManyAttempts(secondsUntilUnlocked(attempt.lockedUntil, now, this.#policy));
+    return attempt;
+  }
+
+  /** The password was not compared, or was right: the attempt does not count. Done even if nobody waits for the call any more. */
+  async release(call: Call, attempt: ClaimedAttempt): Promise<void> {
+    await releaseAttempt(call.uncancelled(), attempt);
+  }
+
+  /** The password was wrong: the attempt stays counted and is written down, with the lock that it has led to. */
+  async fail(call: Call, attempt: ClaimedAttempt, client: Client): Promise<void> {
+    await transaction(call.uncancelled(), async (em) => {
+      const subject = attempt.userId === null ? {} : { userId: attempt.userId };
+      record(em, call, { type: 'user.login_failed', ...subject, client });
+      if (await isStillLocked(em, attempt)) record(em, call, { type: 'user.locked', ...subject, client });
+    });
+  }
+}

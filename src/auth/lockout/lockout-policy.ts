@@ -1,0 +1,16 @@
+/** How many wrong passwords lock an account, and for how long (ASVS 6.3.1). */
+export interface LockoutPolicy {
+  readonly maxAttempts: number;
+  /** Seconds. */
+  readonly duration: number;
+}
+
+export function lockEnd(now: Date, { duration }: LockoutPolicy): Date {
+  return new Date(now.getTime() + duration * 1000);
+}
+
+/** Seconds until the lock ends: the whole duration where a concurrent attempt has set it just now. */
+export function secondsUntilUnlocked(lockedUntil: Date | null, now: Date, { duration }: LockoutPolicy): number {
+  if (lockedUntil === null || lockedUntil <= now) return duration;
+  return Math.ceil((lockedUntil.getTime() - now.getTime()) / 1000);
+}

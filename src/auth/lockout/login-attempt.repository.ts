@@ -1,0 +1,116 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+
+/** Which account somebody tries to enter; `hash` stands for it where there is no such account. */
+export interface AttemptedIdentifier {
+  readonly column: 'email' | 'username' | 'id';
+  readonly value: string;
+  readonly hash: Buffer;
+}
+
+export interface AttemptLimits {
+  readonly now: Date;
+  readonly maxAttempts: number;
+  /** When a lock that begins now ends. */
+  readonly lockUntil: Date;
+}
+
+/** An attempt that was counted before its password is looked at. */
+export interface ClaimedAttempt {
+  readonly userId: string | null;
+  /** Null for an unknown account, one without a password, and a deactivated one: nothing matches it. */
+  readonly passwordHash: string | null;
+  /** Set where this attempt was the last one allowed: the account is locked unless it succeeds. */
+  readonly lockedUntil: Date | null;
+  readonly identifierHash: Buffer;
+}
+
+export interface RefusedAttempt {
+  readonly lockedUntil: Date | null;
+}
+
+interface ClaimRow {
+  claimed: boolean;
+  user_id: string | null;
+  password_hash: string | null;
+  /** The driver's text form; rows of raw queries are not hydrated. */
+  locked_until: string | null;
+}
+
+/**
+ * Counts an attempt, unless the account is locked, in one guarded statement: of any number of parallel attempts only as many get
+ * through as the limit allows. The last one allowed sets the lock at once, before its password is compared.
+ *
+ * The same statement does the same for an account that does not exist, so that neither answer nor effort tells whether it does.
+ */
+export async function claimAttempt(
+  em: EntityManager,
+  { column, value, hash }: AttemptedIdentifier,
+  { now, maxAttempts, lockUntil }: AttemptLimits,
+): Promise<ClaimedAttempt | RefusedAttempt> {
+  const rows = await em.execute<ClaimRow[]>(CLAIM[column], {
+    value,
+    hash,
+    now,
+    maxAttempts,
+    lockUntil,
+  });
+  const row = rows[0];
+  const lockedUntil = row?.locked_until ? new Date(row.locked_until) : null;
+  if (!row?.claimed) return { lockedUntil };
+  return { userId: row.user_id, passwordHash: row.password_hash, lockedUntil, identifierHash: hash };
+}
+
+export const isClaimed = (attempt: ClaimedAttempt | RefusedAttempt): attempt is ClaimedAttempt => 'identifierHash' in attempt;
+
+/** A lock that has ended counts as none: the count begins anew. */
+const COUNT = (table: string) => `case when ${table}.locked_until is null then ${table}.failed_attempts + 1 else 1 end`;
+const LOCK = (table: string) => `case when ${COUNT(table)} >= :maxAttempts then cast(:lockUntil as timestamptz) end`;
+const UNLOCKED = (table: string) => `(${table}.locked_until is null or ${table}.locked_until <= :now)`;
+
+const claimStatement = (column: AttemptedIdentifier['column']) => `
+  with account as (select id, locked_until from users where ${column} = :value),
+  claimed as (
+    update users set failed_attempts = ${COUNT('users')}, locked_until = ${LOCK('users')}
+    where ${column} = :value and ${UNLOCKED('users')}
+    returning id, case when is_active then password_hash end as password_hash, locked_until
+  ),
+  claimed_unknown as (
+    insert into unknown_logins as unknown (identifier_hash, failed_attempts, locked_until, last_failed_at)
+    select :hash, 1, case when 1 >= :maxAttempts then cast(:lockUntil as timestamptz) end, :now
+    where not exists (select from account)
+    on conflict (identifier_hash) do update
+      set failed_attempts = ${COUNT('unknown')}, locked_until = ${LOCK('unknown')}, last_failed_at = :now
+      where ${UNLOCKED('unknown')}
+    returning locked_until
+  )
+  select true as claimed, id as user_id, password_hash, locked_until from claimed
+  union all
+  select true, null, null, locked_until from claimed_unknown
+  union all
+  select false, null, null, coalesce(
+    (select locked_until from account),
+    (select locked_until from unknown_logins where identifier_hash = :hash)
+  )
+  order by claimed desc
+  limit 1`;
+
+const CLAIM = { email: claimStatement('email'), username: claimStatement('username'), id: claimStatement('id') } as const;
+
+/** Takes an attempt back: its password was not compared, or was right. */
+export async function releaseAttempt(em: EntityManager, { userId, lockedUntil, identifierHash }: ClaimedAttempt): Promise<void> {
+  const table = userId === null ? 'unknown_logins' : 'users';
+  const where = userId === null ? 'identifier_hash = :identifierHash' : 'id = :userId';
+  await em.execute(
+    `update ${table} set failed_attempts = greatest(failed_attempts - 1, 0),
+       locked_until = case when locked_until = cast(:lockedUntil as timestamptz) then null else locked_until end
+     where ${where}`,
+    { userId, identifierHash, lockedUntil },
+  );
+}
+
+/** Whether the lock that this attempt has set is still there: a success in between has lifted it, and UnlockUser too. */
+export async function isStillLocked(em: EntityManager, { userId, lockedUntil }: ClaimedAttempt): Promise<boolean> {
+  if (userId === null || lockedUntil === null) return false;
+  const rows = await em.execute('select 1 from users where id = ? and locked_until = ? for update', [userId, lockedUntil]);
+  return rows.length > 0;
+}

@@ -1,0 +1,11 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { PasswordHistory } from './password-history.entity.ts';
+
+/** The latest first. */
+export function findPasswordHistory(em: EntityManager, userId: string, limit: number): Promise<PasswordHistory[]> {
+  return em.find(PasswordHistory, { user: userId }, { orderBy: { createdAt: 'desc', id: 'desc' }, limit });
+}
+
+export function countPasswordHistory(em: EntityManager, userId: string): Promise<number> {
+  return em.count(PasswordHistory, { user: userId });
+}

@@ -1,0 +1,97 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { z } from 'zod';
+import { record } from '../audit/audit-log.ts';
+import { type Client, client } from '../audit/client.ts';
+import { transaction } from '../database/transaction.ts';
+import type { Call } from '../rpc/call.ts';
+import { endSession } from '../sessions/end-sessions.ts';
+import { RefreshToken } from '../sessions/refresh-token.entity.ts';
+import type { Session } from '../sessions/session.entity.ts';
+import { findSessionIdByRefreshHash, lockSessionWithUser } from '../sessions/session.repository.ts';
+import { invalidRefreshToken } from './auth.errors.ts';
+import type { AccessTokens } from './tokens/access-tokens.ts';
+import { type IssuedTokens, issueTokens } from './tokens/issue-tokens.ts';
+import { decideRefresh } from './tokens/refresh-policy.ts';
+import { createSuccessorSalt, hashRefreshToken, successorOf } from './tokens/refresh-tokens.ts';
+
+export const presentedRefreshToken = z.string().min(1, 'is required').max(512, 'is not a refresh token');
+
+export const refreshTokenInput = z.object({ refreshToken: presentedRefreshToken, client });
+
+type RefreshTokenInput = z.output<typeof refreshTokenInput>;
+
+export interface RefreshTokenDeps {
+  readonly accessTokens: AccessTokens;
+  readonly refreshTtl: number;
+  readonly refreshGrace: number;
+}
+
+/** Rotation with reuse detection, under the lock that revocation and change of password take as well. */
+export async function refreshToken(call: Call, deps: RefreshTokenDeps, input: RefreshTokenInput): Promise<IssuedTokens> {
+  // The outcome is committed before it is judged: that a stolen token came back must be remembered although the call fails.
+  const tokens = await transaction(call.em, (em) => tradeIn(em, call, deps, input));
+  if (!tokens) throw invalidRefreshToken();
+  return tokens;
+}
+
+async function tradeIn(em: EntityManager, call: Call, deps: RefreshTokenDeps, input: RefreshTokenInput): Promise<IssuedTokens | undefined> {
+  const presented = hashRefreshToken(input.refreshToken);
+  const session = await lockSessionByRefreshHash(em, presented);
+  if (!session) return undefined;
+  const now = call.now();
+  switch (decideRefresh(presented, stateOf(session, now), now, deps.refreshGrace)) {
+    case 'rotate':
+      rotate(em, session, input.refreshToken, now, deps.refreshTtl);
+      break;
+    case 'repeat':
+      break;
+    case 'reused':
+      endReusedSession(em, call, session, input.client);
+      return undefined;
+    case 'refused':
+      return undefined;
+  }
+  Object.assign(session, known(input.client), { lastActiveAt: now });
+  session.user.lastLoginAt = now;
+  return issueTokens(deps.accessTokens, session.user, session, successorOf(input.refreshToken, saltOf(session)), now);
+}
+
+/** The token is looked up without a lock: which session it was issued for never changes. */
+async function lockSessionByRefreshHash(em: EntityManager, hash: Buffer): Promise<Session | null> {
+  const sessionId = await findSessionIdByRefreshHash(em, hash);
+  return sessionId === undefined ? null : lockSessionWithUser(em, sessionId);
+}
+
+function stateOf(session: Session, now: Date) {
+  return {
+    live: session.isLive(now),
+    userActive: session.user.active,
+    currentHash: session.refreshHash,
+    previousHash: session.previousRefreshHash ?? null,
+    refreshedAt: session.refreshedAt ?? null,
+  };
+}
+
+function rotate(em: EntityManager, session: Session, token: string, now: Date, ttl: number): void {
+  session.refreshSalt = createSuccessorSalt();
+  session.previousRefreshHash = session.refreshHash;
+  session.refreshHash = hashRefreshToken(successorOf(token, session.refreshSalt));
+  session.refreshedAt = now;
+  session.expiresAt = new Date(now.getTime() + ttl * 1000);
+  em.create(RefreshToken, { hash: session.refreshHash, session, createdAt: now });
+}
+
+function endReusedSession(em: EntityManager, call: Call, session: Session, client: Client): void {
+  record(em, call, { type: 'session.refresh_reused', userId: session.user.id, client, metadata: { session_id: session.id } });
+  endSession(em, call, session, 'refresh_reused');
+}
+
+function saltOf({ refreshSalt }: Session): Buffer {
+  if (!refreshSalt) throw new Error('a session without a rotation has no successor to give');
+  return refreshSalt;
+}
+
+/** What the caller left empty does not overwrite what the session knows. */
+function known(client: Client): Partial<Client> {
+  return Object.fromEntries(Object.entries(client).filter(([, value]) => value !== undefined));
+}

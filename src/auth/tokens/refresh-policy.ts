@@ -1,0 +1,28 @@
+/** What a session knows of its refresh tokens. */
+export interface RefreshState {
+  readonly live: boolean;
+  readonly userActive: boolean;
+  readonly currentHash: Buffer;
+  readonly previousHash: Buffer | null;
+  readonly refreshedAt: Date | null;
+}
+
+/**
+ * - `rotate`: the current token; it is used up and gets a successor.
+ * - `repeat`: the one before, within the grace period (a lost answer, two tabs): it gets the same successor again.
+ * - `reused`: a used token that comes back later. Either its owner or a thief holds a copy, so the session ends (RFC 9700 §4.14.2).
+ * - `refused`: the session is over anyway.
+ */
+export type RefreshDecision = 'rotate' | 'repeat' | 'reused' | 'refused';
+
+/** Judges a token that was issued for the session. */
+export function decideRefresh(presentedHash: Buffer, state: RefreshState, now: Date, graceSeconds: number): RefreshDecision {
+  if (!state.live || !state.userActive) return 'refused';
+  if (presentedHash.equals(state.currentHash)) return 'rotate';
+  const isPrevious = state.previousHash !== null && presentedHash.equals(state.previousHash);
+  return isPrevious && isWithinGrace(state.refreshedAt, now, graceSeconds) ? 'repeat' : 'reused';
+}
+
+function isWithinGrace(refreshedAt: Date | null, now: Date, graceSeconds: number): boolean {
+  return refreshedAt !== null && now.getTime() - refreshedAt.getTime() <= graceSeconds * 1000;
+}

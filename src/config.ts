@@ -1,0 +1,160 @@
+import { z } from 'zod';
+import { Secret } from './secret.ts';
+import { PROFILE_FIELDS, type ProfileField } from './users/profile-fields.ts';
+
+/** The settings, read from the environment. Durations are seconds. README.md lists them all. */
+export interface Config {
+  readonly database: {
+    /** Absent: the embedded PostgreSQL under `dataDir`. */
+    readonly url: Secret | undefined;
+    readonly poolMin: number;
+    readonly poolMax: number;
+  };
+  readonly dataDir: string;
+  readonly grpc: { readonly host: string; readonly port: number };
+  readonly jwt: {
+    readonly algorithm: 'HS256';
+    /** At least 32 bytes (RFC 7518 §3.2). Absent only beside the embedded database, which keeps one of its own. */
+    readonly secretKey: Secret | undefined;
+    readonly issuer: string;
+    readonly audience: readonly string[];
+    readonly accessTokenTtl: number;
+  };
+  readonly refresh: { readonly ttl: number; readonly grace: number };
+  readonly passwords: {
+    readonly pepper: Secret;
+    readonly scheme: 'bcrypt' | 'argon2id';
+    readonly bcryptCost: number;
+    readonly minLength: number;
+    readonly history: number;
+  };
+  readonly lockout: { readonly maxAttempts: number; readonly duration: number };
+  readonly maxSessions: number;
+  readonly requireVerifiedEmail: boolean;
+  readonly requiredProfileFields: readonly ProfileField[];
+  readonly logLevel: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent';
+}
+
+/** Every setting that is wrong or missing, at once. */
+export class ConfigError extends Error {
+  readonly problems: readonly string[];
+
+  constructor(problems: readonly string[]) {
+    super(`The configuration is not usable:\n${problems.map((problem) => `  - ${problem}`).join('\n')}`);
+    this.name = 'ConfigError';
+    this.problems = problems;
+  }
+}
+
+const integer = (fallback: number, min: number, max: number) =>
+  z
+    .string()
+    .regex(/^\d+$/, 'must be a whole number')
+    .transform(Number)
+    .pipe(z.number().min(min, `must be at least ${min}`).max(max, `must be at most ${max}`))
+    .default(fallback);
+
+const flag = z
+  .enum(['true', 'false'], { error: 'must be true or false' })
+  .transform((value) => value === 'true')
+  .default(false);
+
+const list = z
+  .string()
+  .default('')
+  .transform((value) =>
+    value
+      .split(',')
+      .map((item) => item.trim())
+      .filter(Boolean),
+  );
+
+const DAY = 86_400;
+
+const environment = z
+  .object({
+    DATABASE_URL: z
+      .string()
+      .regex(/^postgres(ql)?:\/\//, 'must begin with postgresql://')
+      .optional(),
+    DATABASE_POOL_MIN: integer(5, 0, 1000),
+    DATABASE_POOL_MAX: integer(10, 1, 1000),
+    DATA_DIR: z.string().default('.data'),
+    GRPC_HOST: z.string().default('127.0.0.1'),
+    GRPC_PORT: integer(50051, 0, 65_535),
+    JWT_SECRET_KEY: z
+      .string()
+      .refine((key) => Buffer.byteLength(key) >= 32, 'must be at least 32 bytes')
+      .optional(),
+    JWT_ALGORITHM: z.enum(['HS256'], { error: 'must be HS256' }).default('HS256'),
+    JWT_ISSUER: z.string().default('identity'),
+    JWT_AUDIENCE: list.transform((audience) => (audience.length > 0 ? audience : ['identity'])),
+    ACCESS_TOKEN_TTL: integer(900, 1, DAY),
+    REFRESH_TOKEN_TTL: integer(7 * DAY, 1, 3650 * DAY),
+    REFRESH_GRACE: integer(10, 0, 300),
+    PASSWORD_PEPPER: z.string().default(''),
+    PASSWORD_HASH: z.enum(['bcrypt', 'argon2id'], { error: 'must be bcrypt or argon2id' }).default('bcrypt'),
+    BCRYPT_COST: integer(12, 4, 16),
+    PASSWORD_MIN_LENGTH: integer(8, 1, 256),
+    PASSWORD_HISTORY: integer(5, 0, 24),
+    LOCKOUT_MAX_ATTEMPTS: integer(5, 1, 1000),
+    LOCKOUT_DURATION: integer(1800, 1, 30 * DAY),
+    MAX_SESSIONS: integer(5, 1, 1000),
+    REQUIRE_VERIFIED_EMAIL: flag,
+    REQUIRED_PROFILE_FIELDS: list.pipe(z.array(z.enum(PROFILE_FIELDS, { error: `must be some of ${PROFILE_FIELDS.join(', ')}` }))),
+    LOG_LEVEL: z
+      .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], {
+        error: 'must be one of fatal, error, warn, info, debug, trace, silent',
+      })
+      .default('info'),
+  })
+  .superRefine((env, context) => {
+    if (env.DATABASE_URL !== undefined && env.JWT_SECRET_KEY === undefined) {
+      context.addIssue({ code: 'custom', path: ['JWT_SECRET_KEY'], message: 'is required beside DATABASE_URL (at least 32 bytes)' });
+    }
+    if (env.DATABASE_POOL_MIN > env.DATABASE_POOL_MAX) {
+      context.addIssue({ code: 'custom', path: ['DATABASE_POOL_MIN'], message: 'must not exceed DATABASE_POOL_MAX' });
+    }
+  });
+
+/** Reads the settings; an empty variable counts as absent. Throws a ConfigError that names every problem. */
+export function loadConfig(env: Record<string, string | undefined>): Config {
+  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value !== ''));
+  const result = environment.safeParse(given);
+  if (!result.success) throw new ConfigError(result.error.issues.map(({ path, message }) => `${String(path[0])} ${message}`));
+  return freeze(toConfig(result.data));
+}
+
+function toConfig(env: z.output<typeof environment>): Config {
+  const secret = (value: string | undefined) => (value === undefined ? undefined : new Secret(value));
+  return {
+    database: { url: secret(env.DATABASE_URL), poolMin: env.DATABASE_POOL_MIN, poolMax: env.DATABASE_POOL_MAX },
+    dataDir: env.DATA_DIR,
+    grpc: { host: env.GRPC_HOST, port: env.GRPC_PORT },
+    jwt: {
+      algorithm: env.JWT_ALGORITHM,
+      secretKey: secret(env.JWT_SECRET_KEY),
+      issuer: env.JWT_ISSUER,
+      audience: env.JWT_AUDIENCE,
+      accessTokenTtl: env.ACCESS_TOKEN_TTL,
+    },
+    refresh: { ttl: env.REFRESH_TOKEN_TTL, grace: env.REFRESH_GRACE },
+    passwords: {
+      pepper: new Secret(env.PASSWORD_PEPPER),
+      scheme: env.PASSWORD_HASH,
+      bcryptCost: env.BCRYPT_COST,
+      minLength: env.PASSWORD_MIN_LENGTH,
+      history: env.PASSWORD_HISTORY,
+    },
+    lockout: { maxAttempts: env.LOCKOUT_MAX_ATTEMPTS, duration: env.LOCKOUT_DURATION },
+    maxSessions: env.MAX_SESSIONS,
+    requireVerifiedEmail: env.REQUIRE_VERIFIED_EMAIL,
+    requiredProfileFields: env.REQUIRED_PROFILE_FIELDS,
+    logLevel: env.LOG_LEVEL,
+  };
+}
+
+function freeze<T extends object>(value: T): T {
+  for (const child of Object.values(value)) if (typeof child === 'object' && child !== null) freeze(child);
+  return Object.freeze(value);
+}

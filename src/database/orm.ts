@@ -1,0 +1,63 @@
+import { fileURLToPath } from 'node:url';
+import { Migrator } from '@mikro-orm/migrations';
+import { defineConfig, type EntityClass, MikroORM, type Options } from '@mikro-orm/postgresql';
+
+export const MIGRATIONS_FOLDER = fileURLToPath(new URL('../../migrations', import.meta.url));
+
+/** A database that does not answer within this time is down: callers get UNAVAILABLE instead of waiting for ever. */
+const PATIENCE_MS = 1500;
+
+export interface OrmSettings {
+  readonly url: string;
+  readonly entities: readonly EntityClass<object>[];
+  readonly poolMin?: number;
+  readonly poolMax?: number;
+  /** Migrations may take long; a service must not. */
+  readonly patient?: boolean;
+  /** Rewrite the schema snapshot: only `db:create` does, so that running a migration leaves the checkout as it is. */
+  readonly writeSnapshot?: boolean;
+}
+
+export type Orm = Awaited<ReturnType<typeof openOrm>>;
+
+/** Discovers the entities; connects only with the first query. */
+export function openOrm(settings: OrmSettings) {
+  return MikroORM.init(ormOptions(settings));
+}
+
+/** How the service talks to PostgreSQL. */
+export function ormOptions({
+  url,
+  entities,
+  poolMin = 0,
+  poolMax = 4,
+  patient = false,
+  writeSnapshot = false,
+}: OrmSettings): Partial<Options> {
+  return defineConfig({
+    clientUrl: url,
+    entities: [...entities],
+    extensions: [Migrator],
+    driverOptions: {
+      application_name: 'identity',
+      connectionTimeoutMillis: PATIENCE_MS,
+      idleTimeoutMillis: 30_000,
+      keepAlive: true,
+      ...(patient ? {} : { query_timeout: PATIENCE_MS + 400 }),
+    },
+    pool: { min: poolMin, max: poolMax },
+    // Queries run only on the fork of their call.
+    allowGlobalContext: false,
+    // The ORM quotes emails and where-values; what is worth logging is logged by rpc/, without them.
+    logger: () => undefined,
+    discovery: { warnWhenNoEntities: false },
+    migrations: {
+      path: MIGRATIONS_FOLDER,
+      glob: 'Migration*.ts',
+      snapshot: writeSnapshot,
+      snapshotName: '.snapshot-identity',
+      silent: true,
+      fileName: (timestamp, name) => `Migration${timestamp}${name ? `_${name}` : ''}`,
+    },
+  });
+}

@@ -1,0 +1,85 @@
+/** Canonical status codes of gRPC that this service answers with (google.rpc.Code). */
+export type StatusName =
+  | 'CANCELLED'
+  | 'INVALID_ARGUMENT'
+  | 'DEADLINE_EXCEEDED'
+  | 'NOT_FOUND'
+  | 'ALREADY_EXISTS'
+  | 'RESOURCE_EXHAUSTED'
+  | 'FAILED_PRECONDITION'
+  | 'ABORTED'
+  | 'INTERNAL'
+  | 'UNAVAILABLE'
+  | 'UNAUTHENTICATED';
+
+/** Names of the enum `identity.v1.ErrorReason`; `rpc/status.ts` checks at compile time that the two agree. */
+export type Reason =
+  | 'INVALID_FIELDS'
+  | 'MALFORMED_MESSAGE'
+  | 'MESSAGE_TOO_LARGE'
+  | 'EMAIL_IMMUTABLE'
+  | 'REQUEST_ID_REUSED'
+  | 'USER_NOT_FOUND'
+  | 'SESSION_NOT_FOUND'
+  | 'EMAIL_ALREADY_EXISTS'
+  | 'USERNAME_ALREADY_EXISTS'
+  | 'CONCURRENT_UPDATE'
+  | 'INVALID_CREDENTIALS'
+  | 'INVALID_REFRESH_TOKEN'
+  | 'EMAIL_NOT_VERIFIED'
+  | 'TOO_MANY_ATTEMPTS'
+  | 'PASSWORD_REUSED'
+  | 'OVERLOADED'
+  | 'DATABASE_UNAVAILABLE'
+  | 'CALL_CANCELLED'
+  | 'CALL_DEADLINE_EXCEEDED'
+  | 'INTERNAL_ERROR';
+
+/** One broken rule of one field; `field` is a snake_case path such as `profile.birth_date`. */
+export interface FieldViolation {
+  readonly field: string;
+  readonly description: string;
+}
+
+export interface ErrorDetails {
+  readonly fieldViolations?: readonly FieldViolation[];
+  /** Sent as google.rpc.RetryInfo. */
+  readonly retryAfterSeconds?: number;
+}
+
+export interface IdentityErrorOptions {
+  readonly code: StatusName;
+  readonly reason: Reason;
+  /** Sent to the caller as it is: nothing in it may be secret or personal. */
+  readonly message: string;
+  readonly metadata?: Readonly<Record<string, string>>;
+  readonly details?: ErrorDetails;
+  readonly cause?: unknown;
+}
+
+/** A failure that the contract names. Everything else that is thrown is a defect and reaches callers as INTERNAL. */
+export class IdentityError extends Error {
+  readonly code: StatusName;
+  readonly reason: Reason;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly details: ErrorDetails;
+
+  constructor({ code, reason, message, metadata = {}, details = {}, cause }: IdentityErrorOptions) {
+    super(message, { cause });
+    this.name = 'IdentityError';
+    this.code = code;
+    this.reason = reason;
+    this.metadata = metadata;
+    this.details = details;
+  }
+}
+
+/** INVALID_ARGUMENT with every violated field. */
+export function invalidFields(fieldViolations: readonly FieldViolation[], reason: Reason = 'INVALID_FIELDS'): IdentityError {
+  return new IdentityError({
+    code: 'INVALID_ARGUMENT',
+    reason,
+    message: fieldViolations.map(({ field, description }) => `${field}: ${description}`).join('; '),
+    details: { fieldViolations },
+  });
+}

@@ -1,0 +1,32 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import type { Client } from '../audit/client.ts';
+import type { Call } from '../rpc/call.ts';
+import type { User } from '../users/user.entity.ts';
+import { endSession } from './end-sessions.ts';
+import { RefreshToken } from './refresh-token.entity.ts';
+import { Session } from './session.entity.ts';
+import { findLiveSessions } from './session.repository.ts';
+
+export interface BeginSession {
+  readonly user: User;
+  readonly client: Client;
+  readonly refreshHash: Buffer;
+  /** RFC 8176, e.g. `pwd`. */
+  readonly authMethods: string[];
+  readonly expiresAt: Date;
+  readonly maxSessions: number;
+}
+
+/**
+ * Begins a session; where that makes too many, the least recently active ones end. The caller holds the lock on the user, so parallel
+ * logins cannot exceed the limit together.
+ */
+export async function beginSession(em: EntityManager, call: Call, options: BeginSession): Promise<Session> {
+  const { user, client, refreshHash, authMethods, expiresAt, maxSessions } = options;
+  const now = call.now();
+  const others = await findLiveSessions(em, user.id, now);
+  for (const session of others.slice(maxSessions - 1)) endSession(em, call, session, 'too_many_sessions');
+  const session = em.create(Session, { user, ...client, authMethods, createdAt: now, lastActiveAt: now, expiresAt, refreshHash });
+  em.create(RefreshToken, { hash: refreshHash, session, createdAt: now });
+  return session;
+}

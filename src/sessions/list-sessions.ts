@@ -1,0 +1,14 @@
+import { z } from 'zod';
+import type { Call } from '../rpc/call.ts';
+import { uuid } from '../rpc/validation.ts';
+import { userNotFound } from '../users/user.errors.ts';
+import { findUser } from '../users/user.repository.ts';
+import type { Session } from './session.entity.ts';
+import { findLiveSessions } from './session.repository.ts';
+
+export const listSessionsInput = z.object({ userId: uuid });
+
+export async function listSessions(call: Call, { userId }: z.output<typeof listSessionsInput>): Promise<Session[]> {
+  if (!(await findUser(call.em, userId))) throw userNotFound();
+  return findLiveSessions(call.em, userId, call.now());
+}

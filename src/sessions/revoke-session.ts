@@ -1,0 +1,17 @@
+import { z } from 'zod';
+import { transaction } from '../database/transaction.ts';
+import type { Call } from '../rpc/call.ts';
+import { uuid } from '../rpc/validation.ts';
+import { endSession } from './end-sessions.ts';
+import { sessionNotFound } from './session.errors.ts';
+import { lockSessionWithUser } from './session.repository.ts';
+
+export const revokeSessionInput = z.object({ sessionId: uuid });
+
+export function revokeSession(call: Call, { sessionId }: z.output<typeof revokeSessionInput>): Promise<void> {
+  return transaction(call.em, async (em) => {
+    const session = await lockSessionWithUser(em, sessionId);
+    if (!session) throw sessionNotFound();
+    if (session.isLive(call.now())) endSession(em, call, session, 'revoked');
+  });
+}

@@ -1,0 +1,40 @@
+import { defineEntity, p } from '@mikro-orm/postgresql';
+import { id, moment } from '../database/columns.ts';
+import { User } from '../users/user.entity.ts';
+
+const SessionSchema = defineEntity({
+  name: 'Session',
+  tableName: 'sessions',
+  properties: {
+    id: id(),
+    user: () => p.manyToOne(User).deleteRule('cascade').updateRule('no action').foreignKeyName('sessions_user_id_fkey'),
+    ipAddress: p.string().length(45).nullable(),
+    userAgent: p.string().length(1024).nullable(),
+    deviceName: p.string().length(100).nullable(),
+    /** How the user proved who they are (RFC 8176), for the `amr` claim. */
+    authMethods: p.array().columnType('text[]'),
+    createdAt: moment(),
+    lastActiveAt: moment(),
+    expiresAt: moment(),
+    revokedAt: moment().nullable(),
+    /** SHA-256 of the refresh token that is good now. */
+    refreshHash: p.blob().$type<Buffer>(),
+    /** SHA-256 of the one before it: within the grace period it gets the same successor again. */
+    previousRefreshHash: p.blob().$type<Buffer>().nullable(),
+    /** Together with the previous token it yields the current one (see auth/tokens/refresh-tokens.ts). */
+    refreshSalt: p.blob().$type<Buffer>().nullable(),
+    refreshedAt: moment().nullable(),
+  },
+  indexes: [
+    { name: 'sessions_user_id_idx', properties: ['user'] },
+    { name: 'sessions_expires_at_idx', properties: ['expiresAt'] },
+  ],
+});
+
+/** One signed-in device. It is live until it is revoked or expires. */
+export class Session extends SessionSchema.class {
+  isLive(now: Date): boolean {
+    return this.revokedAt == null && this.expiresAt > now;
+  }
+}
+SessionSchema.setClass(Session);

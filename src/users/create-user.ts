@@ -1,0 +1,71 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { z } from 'zod';
+import { record } from '../audit/audit-log.ts';
+import { type Client, NO_CLIENT } from '../audit/client.ts';
+import { databaseFailure } from '../database/sqlstate.ts';
+import { transaction } from '../database/transaction.ts';
+import type { Call } from '../rpc/call.ts';
+import { emptyAsAbsent, uuid } from '../rpc/validation.ts';
+import { User } from './user.entity.ts';
+import { requestIdReused } from './user.errors.ts';
+import { findUserByRequestId } from './user.repository.ts';
+import { email, newProfile, type ProfileInput, type ProfileRules, username } from './user-fields.ts';
+
+/** What users need to know of passwords; `auth` provides it. */
+export interface NewPasswords {
+  /** Checks a new password against the policy. */
+  readonly schema: z.ZodType<string, string>;
+  /** Hashes it; the function that comes back gives it to a user, within the unit of work. */
+  prepare(call: Call, password: string): Promise<(em: EntityManager, user: User) => void>;
+}
+
+export interface CreateUserDeps extends ProfileRules {
+  readonly newPasswords: NewPasswords;
+}
+
+export interface NewUser {
+  readonly email: string;
+  readonly password?: string | undefined;
+  readonly username?: string | undefined;
+  readonly profile: ProfileInput;
+  readonly requestId?: string | undefined;
+  readonly client?: Client;
+}
+
+export const createUserInput = (deps: CreateUserDeps) =>
+  z.object({
+    email,
+    password: deps.newPasswords.schema.optional(),
+    username: username.optional(),
+    profile: newProfile(deps),
+    requestId: emptyAsAbsent(uuid),
+  });
+
+/**
+ * User, profile, password and audit event in one transaction. Whether email and username are free is decided by their unique indexes
+ * alone: a check beforehand could be overtaken.
+ */
+export async function createUser(call: Call, { newPasswords }: CreateUserDeps, input: NewUser): Promise<User> {
+  const givePassword = input.password === undefined ? undefined : await newPasswords.prepare(call, input.password);
+  try {
+    return await transaction(call.em, async (em) => {
+      const { email, username = null, profile, requestId = null } = input;
+      const user = em.create(User, { email, username, profile, requestId });
+      user.hasPassword = givePassword !== undefined;
+      givePassword?.(em, user);
+      record(em, call, { type: 'user.created', userId: user.id, client: input.client ?? NO_CLIENT });
+      return user;
+    });
+  } catch (error) {
+    return replayed(call, input, error);
+  }
+}
+
+/** The same request once more gives the user that the first one made (AIP-155). */
+async function replayed(call: Call, { requestId, email }: NewUser, error: unknown): Promise<User> {
+  if (requestId === undefined || databaseFailure(error)?.kind !== 'unique') throw error;
+  const earlier = await findUserByRequestId(call.em, requestId);
+  if (!earlier) throw error;
+  if (earlier.email !== email) throw requestIdReused();
+  return earlier;
+}

@@ -1,0 +1,23 @@
+import { z } from 'zod';
+import type { Call } from '../rpc/call.ts';
+import type { User } from './user.entity.ts';
+import { userNotFound } from './user.errors.ts';
+import { findUserByEmail, findUserByUsername } from './user.repository.ts';
+import { email, username } from './user-fields.ts';
+
+/** Which account a request speaks of: exactly one of the two. */
+export const identifierFields = { email: email.optional(), username: username.optional() };
+
+export const hasOneIdentifier = (request: { email?: string | undefined; username?: string | undefined }) =>
+  (request.email === undefined) !== (request.username === undefined);
+
+export const lookupUserInput = z
+  .object(identifierFields)
+  .refine(hasOneIdentifier, { path: ['key'], error: 'must be either an email or a username' });
+
+export async function lookupUser(call: Call, input: z.output<typeof lookupUserInput>): Promise<User> {
+  const user =
+    input.email === undefined ? await findUserByUsername(call.em, input.username ?? '') : await findUserByEmail(call.em, input.email);
+  if (!user) throw userNotFound();
+  return user;
+}

@@ -1,0 +1,31 @@
+import { defineEntity, p } from '@mikro-orm/postgresql';
+import { User } from './user.entity.ts';
+
+const ProfileSchema = defineEntity({
+  name: 'Profile',
+  tableName: 'profiles',
+  properties: {
+    user: () =>
+      p
+        .oneToOne(User)
+        .primary()
+        .inversedBy('profile')
+        .deleteRule('cascade')
+        .updateRule('no action')
+        .foreignKeyName('profiles_user_id_fkey'),
+    firstName: p.string().length(100).default(''),
+    lastName: p.string().length(100).nullable(),
+    fullName: p.string().length(200).default(''),
+    bio: p.string().length(2000).nullable(),
+    /** `YYYY-MM-DD`: a calendar date has no time zone. */
+    birthDate: p.date().nullable(),
+    avatarUrl: p.string().length(2048).nullable(),
+    phone: p.string().length(16).nullable(),
+  },
+  checks: [{ name: 'profiles_birth_date_check', expression: 'birth_date <= current_date' }],
+  indexes: [{ name: 'profiles_full_name_user_id_idx', properties: ['fullName', 'user'] }],
+});
+
+/** Who the user is. Every user has one. */
+export class Profile extends ProfileSchema.class {}
+ProfileSchema.setClass(Profile);

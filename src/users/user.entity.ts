@@ -1,0 +1,53 @@
+import { defineEntity, p } from '@mikro-orm/postgresql';
+import { id, insertedAt, moment } from '../database/columns.ts';
+import { Profile } from './profile.entity.ts';
+
+const UserSchema = defineEntity({
+  name: 'User',
+  tableName: 'users',
+  properties: {
+    id: id(),
+    email: p.string().length(255).unique('users_email_key'),
+    username: p.string().length(64).nullable().unique('users_username_key'),
+    /** Names its scheme (see auth/passwords). Loaded only where a password is checked. */
+    passwordHash: p.string().length(255).nullable().lazy(),
+    hasPassword: p.boolean().formula((cols) => `(${cols.passwordHash} is not null)`),
+    emailVerifiedAt: moment().nullable(),
+    failedAttempts: p.integer().default(0),
+    lockedUntil: moment().nullable(),
+    active: p.boolean().name('is_active').default(true),
+    /** Makes a create safe to retry (AIP-155). */
+    requestId: p.uuid().nullable().unique('users_request_id_key'),
+    createdAt: insertedAt(),
+    /** Kept by the trigger, for any SQL that touches the row: never written from here. */
+    updatedAt: insertedAt(),
+    lastLoginAt: insertedAt(),
+    profile: () => p.oneToOne(Profile).mappedBy('user'),
+  },
+  checks: [
+    { name: 'users_email_check', expression: 'email = lower(email)' },
+    { name: 'users_username_check', expression: 'username = lower(username)' },
+    { name: 'users_failed_attempts_check', expression: 'failed_attempts >= 0' },
+  ],
+  indexes: [
+    { name: 'users_locked_until_idx', properties: ['lockedUntil'], where: 'locked_until is not null' },
+    { name: 'users_created_at_id_idx', properties: ['createdAt', 'id'] },
+    { name: 'users_username_order_idx', expression: `create index "users_username_order_idx" on "users" (coalesce("username", ''), "id")` },
+  ],
+  triggers: [
+    {
+      name: 'users_touch',
+      timing: 'before',
+      events: ['update'],
+      body: 'NEW.updated_at := clock_timestamp(); NEW.created_at := OLD.created_at; RETURN NEW',
+    },
+  ],
+});
+
+/** Someone who can sign in, with the bookkeeping of their account. */
+export class User extends UserSchema.class {
+  isEmailVerified(): boolean {
+    return this.emailVerifiedAt != null;
+  }
+}
+UserSchema.setClass(User);

@@ -1,0 +1,81 @@
+import { type EntityManager, LockMode, raw } from '@mikro-orm/postgresql';
+import type { ListOrder, UserFilter } from './list-users.ts';
+import { User } from './user.entity.ts';
+
+const WITH_PROFILE = { populate: ['profile'] } as const;
+
+export function findUser(em: EntityManager, id: string): Promise<User | null> {
+  return em.findOne(User, { id }, WITH_PROFILE);
+}
+
+export function findUserByEmail(em: EntityManager, email: string): Promise<User | null> {
+  return em.findOne(User, { email }, WITH_PROFILE);
+}
+
+export function findUserByUsername(em: EntityManager, username: string): Promise<User | null> {
+  return em.findOne(User, { username }, WITH_PROFILE);
+}
+
+export function findUserByRequestId(em: EntityManager, requestId: string): Promise<User | null> {
+  return em.findOne(User, { requestId }, WITH_PROFILE);
+}
+
+/** In one query. */
+export function findUsers(em: EntityManager, ids: readonly string[]): Promise<User[]> {
+  return em.find(User, { id: { $in: [...ids] } }, WITH_PROFILE);
+}
+
+/** Nobody else changes the user, or begins a session of theirs, until the transaction ends. */
+export async function lockUser(em: EntityManager, id: string): Promise<User | null> {
+  return em.findOne(User, { id }, { ...WITH_PROFILE, strategy: 'select-in', lockMode: LockMode.PESSIMISTIC_WRITE });
+}
+
+/** The same, together with the password hash, for where a password is at stake. */
+export async function lockUserWithPassword(em: EntityManager, id: string): Promise<User | null> {
+  return em.findOne(User, { id }, { populate: ['profile', 'passwordHash'], strategy: 'select-in', lockMode: LockMode.PESSIMISTIC_WRITE });
+}
+
+/** Moves `last_login_at`; does nothing where somebody else has done so since `before`. */
+export async function touchUser(em: EntityManager, id: string, now: Date, before: Date): Promise<void> {
+  await em.nativeUpdate(User, { id, lastLoginAt: { $lt: before } }, { lastLoginAt: now });
+}
+
+export interface Page {
+  readonly filter: UserFilter;
+  readonly order: ListOrder;
+  /** Sort key and id of the last user of the page before. */
+  readonly after: readonly [string, string] | undefined;
+  readonly limit: number;
+  readonly now: Date;
+}
+
+/** Each sort key has an index together with the id; none of them is null, so that one row comparison finds the place to go on. */
+const SORT_KEYS = {
+  creation: 'u.created_at',
+  email: 'u.email',
+  username: `coalesce(u.username, '')`,
+  full_name: 'p.full_name',
+} as const;
+
+/** Users in order, from after the given place: keyset pagination, so every page costs the same. */
+export function listUsers(em: EntityManager, { filter, order, after, limit, now }: Page): Promise<User[]> {
+  const key = SORT_KEYS[order.by];
+  const id = order.by === 'full_name' ? 'p.user_id' : 'u.id';
+  const query = em.createQueryBuilder(User, 'u').innerJoinAndSelect('u.profile', 'p').limit(limit);
+  for (const condition of conditions(filter, now)) query.andWhere(condition);
+  if (after) query.andWhere(raw(`(${key}, ${id}) ${order.direction === 'asc' ? '>' : '<'} (?, ?)`, [...after]));
+  return query.orderBy([{ [raw(key)]: order.direction }, { [raw(id)]: order.direction }]).getResult() as Promise<User[]>;
+}
+
+function* conditions({ query, role, active, emailVerified, locked }: UserFilter, now: Date) {
+  if (query !== undefined) {
+    const pattern = `%${query.replace(/[\\%_]/g, '\\$&')}%`;
+    yield raw('(u.email ilike ? or u.username ilike ? or p.full_name ilike ?)', [pattern, pattern, pattern]);
+  }
+  // No role can be assigned yet, so nobody has the one that is asked for.
+  if (role !== undefined) yield raw('false');
+  if (active !== undefined) yield raw('u.is_active = ?', [active]);
+  if (emailVerified !== undefined) yield raw(`u.email_verified_at is ${emailVerified ? 'not null' : 'null'}`);
+  if (locked === true) yield raw('u.locked_until > ?', [now]);
+  if (locked === false) yield raw('(u.locked_until is null or u.locked_until <= ?)', [now]);
+}
