@@ -1,5 +1,5 @@
 import type { Server } from '@grpc/grpc-js';
-import { authRpcs } from './auth/auth.rpc.ts';
+import { authService } from './auth/auth.rpc.ts';
 import { Attempts } from './auth/lockout/attempts.ts';
 import { countPasswordHistory } from './auth/passwords/password-history.repository.ts';
 import { Passwords } from './auth/passwords/passwords.ts';
@@ -8,9 +8,6 @@ import type { Config } from './config.ts';
 import { requireCurrentSchema } from './database/migrations.ts';
 import { type Orm, openOrm } from './database/orm.ts';
 import { ENTITIES } from './entities.ts';
-import { AuthServiceService } from './gen/identity/v1/auth_service.ts';
-import { SessionServiceService } from './gen/identity/v1/session_service.ts';
-import { UserServiceService } from './gen/identity/v1/user_service.ts';
 import type { Caller } from './rpc/call.ts';
 import { addHealth } from './rpc/health.ts';
 import { createLog, type Log } from './rpc/log.ts';
@@ -20,9 +17,9 @@ import { addService, createServer, drain, listen } from './rpc/server.ts';
 import type { Runtime } from './rpc/unary.ts';
 import { endSessions } from './sessions/end-sessions.ts';
 import { countSessions } from './sessions/session.repository.ts';
-import { sessionRpcs } from './sessions/session.rpc.ts';
+import { sessionService } from './sessions/session.rpc.ts';
 import { userConstraints } from './users/user.errors.ts';
-import { userRpcs } from './users/user.rpc.ts';
+import { userService } from './users/user.rpc.ts';
 
 /** What tests replace: the clock. */
 export interface Overrides {
@@ -113,9 +110,9 @@ function addServices(server: Server, config: Config, { orm, passwords, secretKey
     requireVerifiedEmail: config.requireVerifiedEmail,
   };
   return [
-    addService(server, UserServiceService, userRpcs(users), runtime),
-    addService(server, AuthServiceService, authRpcs(auth), runtime),
-    addService(server, SessionServiceService, sessionRpcs, runtime),
+    addService(server, userService(users), runtime),
+    addService(server, authService(auth), runtime),
+    addService(server, sessionService, runtime),
   ];
 }
 

@@ -1,5 +1,5 @@
-import type { AuthServiceService } from '../gen/identity/v1/auth_service.ts';
-import type { Rpcs } from '../rpc/server.ts';
+import { AuthServiceService } from '../gen/identity/v1/auth_service.ts';
+import { type Service, service } from '../rpc/server.ts';
 import { rpc } from '../rpc/unary.ts';
 import type { CreateUserDeps } from '../users/create-user.ts';
 import { toUserMessage } from '../users/user.mapper.ts';
@@ -13,17 +13,20 @@ import { register, registerInput } from './register.ts';
 
 export type AuthDeps = CreateUserDeps & LoginDeps & RefreshTokenDeps & IntrospectTokenDeps & ChangePasswordDeps;
 
-export const authRpcs = (deps: AuthDeps): Rpcs<typeof AuthServiceService> => ({
-  register: rpc(registerInput(deps), async (call, input) => ({ user: toUserMessage(await register(call, deps, input)) })),
-  login: rpc(loginInput, async (call, input) => ({ tokens: toTokensMessage(await login(call, deps, input)) })),
-  refreshToken: rpc(refreshTokenInput, async (call, input) => ({ tokens: toTokensMessage(await refreshToken(call, deps, input)) })),
-  logout: rpc(logoutInput, async (call, input) => {
-    await logout(call, input);
-    return {};
-  }),
-  introspectToken: rpc(introspectTokenInput, async (call, input) => toIntrospection(await introspectToken(call, deps, input), call.now())),
-  changePassword: rpc(changePasswordInput(deps), async (call, input) => {
-    await changePassword(call, deps, input);
-    return {};
-  }),
-});
+export const authService = (deps: AuthDeps): Service =>
+  service(AuthServiceService, {
+    register: rpc(registerInput(deps), async (call, input) => ({ user: toUserMessage(await register(call, deps, input)) })),
+    login: rpc(loginInput, async (call, input) => ({ tokens: toTokensMessage(await login(call, deps, input)) })),
+    refreshToken: rpc(refreshTokenInput, async (call, input) => ({ tokens: toTokensMessage(await refreshToken(call, deps, input)) })),
+    logout: rpc(logoutInput, async (call, input) => {
+      await logout(call, input);
+      return {};
+    }),
+    introspectToken: rpc(introspectTokenInput, async (call, input) =>
+      toIntrospection(await introspectToken(call, deps, input), call.now()),
+    ),
+    changePassword: rpc(changePasswordInput(deps), async (call, input) => {
+      await changePassword(call, deps, input);
+      return {};
+    }),
+  });

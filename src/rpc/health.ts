@@ -1,6 +1,8 @@
 import type { Server } from '@grpc/grpc-js';
 import { HealthImplementation } from 'grpc-health-check';
 
+type ServingStatus = 'SERVING' | 'NOT_SERVING';
+
 const CHECK_INTERVAL_MS = 500;
 
 export interface Health {
@@ -17,6 +19,13 @@ export async function addHealth(server: Server, services: readonly string[], pro
   const names = ['', ...services];
   const health = new HealthImplementation(Object.fromEntries(names.map((name) => [name, 'NOT_SERVING'])));
   health.addToServer(server);
+  let told: ServingStatus = 'NOT_SERVING';
+  // Whoever watches is sent each status that is set, so only changes are.
+  const tell = (status: ServingStatus) => {
+    if (status === told) return;
+    told = status;
+    for (const name of names) health.setStatus(name, status);
+  };
   let draining = false;
   let timer: NodeJS.Timeout | undefined;
 
@@ -26,7 +35,7 @@ export async function addHealth(server: Server, services: readonly string[], pro
       () => false,
     );
     if (draining) return;
-    for (const name of names) health.setStatus(name, serving ? 'SERVING' : 'NOT_SERVING');
+    tell(serving ? 'SERVING' : 'NOT_SERVING');
     timer = setTimeout(check, CHECK_INTERVAL_MS).unref();
   };
   await check();
@@ -34,7 +43,7 @@ export async function addHealth(server: Server, services: readonly string[], pro
   return {
     drain() {
       draining = true;
-      for (const name of names) health.setStatus(name, 'NOT_SERVING');
+      tell('NOT_SERVING');
     },
     stop() {
       draining = true;

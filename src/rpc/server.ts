@@ -22,13 +22,19 @@ export function createServer(): Server {
   });
 }
 
+/** A generated service together with what answers it. */
+export interface Service {
+  readonly definition: ServiceDefinition;
+  readonly rpcs: Readonly<Record<string, Rpc<unknown, unknown>>>;
+}
+
+export function service<Definition extends ServiceDefinition>(definition: Definition, rpcs: Rpcs<Definition>): Service {
+  // Rpcs has made sure that each RPC takes and gives the messages of its method.
+  return { definition, rpcs: rpcs as unknown as Service['rpcs'] };
+}
+
 /** Adds a service; returns its full name. */
-export function addService<Definition extends ServiceDefinition>(
-  server: Server,
-  definition: Definition,
-  rpcs: Rpcs<Definition>,
-  runtime: Runtime,
-): string {
+export function addService(server: Server, { definition, rpcs }: Service, runtime: Runtime): string {
   const undecoded: Record<string, MethodDefinition<Buffer, unknown>> = {};
   const handlers: UntypedServiceImplementation = {};
   for (const [name, method] of Object.entries(definition)) {

@@ -1,12 +1,12 @@
-import type { SessionServiceService } from '../gen/identity/v1/session_service.ts';
-import type { Rpcs } from '../rpc/server.ts';
+import { SessionServiceService } from '../gen/identity/v1/session_service.ts';
+import { type Service, service } from '../rpc/server.ts';
 import { rpc } from '../rpc/unary.ts';
 import { listSessions, listSessionsInput } from './list-sessions.ts';
 import { revokeAllSessions, revokeAllSessionsInput } from './revoke-all-sessions.ts';
 import { revokeSession, revokeSessionInput } from './revoke-session.ts';
 import { toSessionMessage } from './session.mapper.ts';
 
-export const sessionRpcs: Rpcs<typeof SessionServiceService> = {
+export const sessionService: Service = service(SessionServiceService, {
   listSessions: rpc(listSessionsInput, async (call, input) => {
     const sessions = await listSessions(call, input);
     return { sessions: sessions.map((session) => toSessionMessage(session, call.caller)) };
@@ -16,4 +16,4 @@ export const sessionRpcs: Rpcs<typeof SessionServiceService> = {
     return {};
   }),
   revokeAllSessions: rpc(revokeAllSessionsInput, async (call, input) => ({ revokedCount: await revokeAllSessions(call, input) })),
-};
+});

