@@ -1,6 +1,7 @@
 import type { Server } from '@grpc/grpc-js';
 import { authService } from './auth/auth.rpc.ts';
 import { Attempts } from './auth/lockout/attempts.ts';
+import { lockoutChores } from './auth/lockout/lockout-chores.ts';
 import { countPasswordHistory } from './auth/passwords/password-history.repository.ts';
 import { Passwords } from './auth/passwords/passwords.ts';
 import { AccessTokens } from './auth/tokens/access-tokens.ts';
@@ -8,6 +9,7 @@ import type { Config } from './config.ts';
 import { requireCurrentSchema } from './database/migrations.ts';
 import { type Orm, openOrm } from './database/orm.ts';
 import { ENTITIES } from './entities.ts';
+import { startHousekeeping } from './housekeeping.ts';
 import type { Caller } from './rpc/call.ts';
 import { addHealth } from './rpc/health.ts';
 import { createLog, type Log } from './rpc/log.ts';
@@ -18,6 +20,7 @@ import type { Runtime } from './rpc/unary.ts';
 import { endSessions } from './sessions/end-sessions.ts';
 import { countSessions } from './sessions/session.repository.ts';
 import { sessionService } from './sessions/session.rpc.ts';
+import { sessionChores } from './sessions/session-chores.ts';
 import { userConstraints } from './users/user.errors.ts';
 import { userService } from './users/user.rpc.ts';
 
@@ -68,15 +71,17 @@ interface Parts {
 }
 
 async function serve(config: Config, parts: Parts): Promise<App> {
-  const { orm, passwords } = parts;
+  const { orm, passwords, now, log } = parts;
   const server = createServer();
   const services = addServices(server, config, parts);
   const health = await addHealth(server, services, async () => void (await orm.em.fork().execute('select 1')));
   addReflection(server);
   const port = await listen(server, config.grpc.host, config.grpc.port);
+  const stopHousekeeping = startHousekeeping({ em: orm.em, now, log }, chores(config));
 
   const close = async () => {
     health.drain();
+    stopHousekeeping();
     await drain(server, DRAIN_MS);
     health.stop();
     await passwords.close();
@@ -84,6 +89,8 @@ async function serve(config: Config, parts: Parts): Promise<App> {
   };
   return { server, orm, port, close };
 }
+
+const chores = ({ refresh, lockout }: Config) => [...sessionChores(refresh.ttl), ...lockoutChores(lockout)];
 
 function addServices(server: Server, config: Config, { orm, passwords, secretKey, now, log }: Parts): string[] {
   const accessTokens = new AccessTokens(config.jwt, secretKey);

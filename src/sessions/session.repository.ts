@@ -43,3 +43,21 @@ export function countSessions(em: EntityManager, userId: string): Promise<number
 export async function touchSession(em: EntityManager, id: string, now: Date, before: Date): Promise<void> {
   await em.nativeUpdate(Session, { id, lastActiveAt: { $lt: before } }, { lastActiveAt: now });
 }
+
+/** Deletes up to `limit` sessions that have expired before then, with their tokens. */
+export async function deleteExpiredSessions(em: EntityManager, before: Date, limit: number): Promise<number> {
+  const deleted = await em.execute('delete from sessions where id in (select id from sessions where expires_at < ? limit ?) returning 1', [
+    before,
+    limit,
+  ]);
+  return deleted.length;
+}
+
+/** Deletes up to `limit` tokens that were issued before then: too long ago to be good, or to be a sign of theft. */
+export async function deleteOldRefreshTokens(em: EntityManager, before: Date, limit: number): Promise<number> {
+  const deleted = await em.execute(
+    'delete from refresh_tokens where token_hash in (select token_hash from refresh_tokens where created_at < ? limit ?) returning 1',
+    [before, limit],
+  );
+  return deleted.length;
+}

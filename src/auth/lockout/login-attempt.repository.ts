@@ -114,3 +114,13 @@ export async function isStillLocked(em: EntityManager, { userId, lockedUntil }: 
   const rows = await em.execute('select 1 from users where id = ? and locked_until = ? for update', [userId, lockedUntil]);
   return rows.length > 0;
 }
+
+/** Deletes up to `limit` counts of accounts that do not exist, with no attempt since then. */
+export async function deleteUnknownLogins(em: EntityManager, before: Date, limit: number): Promise<number> {
+  const deleted = await em.execute(
+    `delete from unknown_logins where identifier_hash in
+       (select identifier_hash from unknown_logins where last_failed_at < ? limit ?) returning 1`,
+    [before, limit],
+  );
+  return deleted.length;
+}

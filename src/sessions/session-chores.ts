@@ -1,0 +1,13 @@
+import { BATCH, type Chore } from '../housekeeping.ts';
+import { deleteExpiredSessions, deleteOldRefreshTokens } from './session.repository.ts';
+
+const secondsBefore = (now: Date, seconds: number) => new Date(now.getTime() - seconds * 1000);
+
+/** An expired session is kept for a day, for whoever looks into what happened. */
+const KEPT_SECONDS = 86_400;
+
+/** A long-lived session leaves behind a token for every refresh; those past their own expiry prove nothing any more. */
+export const sessionChores = (refreshTtl: number): Chore[] => [
+  { name: 'expired_sessions', run: (em, now) => deleteExpiredSessions(em, secondsBefore(now, KEPT_SECONDS), BATCH) },
+  { name: 'old_refresh_tokens', run: (em, now) => deleteOldRefreshTokens(em, secondsBefore(now, refreshTtl + KEPT_SECONDS), BATCH) },
+];

@@ -1,0 +1,56 @@
+import { describe, expect, it } from 'vitest';
+import { lockoutChores } from '../src/auth/lockout/lockout-chores.ts';
+import { BATCH, doChores } from '../src/housekeeping.ts';
+import { sessionChores } from '../src/sessions/session-chores.ts';
+import { newEmail, signedIn } from './support/builders.ts';
+import { expectStatus } from './support/expect-status.ts';
+import { useService } from './support/service.ts';
+
+const DAY = 86_400;
+const REFRESH_TTL = 7 * DAY;
+
+const service = useService();
+
+const clean = () =>
+  doChores(service.app.orm.em, service.clock.now(), [...sessionChores(REFRESH_TTL), ...lockoutChores({ maxAttempts: 5, duration: 1800 })]);
+
+const count = async (table: string) => (await service.database.pool.query(`select 1 from ${table}`)).rowCount;
+
+describe('housekeeping', () => {
+  it('leaves alone what is still needed', async () => {
+    const { tokens } = await signedIn(service);
+    await expectStatus(service.auth.login({ email: newEmail(), password: 'wrong' }), 'UNAUTHENTICATED', 'INVALID_CREDENTIALS');
+
+    expect(await clean()).toEqual({ expired_sessions: 0, old_refresh_tokens: 0, unknown_logins: 0 });
+    await service.auth.refreshToken({ refreshToken: tokens.refreshToken });
+  });
+
+  it('deletes the old tokens of a session that lives on', async () => {
+    const { tokens } = await signedIn(service);
+    let { refreshToken } = tokens;
+    for (let week = 0; week < 2; week++) {
+      service.clock.advance(6 * DAY);
+      refreshToken = (await service.auth.refreshToken({ refreshToken })).tokens?.refreshToken ?? '';
+    }
+
+    expect((await clean()).old_refresh_tokens).toBeGreaterThan(0);
+    await service.auth.refreshToken({ refreshToken });
+  });
+
+  it('deletes expired sessions and forgotten attempts on unknown accounts', async () => {
+    service.clock.advance(REFRESH_TTL + 31 * DAY);
+    await clean();
+
+    expect(await Promise.all(['sessions', 'refresh_tokens', 'unknown_logins'].map(count))).toEqual([0, 0, 0]);
+  });
+
+  it('goes on until nothing is left, however much has piled up', async () => {
+    await service.database.pool.query(
+      `insert into unknown_logins (identifier_hash, last_failed_at)
+       select sha256(n::text::bytea), now() - interval '1 year' from generate_series(1, $1) n`,
+      [2 * BATCH + 1],
+    );
+
+    expect(await clean()).toMatchObject({ unknown_logins: 2 * BATCH + 1 });
+  });
+});
