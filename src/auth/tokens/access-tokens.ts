@@ -2,18 +2,24 @@ import { createSecretKey, hash, type KeyObject, randomUUID } from 'node:crypto';
 import jwt from 'jsonwebtoken';
 import { z } from 'zod';
 import type { Config } from '../../config.ts';
+import { uuid } from '../../rpc/validation.ts';
 
 /** RFC 9068 §2.1: tells an access token from any other JWT signed with the same key. */
 const TYPE = 'at+jwt';
 
+/**
+ * As `issue` makes them. A signature does not vouch for their form: whoever else holds the secret may sign anything, and a `sid` that is
+ * no UUID or an `exp` that is no integer would be an error in a query or an answer.
+ */
 const claimsSchema = z.object({
-  sub: z.string(),
+  sub: uuid,
   email: z.string(),
-  sid: z.string(),
-  jti: z.string(),
+  sid: uuid,
+  jti: uuid,
   iss: z.string(),
   aud: z.union([z.string(), z.array(z.string())]).transform((aud) => (typeof aud === 'string' ? [aud] : aud)),
-  exp: z.number(),
+  iat: z.int(),
+  exp: z.int(),
 });
 
 /** What an access token says, after its signature was checked. Whether its session still lives is another question. */
@@ -71,7 +77,9 @@ export class AccessTokens {
         audience: [...audience] as [string, ...string[]],
         clockTimestamp: seconds(now),
       });
-      return header.typ === TYPE ? claimsSchema.safeParse(payload).data : undefined;
+      // We know no extensions, so any that is critical makes the token invalid (RFC 7515 §4.1.11); jsonwebtoken does not look.
+      const ours = header.typ === TYPE && !('crit' in header);
+      return ours ? claimsSchema.safeParse(payload).data : undefined;
     } catch {
       return undefined;
     }

@@ -23,6 +23,7 @@ export function decideRefresh(presentedHash: Buffer, state: RefreshState, now: D
   return isPrevious && isWithinGrace(state.refreshedAt, now, graceSeconds) ? 'repeat' : 'reused';
 }
 
+/** A refresh that another server dates slightly into the future happened just now: without a grace that is too late as well. */
 function isWithinGrace(refreshedAt: Date | null, now: Date, graceSeconds: number): boolean {
-  return refreshedAt !== null && now.getTime() - refreshedAt.getTime() <= graceSeconds * 1000;
+  return refreshedAt !== null && Math.max(0, now.getTime() - refreshedAt.getTime()) < graceSeconds * 1000;
 }

@@ -1,0 +1,182 @@
+import type { ServiceError } from '@grpc/grpc-js';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Tokens } from '../../src/gen/identity/v1/tokens.ts';
+import type { User } from '../../src/gen/identity/v1/user.ts';
+import { atOnce, logIn, PASSWORD, register, required, signedIn } from '../support/builders.ts';
+import { createDatabase, type TestDatabase } from '../support/database.ts';
+import { decode, expectStatus } from '../support/expect-status.ts';
+import { startService, type TestService, useService } from '../support/service.ts';
+import { endingsOf, eventsOfSession, expectAlive, expectDead, isActive, refresh } from '../support/sessions.ts';
+
+function fulfilled<T>(results: PromiseSettledResult<T>[]): T[] {
+  return results.map((result) => {
+    if (result.status === 'rejected') throw result.reason;
+    return result.value;
+  });
+}
+
+/** All answers are the same successor, it is the current one, and no other was made beside it. */
+async function expectOneChain(service: TestService, sessionId: string, answers: Tokens[]): Promise<void> {
+  expect(new Set(answers.map(({ refreshToken }) => refreshToken)).size).toBe(1);
+  const { rows } = await service.database.pool.query(
+    `select count(*)::int as tokens, count(*) filter (where t.token_hash = s.refresh_hash)::int as current
+     from sessions s join refresh_tokens t on t.session_id = s.id where s.id = $1`,
+    [sessionId],
+  );
+  expect(rows).toEqual([{ tokens: 2, current: 1 }]);
+  await expectAlive(service, required(answers[0]));
+}
+
+describe('RefreshToken in parallel', () => {
+  const service = useService();
+
+  it.each([2, 20])('gives %d calls with one token one and the same successor', async (calls) => {
+    const { tokens } = await signedIn(service);
+    const answers = fulfilled(await atOnce(calls, () => refresh(service, tokens.refreshToken)));
+    await expectOneChain(service, tokens.sessionId, answers);
+  });
+
+  it('gives calls to two servers on one database one and the same successor', async () => {
+    const other = await startService({}, service.database);
+    try {
+      for (let round = 1; round <= 5; round++) {
+        const { tokens } = await signedIn(service);
+        const answers = fulfilled(await atOnce(8, (index) => refresh(index % 2 ? other : service, tokens.refreshToken)));
+        await expectOneChain(service, tokens.sessionId, answers);
+      }
+    } finally {
+      await other.stop();
+    }
+  });
+
+  it('ends a session once, however many replay a used token at once', async () => {
+    const { tokens } = await signedIn(service);
+    await refresh(service, tokens.refreshToken);
+    service.clock.advance(10);
+    const replay = () =>
+      expectStatus(service.auth.refreshToken({ refreshToken: tokens.refreshToken }), 'UNAUTHENTICATED', 'INVALID_REFRESH_TOKEN');
+    fulfilled(await atOnce(10, replay));
+    const events = await eventsOfSession(service, tokens.sessionId);
+    expect(events.map(({ type }) => type)).toEqual(['session.refresh_reused', 'session.revoked']);
+  });
+});
+
+describe('RefreshToken in parallel, with REFRESH_GRACE=0', () => {
+  const service = useService({ REFRESH_GRACE: '0' });
+
+  it('lets one of two calls through and ends the session with the other', async () => {
+    for (let round = 1; round <= 5; round++) {
+      const { tokens } = await signedIn(service);
+      const results = await atOnce(2, () => refresh(service, tokens.refreshToken));
+      expect(results.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
+      expect(await isActive(service, tokens.accessToken)).toBe(false);
+      expect(await endingsOf(service, tokens.sessionId)).toEqual(['refresh_reused']);
+    }
+  });
+});
+
+/** What ends sessions: all of the user's, or the first one. */
+interface Ender {
+  readonly rpc: string;
+  readonly sessions: number;
+  /** In the audit; absent where its events no longer say whose session it was. */
+  readonly reason?: string;
+  readonly end: (service: TestService, user: User, first: Tokens) => Promise<unknown>;
+}
+
+const ENDERS: Ender[] = [
+  {
+    rpc: 'RevokeSession',
+    sessions: 1,
+    reason: 'revoked',
+    end: ({ sessions }, _, { sessionId }) => sessions.revokeSession({ sessionId }),
+  },
+  {
+    rpc: 'Logout',
+    sessions: 1,
+    reason: 'logout',
+    end: ({ auth }, _, { refreshToken }) => auth.logout({ refreshToken }),
+  },
+  {
+    rpc: 'RevokeAllSessions',
+    sessions: 3,
+    reason: 'revoked',
+    end: ({ sessions }, { id }) => sessions.revokeAllSessions({ userId: id }),
+  },
+  {
+    rpc: 'ChangePassword',
+    sessions: 3,
+    reason: 'password_changed',
+    end: ({ auth }, { id }) => auth.changePassword({ userId: id, currentPassword: PASSWORD, newPassword: `new ${PASSWORD}` }),
+  },
+  {
+    rpc: 'DeactivateUser',
+    sessions: 3,
+    reason: 'user_deactivated',
+    end: ({ users }, { id }) => users.deactivateUser({ userId: id }),
+  },
+  {
+    rpc: 'DeleteUser',
+    sessions: 3,
+    end: ({ users }, { id }) => users.deleteUser({ userId: id }),
+  },
+];
+
+const ROUNDS = 12;
+
+/** Refreshes on and on, by two at once, until it is refused. Returns every token of the chain; anything but a refusal is thrown. */
+async function refreshUntilRefused(service: TestService, login: Tokens): Promise<Tokens[]> {
+  const chain = [login];
+  for (;;) {
+    const { refreshToken } = required(chain.at(-1));
+    const results = await atOnce(2, () => refresh(service, refreshToken));
+    chain.push(...results.filter(({ status }) => status === 'fulfilled').map((result) => (result as PromiseFulfilledResult<Tokens>).value));
+    const failures = results.filter(({ status }) => status === 'rejected').map((result) => (result as PromiseRejectedResult).reason);
+    for (const failure of failures) expect(decode(failure as ServiceError).reason).toBe('INVALID_REFRESH_TOKEN');
+    if (failures.length > 0) return chain;
+  }
+}
+
+describe('RefreshToken racing', () => {
+  let database: TestDatabase;
+  let service: TestService;
+
+  beforeAll(async () => {
+    database = await createDatabase();
+    service = await startService({}, database);
+  });
+
+  afterAll(() => database.drop());
+
+  it.each(ENDERS)('$rpc leaves no token that works', async ({ sessions, reason, end }) => {
+    for (let round = 1; round <= ROUNDS; round++) {
+      const user = await register(service);
+      const logins: Tokens[] = [];
+      for (let login = 1; login <= sessions; login++) logins.push(await logIn(service, user.email));
+
+      const refreshing = Promise.all(logins.map((login) => refreshUntilRefused(service, login)));
+      const [chains] = await Promise.all([refreshing, end(service, user, required(logins[0]))]);
+
+      for (const tokens of chains.flat()) await expectDead(service, tokens);
+      if (reason === undefined) continue;
+      for (const { sessionId } of logins) expect(await endingsOf(service, sessionId)).toEqual([reason]);
+    }
+  });
+
+  it('is never a deadlock', async () => {
+    // A server process reports what it counted when it exits at the latest.
+    await service.stop();
+    await expect.poll(() => connections(database), { timeout: 5000 }).toBe(0);
+    const { rows } = await database.pool.query<{ deadlocks: string }>(
+      'select deadlocks from pg_stat_database where datname = current_database()',
+    );
+    expect(rows).toEqual([{ deadlocks: '0' }]);
+  });
+});
+
+async function connections({ pool }: TestDatabase): Promise<number> {
+  const { rows } = await pool.query<{ count: number }>(
+    `select count(*)::int as count from pg_stat_activity where datname = current_database() and application_name = 'identity'`,
+  );
+  return required(rows[0]).count;
+}

@@ -1,0 +1,299 @@
+import { createHash } from 'node:crypto';
+import { describe, expect, it } from 'vitest';
+import { PASSWORD, register, required, signedIn } from '../support/builders.ts';
+import { expectInvalid, expectStatus } from '../support/expect-status.ts';
+import { type TestService, useService } from '../support/service.ts';
+import { endingsOf, eventsOfSession, expectAlive, expectDead, isActive, refresh } from '../support/sessions.ts';
+
+const GRACE = 10;
+const REFRESH_TTL = 604_800;
+
+const service = useService();
+
+const expectRefused = (refreshToken: string) =>
+  expectStatus(service.auth.refreshToken({ refreshToken }), 'UNAUTHENTICATED', 'INVALID_REFRESH_TOKEN');
+
+const sha256 = (token: string) => createHash('sha256').update(token).digest();
+
+/** Every row of every table, as text. */
+async function dump({ database }: TestService): Promise<string> {
+  const { rows: tables } = await database.pool.query<{ name: string }>(
+    `select quote_ident(table_name) as name from information_schema.tables where table_schema = 'public'`,
+  );
+  const contents = tables.map(({ name }) => database.pool.query<{ content: string }>(`select t::text as content from ${name} t`));
+  return (await Promise.all(contents)).flatMap(({ rows }) => rows.map(({ content }) => content)).join('\n');
+}
+
+async function count({ database }: TestService, sql: string, ...values: unknown[]): Promise<number> {
+  const { rows } = await database.pool.query<{ count: number }>(`select count(*)::int as count from ${sql}`, values);
+  return required(rows[0]).count;
+}
+
+describe('RefreshToken', () => {
+  describe('rotation', () => {
+    it('gives new tokens of the same session', async () => {
+      const { tokens } = await signedIn(service);
+      const next = await refresh(service, tokens.refreshToken);
+      expect(next).toMatchObject({ sessionId: tokens.sessionId, tokenType: 'Bearer', expiresIn: 900, refreshExpiresIn: REFRESH_TTL });
+      expect(next.refreshToken).not.toBe(tokens.refreshToken);
+      expect(next.accessToken).not.toBe(tokens.accessToken);
+      await expectAlive(service, next);
+    });
+
+    it('leaves the access tokens before it active until they expire', async () => {
+      const { tokens } = await signedIn(service);
+      await refresh(service, tokens.refreshToken);
+      expect(await isActive(service, tokens.accessToken)).toBe(true);
+    });
+
+    it('goes on for a long chain without a token occurring twice', async () => {
+      const chain = [(await signedIn(service)).tokens];
+      for (let generation = 1; generation <= 12; generation++) chain.push(await refresh(service, required(chain.at(-1)).refreshToken));
+      expect(new Set(chain.map(({ refreshToken }) => refreshToken)).size).toBe(13);
+      expect(new Set(chain.map(({ accessToken }) => accessToken)).size).toBe(13);
+      expect(new Set(chain.map(({ sessionId }) => sessionId)).size).toBe(1);
+    });
+
+    it('hands out 256 random bits', async () => {
+      const { tokens } = await signedIn(service);
+      const next = await refresh(service, tokens.refreshToken);
+      for (const { refreshToken } of [tokens, next]) expect(Buffer.from(refreshToken, 'base64url')).toHaveLength(32);
+    });
+
+    it('moves last_login_at of the user and last_active_at of the session', async () => {
+      const { user, tokens } = await signedIn(service);
+      service.clock.advance(30);
+      const before = service.clock.now();
+      await refresh(service, tokens.refreshToken);
+      const { rows } = await service.database.pool.query<{ last_login_at: Date; last_active_at: Date }>(
+        'select u.last_login_at, s.last_active_at from users u join sessions s on s.user_id = u.id where u.id = $1',
+        [user.id],
+      );
+      const { last_login_at, last_active_at } = required(rows[0]);
+      expect(last_login_at.getTime()).toBeGreaterThanOrEqual(before.getTime());
+      expect(last_active_at).toEqual(last_login_at);
+    });
+
+    it('does not touch the other sessions of the user', async () => {
+      const { user, tokens } = await signedIn(service);
+      const other = required((await service.auth.login({ email: user.email, password: PASSWORD })).tokens);
+      const next = await refresh(service, tokens.refreshToken);
+      await refresh(service, next.refreshToken);
+      // Reuse ends the session of that token only.
+      await expectRefused(tokens.refreshToken);
+      await expectAlive(service, other);
+    });
+  });
+
+  describe('a used token', () => {
+    it('gets the very same successor again within the grace', async () => {
+      const { tokens } = await signedIn(service);
+      const first = await refresh(service, tokens.refreshToken);
+      service.clock.advance(GRACE / 2);
+      const again = await refresh(service, tokens.refreshToken);
+      expect(again.refreshToken).toBe(first.refreshToken);
+      expect(again.sessionId).toBe(tokens.sessionId);
+      expect(again.accessToken).not.toBe(first.accessToken);
+      // The session was not extended again.
+      expect(REFRESH_TTL - again.refreshExpiresIn).toBeGreaterThanOrEqual(GRACE / 2);
+      await expectAlive(service, again);
+    });
+
+    it('does not get a longer grace by being presented within it', async () => {
+      const { tokens } = await signedIn(service);
+      await refresh(service, tokens.refreshToken);
+      service.clock.advance(GRACE / 2);
+      await refresh(service, tokens.refreshToken);
+      service.clock.advance(GRACE / 2);
+      await expectRefused(tokens.refreshToken);
+    });
+
+    it.each([GRACE, GRACE + 1, 86_400])('ends the session %d seconds after its refresh', async (elapsed) => {
+      const { tokens } = await signedIn(service);
+      const current = await refresh(service, tokens.refreshToken);
+      service.clock.advance(elapsed);
+      await expectRefused(tokens.refreshToken);
+      await expectDead(service, current);
+      expect(await isActive(service, tokens.accessToken)).toBe(false);
+    });
+
+    it('is remembered in the audit although the call fails, once', async () => {
+      const { user, tokens } = await signedIn(service);
+      await refresh(service, tokens.refreshToken);
+      service.clock.advance(GRACE);
+      const replay = { refreshToken: tokens.refreshToken, client: { ipAddress: '203.0.113.9' } };
+      for (let time = 1; time <= 3; time++) {
+        await expectStatus(service.auth.refreshToken(replay), 'UNAUTHENTICATED', 'INVALID_REFRESH_TOKEN');
+      }
+      expect(await eventsOfSession(service, tokens.sessionId)).toEqual([
+        { type: 'session.refresh_reused', userId: user.id, actor: 'anonymous', ipAddress: '203.0.113.9', reason: null },
+        { type: 'session.revoked', userId: user.id, actor: 'anonymous', ipAddress: null, reason: 'refresh_reused' },
+      ]);
+      expect(await count(service, 'sessions where id = $1 and revoked_at is not null', tokens.sessionId)).toBe(1);
+    });
+
+    it('ends the session even within the grace when it is two generations old', async () => {
+      const { tokens } = await signedIn(service);
+      const second = await refresh(service, tokens.refreshToken);
+      const third = await refresh(service, second.refreshToken);
+      await expectRefused(tokens.refreshToken);
+      await expectDead(service, third);
+      await expectDead(service, second);
+      expect(await endingsOf(service, tokens.sessionId)).toEqual(['refresh_reused']);
+    });
+
+    it('does not lead to the session of another user', async () => {
+      const [victim, bystander] = [await signedIn(service), await signedIn(service)];
+      await refresh(service, victim.tokens.refreshToken);
+      service.clock.advance(GRACE);
+      await expectRefused(victim.tokens.refreshToken);
+      await expectAlive(service, bystander.tokens);
+    });
+  });
+
+  describe('storage', () => {
+    it('keeps nothing of the tokens but their SHA-256', async () => {
+      const { tokens } = await signedIn(service);
+      const issued = [tokens, await refresh(service, tokens.refreshToken)].map(({ refreshToken }) => refreshToken);
+      const { rows } = await service.database.pool.query<{ token_hash: Buffer }>(
+        'select token_hash from refresh_tokens where session_id = $1 order by created_at',
+        [tokens.sessionId],
+      );
+      const hex = (buffers: Buffer[]) => buffers.map((buffer) => buffer.toString('hex')).sort();
+      expect(hex(rows.map(({ token_hash }) => token_hash))).toEqual(hex(issued.map(sha256)));
+
+      const everything = await dump(service);
+      for (const token of issued) {
+        expect(everything).toContain(sha256(token).toString('hex'));
+        expect(everything).not.toContain(token);
+        expect(everything).not.toContain(Buffer.from(token).toString('hex'));
+        expect(everything).not.toContain(Buffer.from(token, 'base64url').toString('hex'));
+      }
+    });
+  });
+
+  describe('expiry', () => {
+    it('refuses a token that was not used for REFRESH_TOKEN_TTL', async () => {
+      const { tokens } = await signedIn(service);
+      expect(tokens.refreshExpiresIn).toBe(REFRESH_TTL);
+      service.clock.advance(REFRESH_TTL);
+      await expectDead(service, tokens);
+      expect(await eventsOfSession(service, tokens.sessionId)).toEqual([]);
+    });
+
+    it('extends the session with each refresh', async () => {
+      let { tokens } = await signedIn(service);
+      for (let time = 1; time <= 3; time++) {
+        service.clock.advance(REFRESH_TTL - 60);
+        tokens = await refresh(service, tokens.refreshToken);
+        expect(tokens.refreshExpiresIn).toBe(REFRESH_TTL);
+      }
+      service.clock.advance(REFRESH_TTL);
+      await expectRefused(tokens.refreshToken);
+    });
+  });
+
+  it('refuses a deactivated user, and the same token after reactivation', async () => {
+    const { user, tokens } = await signedIn(service);
+    await service.users.deactivateUser({ userId: user.id });
+    await expectDead(service, tokens);
+    await service.users.reactivateUser({ userId: user.id });
+    await expectDead(service, tokens);
+  });
+
+  it('refuses the token of a deleted user', async () => {
+    const { user, tokens } = await signedIn(service);
+    await service.users.deleteUser({ userId: user.id });
+    await expectDead(service, tokens);
+  });
+
+  describe('input', () => {
+    it.each([
+      ['an unknown token', Buffer.alloc(32, 7).toString('base64url')],
+      ['text', 'not a token'],
+      ['one character', 'x'],
+      ['other alphabets', 'жетон 🎟'],
+      ['control characters', 'a\u0000b\n'],
+      ['SQL', "' or 1=1 --"],
+      ['the longest allowed', 'x'.repeat(512)],
+    ])('refuses %s', async (_, refreshToken) => void (await expectRefused(refreshToken)));
+
+    it('refuses a token with anything added', async () => {
+      const { tokens } = await signedIn(service);
+      for (const changed of [`${tokens.refreshToken}=`, ` ${tokens.refreshToken}`, tokens.refreshToken.slice(0, -1)]) {
+        await expectRefused(changed);
+      }
+      await expectAlive(service, tokens);
+    });
+
+    it('requires a token', () => expectInvalid(service.auth.refreshToken({ refreshToken: '' }), ['refresh_token']));
+
+    it('refuses a token that is too long', () =>
+      expectInvalid(service.auth.refreshToken({ refreshToken: 'x'.repeat(513) }), ['refresh_token']));
+
+    it('names every wrong field, and does not use the token up', async () => {
+      const { tokens } = await signedIn(service);
+      const client = { ipAddress: '300.1.1.1', userAgent: 'x'.repeat(1025), deviceName: 'a\u0007b' };
+      await expectInvalid(service.auth.refreshToken({ refreshToken: tokens.refreshToken, client }), [
+        'client.ip_address',
+        'client.user_agent',
+        'client.device_name',
+      ]);
+      expect(await count(service, 'refresh_tokens where session_id = $1', tokens.sessionId)).toBe(1);
+    });
+  });
+
+  describe('client', () => {
+    const LOGIN = { ipAddress: '192.0.2.1', userAgent: 'Browser/1', deviceName: 'Laptop' };
+
+    async function signedInFrom(client: typeof LOGIN) {
+      const user = await register(service);
+      const tokens = required((await service.auth.login({ email: user.email, password: PASSWORD, client })).tokens);
+      const known = async () => required((await service.sessions.listSessions({ userId: user.id })).sessions[0]).client;
+      return { tokens, known };
+    }
+
+    it('keeps what the call leaves out', async () => {
+      const { tokens, known } = await signedInFrom(LOGIN);
+      await refresh(service, tokens.refreshToken);
+      expect(await known()).toEqual(LOGIN);
+    });
+
+    it('updates what the call sends and keeps what it leaves empty', async () => {
+      const { tokens, known } = await signedInFrom(LOGIN);
+      await refresh(service, tokens.refreshToken, { ipAddress: '2001:db8::7', userAgent: '' });
+      expect(await known()).toEqual({ ...LOGIN, ipAddress: '2001:db8::7' });
+    });
+
+    it('updates everything', async () => {
+      const { tokens, known } = await signedInFrom(LOGIN);
+      const moved = { ipAddress: '198.51.100.2', userAgent: 'Browser/2', deviceName: 'Laptop (new)' };
+      await refresh(service, tokens.refreshToken, moved);
+      expect(await known()).toEqual(moved);
+    });
+
+    it('is not learnt from a call that is refused', async () => {
+      const { tokens } = await signedInFrom(LOGIN);
+      await refresh(service, tokens.refreshToken);
+      service.clock.advance(GRACE);
+      await expectStatus(
+        service.auth.refreshToken({ refreshToken: tokens.refreshToken, client: { deviceName: 'Thief' } }),
+        'UNAUTHENTICATED',
+        'INVALID_REFRESH_TOKEN',
+      );
+      expect(await count(service, `sessions where id = $1 and device_name = 'Laptop'`, tokens.sessionId)).toBe(1);
+    });
+  });
+});
+
+describe('RefreshToken with REFRESH_GRACE=0', () => {
+  const strict = useService({ REFRESH_GRACE: '0' });
+
+  it('ends the session with the first replay', async () => {
+    const { tokens } = await signedIn(strict);
+    const current = await refresh(strict, tokens.refreshToken);
+    await expectStatus(strict.auth.refreshToken({ refreshToken: tokens.refreshToken }), 'UNAUTHENTICATED', 'INVALID_REFRESH_TOKEN');
+    await expectDead(strict, current);
+    expect(await endingsOf(strict, tokens.sessionId)).toEqual(['refresh_reused']);
+  });
+});
