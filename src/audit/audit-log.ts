@@ -1,7 +1,8 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { actorOf, type Call } from '../rpc/call.ts';
+import type { Call } from '../rpc/call.ts';
 import { User } from '../users/user.entity.ts';
 import { AuditEvent, type AuditEventType } from './audit-event.entity.ts';
+import { actorToInsert } from './audit-event.repository.ts';
 import { type Client, NO_CLIENT } from './client.ts';
 
 export interface Occurrence {
@@ -18,7 +19,7 @@ export function record(em: EntityManager, call: Call, { type, userId, client = N
   em.create(AuditEvent, {
     type,
     user: userId === undefined ? null : em.getReference(User, userId),
-    actor: actorOf(call),
+    actor: actorToInsert(call),
     ...client,
     occurredAt: call.now(),
     metadata,

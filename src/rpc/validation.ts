@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import { type FieldViolation, invalidFields } from '../errors.ts';
 
-/** U+0000 is refused by PostgreSQL; the others have no business in a name and forge log lines. */
-const CONTROL_CHARACTERS = /\p{Cc}/u;
-const CONTROL_BUT_LINE_BREAKS = /(?![\n\r\t])\p{Cc}/u;
+/** U+0000 is refused by PostgreSQL; the others have no business in a name and forge log lines, as Unicode's own line breaks do. */
+const CONTROL_CHARACTERS = /[\p{Cc}\p{Zl}\p{Zp}]/u;
+const CONTROL_BUT_LINE_BREAKS = /(?![\n\r])\p{Cc}/u;
 
 const withoutControl = (value: string) => !CONTROL_CHARACTERS.test(value);
 
@@ -36,10 +36,10 @@ export const emptyAsAbsent = <S extends z.ZodType<string, string>>(schema: S) =>
     .transform((value) => (value === '' ? undefined : value))
     .pipe(schema.optional());
 
-/** A field that may be absent or empty, which both read as null, unless it is required. */
+/** A field that may be absent or blank, which both read as null, unless it is required. */
 export function orNull<T>(schema: z.ZodType<T>, { required = false } = {}): z.ZodType<T | null, unknown> {
   return z.unknown().transform((value, context) => {
-    if (value === undefined || value === '') {
+    if (value === undefined || (typeof value === 'string' && value.trim() === '')) {
       if (required) context.addIssue('is required');
       return null;
     }

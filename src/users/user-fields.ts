@@ -3,13 +3,14 @@ import { line, multiline, orNull } from '../rpc/validation.ts';
 import { PROFILE_FIELDS, type ProfileField } from './profile-fields.ts';
 
 /**
- * Trimmed, NFC (RFC 6531 §3.1) and lower case. Whether mail arrives there only a verification mail can tell, so the form is checked no
- * further than "something@something".
+ * Trimmed, lower case and NFC (RFC 6531 §3.1); in this order, because letters exist that compose only in lower case. Whether mail arrives
+ * there only a verification mail can tell, so the form is checked no further than "something@something".
  */
 export const email = z
   .string()
-  .transform((value) => value.trim().normalize('NFC').toLowerCase())
-  .pipe(line(255).refine((value) => /^[^\s@]{1,64}@[^\s@.]+(\.[^\s@.]+)*$/u.test(value), 'must be an email address'));
+  .transform((value) => value.trim().toLowerCase().normalize('NFC'))
+  .pipe(line(255))
+  .pipe(z.string().regex(/^[^\s@]+@[^\s@.]+(\.[^\s@.]+)*$/u, 'must be an email address'));
 
 /** Cannot hold an '@', so no username looks like somebody's email. */
 export const username = z

@@ -27,12 +27,16 @@ export function findUsers(em: EntityManager, ids: readonly string[]): Promise<Us
 
 /** Nobody else changes the user, or begins a session of theirs, until the transaction ends. */
 export async function lockUser(em: EntityManager, id: string): Promise<User | null> {
-  return em.findOne(User, { id }, { ...WITH_PROFILE, strategy: 'select-in', lockMode: LockMode.PESSIMISTIC_WRITE });
+  const user = await em.findOne(User, { id }, { lockMode: LockMode.PESSIMISTIC_WRITE });
+  // Not joined: PostgreSQL reads a row again that it had to wait for, but not what is joined to it, so the profile would be the one from
+  // before somebody else's change.
+  if (user) await em.populate(user, ['profile']);
+  return user;
 }
 
-/** The same, together with the password hash, for where a password is at stake. */
+/** The same with the password hash, but without the profile, for where a password is at stake. */
 export async function lockUserWithPassword(em: EntityManager, id: string): Promise<User | null> {
-  return em.findOne(User, { id }, { populate: ['profile', 'passwordHash'], strategy: 'select-in', lockMode: LockMode.PESSIMISTIC_WRITE });
+  return em.findOne(User, { id }, { populate: ['passwordHash'], lockMode: LockMode.PESSIMISTIC_WRITE });
 }
 
 /** Moves `last_login_at`; does nothing where somebody else has done so since `before`. */
@@ -62,20 +66,21 @@ export function listUsers(em: EntityManager, { filter, order, after, limit, now 
   const key = SORT_KEYS[order.by];
   const id = order.by === 'full_name' ? 'p.user_id' : 'u.id';
   const query = em.createQueryBuilder(User, 'u').innerJoinAndSelect('u.profile', 'p').limit(limit);
-  for (const condition of conditions(filter, now)) query.andWhere(condition);
-  if (after) query.andWhere(raw(`(${key}, ${id}) ${order.direction === 'asc' ? '>' : '<'} (?, ?)`, [...after]));
+  for (const [sql, values] of conditions(filter, now)) query.andWhere(sql, values);
+  if (after) query.andWhere(`(${key}, ${id}) ${order.direction === 'asc' ? '>' : '<'} (?, ?)`, [...after]);
   return query.orderBy([{ [raw(key)]: order.direction }, { [raw(id)]: order.direction }]).getResult() as Promise<User[]>;
 }
 
-function* conditions({ query, role, active, emailVerified, locked }: UserFilter, now: Date) {
+/** Each with its values apart: those of a `raw` condition would become text at once, in which the ORM then looks for more `?`. */
+function* conditions({ query, role, active, emailVerified, locked }: UserFilter, now: Date): Generator<[sql: string, values: unknown[]]> {
   if (query !== undefined) {
     const pattern = `%${query.replace(/[\\%_]/g, '\\$&')}%`;
-    yield raw('(u.email ilike ? or u.username ilike ? or p.full_name ilike ?)', [pattern, pattern, pattern]);
+    yield ['(u.email ilike ? or u.username ilike ? or p.full_name ilike ?)', [pattern, pattern, pattern]];
   }
   // No role can be assigned yet, so nobody has the one that is asked for.
-  if (role !== undefined) yield raw('false');
-  if (active !== undefined) yield raw('u.is_active = ?', [active]);
-  if (emailVerified !== undefined) yield raw(`u.email_verified_at is ${emailVerified ? 'not null' : 'null'}`);
-  if (locked === true) yield raw('u.locked_until > ?', [now]);
-  if (locked === false) yield raw('(u.locked_until is null or u.locked_until <= ?)', [now]);
+  if (role !== undefined) yield ['false', []];
+  if (active !== undefined) yield ['u.is_active = ?', [active]];
+  if (emailVerified !== undefined) yield [`u.email_verified_at is ${emailVerified ? 'not null' : 'null'}`, []];
+  if (locked === true) yield ['u.locked_until > ?', [now]];
+  if (locked === false) yield ['(u.locked_until is null or u.locked_until <= ?)', [now]];
 }
