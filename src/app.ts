@@ -43,7 +43,7 @@ export interface Connection {
   readonly secretKey: string;
 }
 
-/** How long calls in flight, and health watches, which never end by themselves, may take when the service stops. */
+/** How long calls in flight may take when the service stops. */
 const DRAIN_MS = 8000;
 
 /** The composition root: the only place where features meet. */

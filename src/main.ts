@@ -1,3 +1,5 @@
+import { Console } from 'node:console';
+import { Writable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type App, createApp } from './app.ts';
 import { banner } from './banner.ts';
@@ -7,6 +9,7 @@ import { keptSecret } from './database/kept-secret.ts';
 import { migrateUp } from './database/migrate.ts';
 import { SchemaBehindError } from './database/migrations.ts';
 import { ENTITIES } from './entities.ts';
+import { ListenError } from './rpc/server.ts';
 
 /** In which the process must be gone after the first signal. */
 const SHUTDOWN_MS = 9500;
@@ -17,6 +20,7 @@ const SHUTDOWN_MS = 9500;
  */
 const SAME_SIGNAL_MS = 250;
 
+silenceConsole();
 loadEnvFile();
 run().catch((error: unknown) => {
   process.stderr.write(`${explain(error)}\n`);
@@ -66,6 +70,11 @@ async function end(app: App, database: Database): Promise<void> {
   process.exit(inTime ? 0 : 1);
 }
 
+/** Nothing of ours writes to the console. Libraries do, e.g. what became of a cancelled query: past the log and all that it leaves out. */
+function silenceConsole(): void {
+  globalThis.console = new Console(new Writable({ write: (_chunk, _encoding, done) => done() }));
+}
+
 function loadEnvFile(): void {
   try {
     process.loadEnvFile('.env');
@@ -76,7 +85,7 @@ function loadEnvFile(): void {
 
 /** What an operator can act on gets a sentence; anything else is a defect and gets its stack. */
 function explain(error: unknown): string {
-  if (error instanceof ConfigError || error instanceof SchemaBehindError) return error.message;
+  if (error instanceof ConfigError || error instanceof SchemaBehindError || error instanceof ListenError) return error.message;
   if (!(error instanceof Error)) return String(error);
   const code = (error as NodeJS.ErrnoException).code ?? (error.cause as NodeJS.ErrnoException | undefined)?.code;
   return code === undefined ? (error.stack ?? error.message) : error.message;

@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { Migrator } from '@mikro-orm/migrations';
 import { defineConfig, type EntityClass, MikroORM, type Options } from '@mikro-orm/postgresql';
+import { PoolConnection } from './pool-connection.ts';
 
 export const MIGRATIONS_FOLDER = fileURLToPath(new URL('../../migrations', import.meta.url));
 
@@ -39,6 +40,7 @@ export function ormOptions({
     entities: [...entities],
     extensions: [Migrator],
     driverOptions: {
+      Client: PoolConnection,
       application_name: 'identity',
       connectionTimeoutMillis: PATIENCE_MS,
       idleTimeoutMillis: 30_000,
@@ -46,6 +48,8 @@ export function ormOptions({
       ...(patient ? {} : { query_timeout: PATIENCE_MS + 400 }),
     },
     pool: { min: poolMin, max: poolMax },
+    // A name that does not exist is a mistake in DATABASE_URL, not a wish for a new database.
+    ensureDatabase: false,
     // Queries run only on the fork of their call.
     allowGlobalContext: false,
     // The ORM quotes emails and where-values; what is worth logging is logged by rpc/, without them.

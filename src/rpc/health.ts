@@ -1,4 +1,4 @@
-import type { Server } from '@grpc/grpc-js';
+import type { Server, ServerWritableStream, ServiceDefinition } from '@grpc/grpc-js';
 import { HealthImplementation } from 'grpc-health-check';
 
 type ServingStatus = 'SERVING' | 'NOT_SERVING';
@@ -6,7 +6,7 @@ type ServingStatus = 'SERVING' | 'NOT_SERVING';
 const CHECK_INTERVAL_MS = 500;
 
 export interface Health {
-  /** From now on NOT_SERVING, whatever the database says: load balancers send no new calls. */
+  /** From now on NOT_SERVING, whatever the database says: load balancers send no new calls. Who watches is told, and their call ended. */
   drain(): void;
   stop(): void;
 }
@@ -18,7 +18,7 @@ export interface Health {
 export async function addHealth(server: Server, services: readonly string[], probe: () => Promise<void>): Promise<Health> {
   const names = ['', ...services];
   const health = new HealthImplementation(Object.fromEntries(names.map((name) => [name, 'NOT_SERVING'])));
-  health.addToServer(server);
+  const watches = addTo(server, health);
   let told: ServingStatus = 'NOT_SERVING';
   // Whoever watches is sent each status that is set, so only changes are.
   const tell = (status: ServingStatus) => {
@@ -44,10 +44,29 @@ export async function addHealth(server: Server, services: readonly string[], pro
     drain() {
       draining = true;
       tell('NOT_SERVING');
+      for (const watch of watches) watch.end();
     },
     stop() {
       draining = true;
       clearTimeout(timer);
     },
   };
+}
+
+type Watch = ServerWritableStream<unknown, unknown>;
+
+/** Adds the service; returns the open watches, which never end by themselves and would hold up the end of the server. */
+function addTo(server: Server, health: HealthImplementation): ReadonlySet<Watch> {
+  const watches = new Set<Watch>();
+  const addService = (definition: ServiceDefinition, handlers: { readonly watch: (call: Watch) => void }) =>
+    server.addService(definition, {
+      ...handlers,
+      watch(call: Watch) {
+        watches.add(call);
+        call.once('cancelled', () => watches.delete(call));
+        handlers.watch(call);
+      },
+    });
+  health.addToServer({ addService } as unknown as Server);
+  return watches;
 }

@@ -1,7 +1,9 @@
 import { readFileSync } from 'node:fs';
+import { fromBinary, toBinary } from '@bufbuild/protobuf';
 import { BinaryReader } from '@bufbuild/protobuf/wire';
+import { FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt';
 import type { Server } from '@grpc/grpc-js';
-import { loadSync, type PackageDefinition } from '@grpc/proto-loader';
+import { loadSync, type MessageTypeDefinition, type PackageDefinition } from '@grpc/proto-loader';
 import { ReflectionService } from '@grpc/reflection';
 import { protoPath as healthProto } from 'grpc-health-check';
 
@@ -12,8 +14,8 @@ const DESCRIPTORS = new URL('../gen/descriptors.binpb', import.meta.url);
  * options; going through proto-loader would lose them.
  */
 export function addReflection(server: Server): void {
-  const ownFiles = { files: { fileDescriptorProtos: splitFileDescriptorSet(readFileSync(DESCRIPTORS)) } };
-  const packages = { ...loadSync(healthProto), ...(ownFiles as unknown as PackageDefinition) };
+  const files = [...splitFileDescriptorSet(readFileSync(DESCRIPTORS)), ...healthFiles()];
+  const packages = { all: { fileDescriptorProtos: files } } as unknown as PackageDefinition;
   new ReflectionService(packages).addToServer(server);
 }
 
@@ -27,4 +29,22 @@ function splitFileDescriptorSet(bytes: Buffer): Buffer[] {
     else reader.skip(wireType, field);
   }
   return files;
+}
+
+/** The health service has no descriptors but those that proto-loader makes of its proto. */
+function healthFiles(): Buffer[] {
+  const { fileDescriptorProtos } = loadSync(healthProto)['grpc.health.v1.HealthCheckRequest'] as MessageTypeDefinition<object, object>;
+  return fileDescriptorProtos.map(withMapEntryNames);
+}
+
+/** The entry of `map<…> statuses` is a message `StatusesEntry`; proto-loader drops the suffix, and grpcurl then refuses the whole file. */
+function withMapEntryNames(bytes: Uint8Array): Buffer {
+  const file = fromBinary(FileDescriptorProtoSchema, bytes);
+  for (const { field: fields, nestedType } of file.messageType) {
+    for (const entry of nestedType.filter(({ options }) => options?.mapEntry)) {
+      for (const field of fields.filter(({ typeName }) => typeName === entry.name)) field.typeName = `${entry.name}Entry`;
+      entry.name = `${entry.name}Entry`;
+    }
+  }
+  return Buffer.from(toBinary(FileDescriptorProtoSchema, file));
 }

@@ -1,4 +1,12 @@
-import { type MethodDefinition, Server, ServerCredentials, type ServiceDefinition, type UntypedServiceImplementation } from '@grpc/grpc-js';
+import {
+  logVerbosity,
+  type MethodDefinition,
+  Server,
+  ServerCredentials,
+  type ServiceDefinition,
+  setLogVerbosity,
+  type UntypedServiceImplementation,
+} from '@grpc/grpc-js';
 import { refineTransportErrors } from './transport-errors.ts';
 import { type Rpc, type Runtime, unaryHandler } from './unary.ts';
 
@@ -14,6 +22,8 @@ export type Rpcs<Definition> = { readonly [Name in keyof Definition]: Rpc<Reques
 
 export function createServer(): Server {
   refineTransportErrors();
+  // By itself grpc-js writes headers that it does not accept to the console, with what is in them: tokens, or forged log lines.
+  setLogVerbosity(logVerbosity.NONE);
   return new Server({
     // channelz keeps books on every call; nobody reads them here.
     'grpc.enable_channelz': 0,
@@ -45,15 +55,25 @@ export function addService(server: Server, { definition, rpcs }: Service, runtim
   return serviceName(definition);
 }
 
+/** The address is taken, or not one of this machine. */
+export class ListenError extends Error {
+  constructor(address: string, cause: Error) {
+    super(`Cannot listen on ${address}: ${cause.message}`, { cause });
+    this.name = 'ListenError';
+  }
+}
+
 /** Binds to an address; returns the port, which the system chooses where it is 0. */
 export function listen(server: Server, host: string, port: number): Promise<number> {
   const address = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
   return new Promise((resolve, reject) => {
-    server.bindAsync(address, ServerCredentials.createInsecure(), (error, bound) => (error ? reject(error) : resolve(bound)));
+    server.bindAsync(address, ServerCredentials.createInsecure(), (error, bound) =>
+      error ? reject(new ListenError(address, error)) : resolve(bound),
+    );
   });
 }
 
-/** Takes no new calls and waits for those in flight; ends what is still open after `patienceMs`, e.g. a health watch. */
+/** Takes no new calls and waits for those in flight; ends what is still open after `patienceMs`. */
 export function drain(server: Server, patienceMs: number): Promise<void> {
   return new Promise((resolve) => {
     const timer = setTimeout(() => {

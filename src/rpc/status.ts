@@ -13,6 +13,13 @@ void REASONS_AGREE;
 
 const DOMAIN = 'identity.v1';
 
+/**
+ * In characters. A status travels in headers, and a client that gets too many of those ends the connection with all calls on it: a
+ * thousand wrong ids must not be answered with a thousand violations. The fields of any one message fit by far.
+ */
+const MAX_MESSAGE_LENGTH = 500;
+const MAX_VIOLATIONS_LENGTH = 4000;
+
 /** What a failing constraint means, by the constraint's name. */
 export type ConstraintErrors = Readonly<Record<string, () => IdentityError>>;
 
@@ -72,6 +79,8 @@ export function translate(error: unknown, { signal, deadlinePassed }: CallOutcom
 /** Packs an error into a status with its details, for the `grpc-status-details-bin` trailer. */
 export function toGrpcStatus(error: IdentityError, requestId: string): GrpcStatus {
   const code = status[error.code satisfies StatusName];
+  // Half a surrogate pair makes grpc-js throw where nobody can catch it; and cutting can leave one.
+  const message = cut(error.message).toWellFormed();
   const details = [
     pack(
       'google.rpc.ErrorInfo',
@@ -82,14 +91,32 @@ export function toGrpcStatus(error: IdentityError, requestId: string): GrpcStatu
     ...retryInfo(error.details.retryAfterSeconds),
   ];
   const metadata = new Metadata();
-  metadata.set('grpc-status-details-bin', Buffer.from(Status.encode({ code, message: error.message, details }).finish()));
-  return { code, details: error.message, metadata };
+  metadata.set('grpc-status-details-bin', Buffer.from(Status.encode({ code, message, details }).finish()));
+  return { code, details: message, metadata };
+}
+
+function cut(message: string): string {
+  return message.length <= MAX_MESSAGE_LENGTH ? message : `${message.slice(0, MAX_MESSAGE_LENGTH)}...`;
 }
 
 function badRequest(violations: readonly FieldViolation[] = []): Any[] {
   if (violations.length === 0) return [];
-  const fieldViolations = violations.map(({ field, description }) => ({ field, description, reason: '', localizedMessage: undefined }));
+  const fieldViolations = [...asManyAsFit(violations)].map(({ field, description }) => ({
+    field,
+    description,
+    reason: '',
+    localizedMessage: undefined,
+  }));
   return [pack('google.rpc.BadRequest', BadRequest.encode({ fieldViolations }))];
+}
+
+function* asManyAsFit(violations: readonly FieldViolation[]): Generator<FieldViolation> {
+  let length = 0;
+  for (const violation of violations) {
+    length += violation.field.length + violation.description.length;
+    if (length > MAX_VIOLATIONS_LENGTH) return;
+    yield violation;
+  }
 }
 
 function retryInfo(seconds: number | undefined): Any[] {

@@ -16,6 +16,16 @@ const MEANINGS: readonly { readonly text: RegExp; readonly meaning: () => Identi
       new IdentityError({ code: 'INVALID_ARGUMENT', reason: 'MALFORMED_MESSAGE', message: 'the request cannot be decompressed' }),
   },
   {
+    // grpc-js speaks of a server streaming method here, whatever the method is.
+    text: /^Received (no|a second) request message for /,
+    meaning: () =>
+      new IdentityError({
+        code: 'INVALID_ARGUMENT',
+        reason: 'MALFORMED_MESSAGE',
+        message: 'the call must have exactly one request message',
+      }),
+  },
+  {
     text: /^Invalid grpc-timeout value/,
     meaning: () =>
       new IdentityError({ code: 'INVALID_ARGUMENT', reason: 'MALFORMED_MESSAGE', message: 'the grpc-timeout header is invalid' }),
@@ -40,6 +50,8 @@ export function refineTransportErrors(): void {
   BaseServerInterceptingCall.prototype.sendStatus = function (given) {
     const meaning = given.code === status.OK ? undefined : MEANINGS.find(({ text }) => text.test(given.details ?? ''))?.meaning();
     const carriesDetails = given.metadata instanceof Metadata && given.metadata.get('grpc-status-details-bin').length > 0;
-    sendStatus.call(this, meaning && !carriesDetails ? toGrpcStatus(meaning, requestIdOf(new Metadata())) : given);
+    // The request's headers, which the type keeps private.
+    const { metadata } = this as unknown as { readonly metadata: Metadata };
+    sendStatus.call(this, meaning && !carriesDetails ? toGrpcStatus(meaning, requestIdOf(metadata)) : given);
   };
 }

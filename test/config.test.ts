@@ -1,0 +1,182 @@
+import { inspect } from 'node:util';
+import { describe, expect, it } from 'vitest';
+import { ConfigError, loadConfig } from '../src/config.ts';
+
+const SECRET = 'never-to-be-seen-'.repeat(3);
+
+function problemsOf(env: Record<string, string>): readonly string[] {
+  try {
+    loadConfig(env);
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems;
+    throw error;
+  }
+  return [];
+}
+
+describe('the settings', () => {
+  it('have the defaults that are documented', () => {
+    const { database, jwt, passwords, ...others } = loadConfig({});
+    expect(database).toEqual({ url: undefined, poolMin: 5, poolMax: 10 });
+    expect(jwt).toEqual({ algorithm: 'HS256', secretKey: undefined, issuer: 'identity', audience: ['identity'], accessTokenTtl: 900 });
+    const { pepper, ...passwordRules } = passwords;
+    expect(pepper.reveal()).toBe('');
+    expect(passwordRules).toEqual({ scheme: 'bcrypt', bcryptCost: 12, minLength: 8, history: 5 });
+    expect(others).toEqual({
+      dataDir: '.data',
+      grpc: { host: '127.0.0.1', port: 50051 },
+      refresh: { ttl: 604_800, grace: 10 },
+      lockout: { maxAttempts: 5, duration: 1800 },
+      maxSessions: 5,
+      requireVerifiedEmail: false,
+      requiredProfileFields: [],
+      logLevel: 'info',
+    });
+  });
+
+  it('are each read from a variable of their own', () => {
+    const config = loadConfig({
+      DATABASE_URL: 'postgres://db/identity',
+      DATABASE_POOL_MIN: '1',
+      DATABASE_POOL_MAX: '2',
+      DATA_DIR: '/data',
+      GRPC_HOST: '::',
+      GRPC_PORT: '3',
+      JWT_SECRET_KEY: SECRET,
+      JWT_ALGORITHM: 'HS256',
+      JWT_ISSUER: 'issuer',
+      JWT_AUDIENCE: ' one, two ,,',
+      ACCESS_TOKEN_TTL: '4',
+      REFRESH_TOKEN_TTL: '6',
+      REFRESH_GRACE: '7',
+      PASSWORD_PEPPER: 'pepper',
+      PASSWORD_HASH: 'argon2id',
+      BCRYPT_COST: '9',
+      PASSWORD_MIN_LENGTH: '10',
+      PASSWORD_HISTORY: '11',
+      LOCKOUT_MAX_ATTEMPTS: '12',
+      LOCKOUT_DURATION: '13',
+      MAX_SESSIONS: '14',
+      REQUIRE_VERIFIED_EMAIL: 'true',
+      REQUIRED_PROFILE_FIELDS: 'full_name,birth_date',
+      LOG_LEVEL: 'warn',
+    });
+    expect(config.database.url?.reveal()).toBe('postgres://db/identity');
+    expect(config.jwt.secretKey?.reveal()).toBe(SECRET);
+    expect(config.passwords.pepper.reveal()).toBe('pepper');
+    expect(config).toMatchObject({
+      database: { poolMin: 1, poolMax: 2 },
+      dataDir: '/data',
+      grpc: { host: '::', port: 3 },
+      jwt: { algorithm: 'HS256', issuer: 'issuer', audience: ['one', 'two'], accessTokenTtl: 4 },
+      refresh: { ttl: 6, grace: 7 },
+      passwords: { scheme: 'argon2id', bcryptCost: 9, minLength: 10, history: 11 },
+      lockout: { maxAttempts: 12, duration: 13 },
+      maxSessions: 14,
+      requireVerifiedEmail: true,
+      requiredProfileFields: ['full_name', 'birth_date'],
+      logLevel: 'warn',
+    });
+  });
+
+  it('count an empty variable as absent', () => {
+    expect(loadConfig({ GRPC_PORT: '', DATABASE_URL: '', JWT_SECRET_KEY: '', REQUIRE_VERIFIED_EMAIL: '' })).toEqual(loadConfig({}));
+  });
+
+  it('cannot be changed, at any depth', () => {
+    const config = loadConfig({ JWT_AUDIENCE: 'one', REQUIRED_PROFILE_FIELDS: 'bio', PASSWORD_PEPPER: 'pepper' });
+    const unfrozen = (value: object, path: string): string[] => [
+      ...(Object.isFrozen(value) ? [] : [path]),
+      ...Object.entries(value).flatMap(([name, child]) => (typeof child === 'object' && child ? unfrozen(child, `${path}.${name}`) : [])),
+    ];
+    expect(unfrozen(config, 'config')).toEqual([]);
+  });
+});
+
+describe('wrong settings', () => {
+  it('are all reported at once, in one error', () => {
+    const env = { GRPC_PORT: 'x', BCRYPT_COST: '3', LOG_LEVEL: 'loud', REQUIRE_VERIFIED_EMAIL: 'yes', JWT_ALGORITHM: 'none' };
+    const problems = problemsOf(env);
+    expect(problems.map((problem) => problem.split(' ')[0]).sort()).toEqual(Object.keys(env).sort());
+    expect(new ConfigError(problems).message.split('\n')).toEqual([
+      'The configuration is not usable:',
+      ...problems.map((problem) => `  - ${problem}`),
+    ]);
+  });
+
+  it('are reported together with what is missing beside others', () => {
+    const pool = { DATABASE_URL: 'postgresql://db/x', DATABASE_POOL_MIN: '6', DATABASE_POOL_MAX: '5' };
+    const problems = problemsOf({ ...pool, GRPC_PORT: 'x', LOG_LEVEL: 'loud' });
+    expect(problems).toEqual([
+      'GRPC_PORT must be a whole number',
+      'LOG_LEVEL must be one of fatal, error, warn, info, debug, trace, silent',
+      'JWT_SECRET_KEY is required beside DATABASE_URL (at least 32 bytes)',
+      'DATABASE_POOL_MIN must not exceed DATABASE_POOL_MAX',
+    ]);
+  });
+
+  it.each([
+    ['DATABASE_POOL_MIN', '0', '10', '-1', '1001'],
+    ['DATABASE_POOL_MAX', '5', '1000', '0', '1001'],
+    ['GRPC_PORT', '0', '65535', '-1', '65536'],
+    ['ACCESS_TOKEN_TTL', '1', '86400', '0', '86401'],
+    ['REFRESH_TOKEN_TTL', '1', '315360000', '0', '315360001'],
+    ['REFRESH_GRACE', '0', '300', '-1', '301'],
+    ['BCRYPT_COST', '4', '16', '3', '17'],
+    ['PASSWORD_MIN_LENGTH', '1', '256', '0', '257'],
+    ['PASSWORD_HISTORY', '0', '24', '-1', '25'],
+    ['LOCKOUT_MAX_ATTEMPTS', '1', '1000', '0', '1001'],
+    ['LOCKOUT_DURATION', '1', '2592000', '0', '2592001'],
+    ['MAX_SESSIONS', '1', '1000', '0', '1001'],
+  ])('%s may be %s to %s, neither %s nor %s', (name, least, most, under, over) => {
+    expect([least, most].flatMap((value) => problemsOf({ [name]: value }))).toEqual([]);
+    for (const value of [under, over, '1.5', '1e2', '0x10', ' ', 'many', '99999999999999999999']) {
+      expect(problemsOf({ [name]: value })[0]).toMatch(new RegExp(`^${name} must be `));
+    }
+  });
+
+  it.each([
+    ['DATABASE_URL', 'localhost:5432/identity'],
+    ['JWT_ALGORITHM', 'none'],
+    ['PASSWORD_HASH', 'md5'],
+    ['REQUIRE_VERIFIED_EMAIL', 'TRUE'],
+    ['REQUIRED_PROFILE_FIELDS', 'full_name,shoe_size'],
+    ['LOG_LEVEL', 'verbose'],
+  ])('%s cannot be %s', (name, value) => {
+    expect(problemsOf({ [name]: value })).toEqual(expect.arrayContaining([expect.stringContaining(name)]));
+  });
+
+  it('refuse a signing key of less than 32 bytes, counted in bytes', () => {
+    const short = problemsOf({ JWT_SECRET_KEY: 'x'.repeat(31) });
+    expect(short).toEqual(['JWT_SECRET_KEY must be at least 32 bytes']);
+    expect(problemsOf({ JWT_SECRET_KEY: 'x'.repeat(31), DATABASE_URL: 'postgresql://db/x' })).toEqual(short);
+    expect(problemsOf({ JWT_SECRET_KEY: 'x'.repeat(32) })).toEqual([]);
+    expect(problemsOf({ JWT_SECRET_KEY: 'é'.repeat(16) })).toEqual([]);
+  });
+
+  it('never repeat a value that may be secret', () => {
+    const problems = problemsOf({ DATABASE_URL: `mysql://user:${SECRET}@db/x`, JWT_SECRET_KEY: 'short-secret', GRPC_PORT: SECRET });
+    expect(problems).toHaveLength(3);
+    expect(problems.join()).not.toMatch(/never-to-be-seen|short-secret/);
+  });
+});
+
+describe('a secret', () => {
+  const config = loadConfig({ DATABASE_URL: `postgresql://user:${SECRET}@db/x`, JWT_SECRET_KEY: SECRET, PASSWORD_PEPPER: SECRET });
+
+  it.each([
+    ['util.inspect', inspect(config, { depth: 9, showHidden: true })],
+    ['JSON', JSON.stringify(config)],
+    ['a template', `${config.jwt.secretKey} ${config.database.url} ${config.passwords.pepper}`],
+    ['a concatenation', `${['', config.jwt.secretKey].join()}`],
+    ['the values of an object', Object.values(config.jwt.secretKey ?? {}).join()],
+  ])('is not shown by %s', (_, shown) => {
+    expect(shown).not.toContain('never-to-be-seen');
+  });
+
+  it('prints as [redacted]', () => {
+    expect(`${config.jwt.secretKey}`).toBe('[redacted]');
+    expect(inspect(config.jwt.secretKey)).toBe('[redacted]');
+    expect(JSON.stringify(config.jwt.secretKey)).toBe('"[redacted]"');
+  });
+});

@@ -1,0 +1,81 @@
+import { status } from '@grpc/grpc-js';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { logIn, register } from './support/builders.ts';
+import { connectHealth, type HealthClient } from './support/health.ts';
+import { startService, useService } from './support/service.ts';
+
+const SERVICES = ['identity.v1.UserService', 'identity.v1.AuthService', 'identity.v1.SessionService'];
+
+describe('a service with its database', () => {
+  const service = useService();
+  let health: HealthClient;
+  beforeAll(() => {
+    health = connectHealth(service.address);
+  });
+  afterAll(() => health.close());
+
+  it.each(['', ...SERVICES])('Check says SERVING for "%s"', async (name) => {
+    expect(await health.check(name)).toBe('SERVING');
+  });
+
+  it('Check answers NOT_FOUND for a service that nobody knows', async () => {
+    await expect(health.check('identity.v1.NoSuchService')).rejects.toMatchObject({ code: status.NOT_FOUND });
+  });
+
+  it('List names the server as a whole and each service', async () => {
+    expect(await health.list()).toEqual(Object.fromEntries(['', ...SERVICES].map((name) => [name, 'SERVING'])));
+  });
+
+  it('Watch says nothing as long as nothing changes', async () => {
+    const watch = health.watch();
+    await vi.waitFor(() => expect(watch.seen).toEqual(['SERVING']));
+    const lastProbe = async () => {
+      const { rows } = await service.database.pool.query(
+        `select max(query_start)::text as at from pg_stat_activity
+         where datname = current_database() and application_name = 'identity' and query = 'select 1'`,
+      );
+      return rows[0].at;
+    };
+    for (let probes = 0; probes < 2; probes++) {
+      const before = await lastProbe();
+      await vi.waitFor(async () => expect(await lastProbe()).not.toBe(before), { timeout: 5000 });
+    }
+    expect(await health.check()).toBe('SERVING');
+    expect(watch.seen).toEqual(['SERVING']);
+    watch.cancel();
+  });
+
+  it('Watch begins with the status now, and with SERVICE_UNKNOWN for a service that nobody knows', async () => {
+    const known = health.watch(SERVICES[0]);
+    const unknown = health.watch('identity.v1.NoSuchService');
+    await vi.waitFor(() => expect([known.seen, unknown.seen]).toEqual([['SERVING'], ['SERVICE_UNKNOWN']]));
+    known.cancel();
+    unknown.cancel();
+  });
+});
+
+describe('a service that drains', () => {
+  it('says NOT_SERVING to those who watch and ends their calls, while it finishes what it has begun', async () => {
+    const service = await startService({ BCRYPT_COST: '13' });
+    const health = connectHealth(service.address);
+    const watches = ['', ...SERVICES].map((name) => health.watch(name));
+    const { email } = await register(service);
+    let finished = false;
+    const login = logIn(service, email).finally(() => {
+      finished = true;
+    });
+    await vi.waitFor(async () => {
+      const { rows } = await service.database.pool.query('select failed_attempts from users where email = $1', [email]);
+      expect(rows).toEqual([{ failed_attempts: 1 }]);
+    });
+
+    const closed = service.app.close();
+    await vi.waitFor(() => expect(watches.map(({ seen }) => seen)).toEqual(watches.map(() => ['SERVING', 'NOT_SERVING'])));
+    await vi.waitFor(() => expect(watches.every(({ ended }) => ended)).toBe(true));
+    expect(finished).toBe(false);
+    expect((await login).accessToken).not.toBe('');
+    health.close();
+    await closed;
+    await service.stop();
+  });
+});

@@ -1,0 +1,350 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { type AddressInfo, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { newEmail, PASSWORD, required } from './support/builders.ts';
+import { type Clients, connect } from './support/client.ts';
+import { createDatabase, type TestDatabase } from './support/database.ts';
+import { failureOf } from './support/expect-status.ts';
+import { connectHealth } from './support/health.ts';
+import { connectRaw, frame } from './support/raw-http2.ts';
+import { SECRET_KEY } from './support/service.ts';
+
+const MAIN = path.resolve(import.meta.dirname, '../src/main.ts');
+
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
+
+/** `node src/main.ts`, as a person or a container starts it. */
+class Service {
+  readonly child: ChildProcess;
+  readonly exit: Promise<number | NodeJS.Signals>;
+  stdout = '';
+  stderr = '';
+  ended = false;
+
+  constructor(env: Record<string, string>, cwd: string) {
+    this.child = spawn(process.execPath, [MAIN], { cwd, env: { PATH: process.env.PATH, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+    this.child.stdout?.on('data', (chunk) => {
+      this.stdout += chunk;
+    });
+    this.child.stderr?.on('data', (chunk) => {
+      this.stderr += chunk;
+    });
+    this.exit = once(this.child, 'close').then(([code, signal]) => {
+      this.ended = true;
+      return code ?? signal;
+    });
+  }
+
+  /** Where it listens, once it says so. */
+  async address(): Promise<string> {
+    await vi.waitFor(
+      () => {
+        if (this.ended) throw new Error(`the service has ended: ${this.stderr}`);
+        expect(this.stdout).toContain('listening on');
+      },
+      { timeout: 30_000, interval: 20 },
+    );
+    return required(/listening on (\S+)/.exec(this.stdout)?.[1]);
+  }
+}
+
+let folder: string;
+let database: TestDatabase;
+const started: Service[] = [];
+const clients: Clients[] = [];
+
+beforeAll(async () => {
+  folder = await mkdtemp(path.join(tmpdir(), 'identity-process-'));
+  database = await createDatabase();
+});
+
+afterEach(() => {
+  for (const client of clients.splice(0)) client.close();
+  for (const { child, ended } of started.splice(0)) if (!ended) child.kill('SIGKILL');
+});
+
+afterAll(async () => {
+  await database.drop();
+  await rm(folder, { recursive: true, force: true, maxRetries: 5 });
+});
+
+const CHEAP = { BCRYPT_COST: '4', GRPC_PORT: '0' };
+const embedded = () => ({ ...CHEAP, DATA_DIR: path.join(folder, 'data') });
+const external = () => ({ ...CHEAP, DATABASE_URL: database.url, JWT_SECRET_KEY: SECRET_KEY });
+
+function start(env: Record<string, string>, cwd = folder): Service {
+  const service = new Service(env, cwd);
+  started.push(service);
+  return service;
+}
+
+function clientOf(address: string): Clients {
+  const client = connect(address);
+  clients.push(client);
+  return client;
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+/** The process id of the embedded PostgreSQL, if it says that it runs. */
+async function postmaster(): Promise<number | undefined> {
+  const content = await readFile(path.join(folder, 'data', 'postgres', 'postmaster.pid'), 'utf8').catch(() => undefined);
+  return content === undefined ? undefined : Number.parseInt(content, 10);
+}
+
+/** An ended process may stay as a zombie, without a command line, where nobody waits for it. */
+async function isRunning(pid: number): Promise<boolean> {
+  try {
+    process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+  return (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => 'unknown')) !== '';
+}
+
+describe('with the embedded database', () => {
+  it('starts, greets, keeps its data through kill -9 and a stop, and leaves no PostgreSQL behind', async () => {
+    const port = await freePort();
+    const first = start({ ...embedded(), GRPC_PORT: String(port) });
+    expect(await first.address()).toBe(`127.0.0.1:${port}`);
+    const account = { email: newEmail(), password: PASSWORD };
+    const { auth } = clientOf(`127.0.0.1:${port}`);
+    await auth.register(account);
+    const accessToken = required((await auth.login(account)).tokens).accessToken;
+    const server = required(await postmaster());
+
+    expect(first.stdout.trimEnd().split('\n').length).toBeLessThanOrEqual(20);
+    expect(first.stdout).toContain(`${path.join(folder, 'data')} (embedded PostgreSQL)`);
+    expect(first.stdout.match(/^ +grpcurl -plaintext .*127\.0\.0\.1:\d+ .*$/gm)).toHaveLength(3);
+    const keyFile = path.join(folder, 'data', 'jwt.key');
+    const key = await readFile(keyFile, 'utf8');
+    expect((await stat(keyFile)).mode & 0o777).toBe(0o600);
+    expect(key.trim().length).toBeGreaterThanOrEqual(32);
+
+    first.child.kill('SIGKILL');
+    expect(await first.exit).toBe('SIGKILL');
+    const second = start(embedded());
+    const again = clientOf(await second.address());
+    expect(await readFile(keyFile, 'utf8')).toBe(key);
+    expect(await again.auth.introspectToken({ accessToken })).toMatchObject({ active: true, claims: { email: account.email } });
+    expect((await again.auth.login(account)).tokens?.accessToken).not.toBe('');
+    expect(await postmaster()).toBe(server);
+
+    second.child.kill('SIGTERM');
+    expect(await second.exit).toBe(0);
+    expect(second.stderr).toBe('');
+    expect(await postmaster()).toBeUndefined();
+    expect(await isRunning(server)).toBe(false);
+  });
+
+  it('says in one line that its port is taken, and leaves no PostgreSQL behind', async () => {
+    const squatter = createServer().listen(0, '127.0.0.1');
+    await once(squatter, 'listening');
+    const { port } = squatter.address() as AddressInfo;
+    const service = start({ ...embedded(), GRPC_PORT: String(port) });
+    expect(await service.exit).toBe(1);
+    expect(service.stderr.trimEnd().split('\n')).toEqual([expect.stringContaining(`127.0.0.1:${port}`)]);
+    expect(service.stderr).toMatch(/in use/);
+    expect(service.stdout).toBe('');
+    expect(await postmaster()).toBeUndefined();
+    squatter.close();
+  });
+
+  it('can be stopped while it starts', async () => {
+    const service = start(embedded());
+    await vi.waitFor(async () => expect(await postmaster()).toBeDefined(), { timeout: 20_000, interval: 5 });
+    service.child.kill('SIGTERM');
+    await service.exit;
+    const next = start(embedded());
+    clientOf(await next.address());
+    next.child.kill('SIGINT');
+    expect(await next.exit).toBe(0);
+    expect(await postmaster()).toBeUndefined();
+  });
+});
+
+describe('a signal', () => {
+  const SLOW = { BCRYPT_COST: '13', LOG_LEVEL: 'silent' };
+
+  /** A login whose password is being compared. */
+  async function slowLogin(service: Service): Promise<{ login: Promise<unknown>; address: string }> {
+    const address = await service.address();
+    const { auth } = clientOf(address);
+    const account = { email: newEmail(), password: PASSWORD };
+    await auth.register(account);
+    const login = auth.login(account);
+    login.catch(() => undefined);
+    await vi.waitFor(async () => {
+      const { rows } = await database.pool.query('select failed_attempts from users where email = $1', [account.email]);
+      expect(rows).toEqual([{ failed_attempts: 1 }]);
+    });
+    return { login, address };
+  }
+
+  it.each(['SIGTERM', 'SIGINT'] as const)(
+    '%s: health says NOT_SERVING, the call in flight is answered, then the process ends',
+    async (name) => {
+      const service = start({ ...external(), ...SLOW });
+      const { login, address } = await slowLogin(service);
+      const health = connectHealth(address);
+      const watch = health.watch();
+      await vi.waitFor(() => expect(watch.seen).toEqual(['SERVING']));
+      const begin = performance.now();
+      service.child.kill(name);
+      await vi.waitFor(() => expect(watch.seen).toEqual(['SERVING', 'NOT_SERVING']), { timeout: 5000 });
+      expect(await login).toMatchObject({ tokens: { tokenType: 'Bearer' } });
+      // The watch stays open: it must not keep the process.
+      expect(await service.exit).toBe(0);
+      expect(performance.now() - begin).toBeLessThan(10_000);
+      expect(service.stderr).toBe('');
+      health.close();
+    },
+  );
+
+  it('once more, at once after the first, is the same wish', async () => {
+    const service = start({ ...external(), ...SLOW });
+    const { login } = await slowLogin(service);
+    service.child.kill('SIGINT');
+    service.child.kill('SIGTERM');
+    expect(await login).toMatchObject({ tokens: { tokenType: 'Bearer' } });
+    expect(await service.exit).toBe(0);
+  });
+
+  it('once more, later, ends the process at once', async () => {
+    const service = start({ ...external(), ...SLOW, BCRYPT_COST: '16' });
+    const address = await service.address();
+    const { auth } = clientOf(address);
+    const register = failureOf(auth.register({ email: newEmail(), password: PASSWORD }));
+    const health = connectHealth(address);
+    const watch = health.watch();
+    await vi.waitFor(() => expect(watch.seen).toEqual(['SERVING']));
+    service.child.kill('SIGTERM');
+    await vi.waitFor(() => expect(watch.seen).toEqual(['SERVING', 'NOT_SERVING']));
+    await sleep(300);
+    expect(service.ended).toBe(false);
+    service.child.kill('SIGTERM');
+    expect(await service.exit).toBe(1);
+    expect(await register).toMatchObject({ code: 'UNAVAILABLE' });
+    health.close();
+  });
+});
+
+describe('a start that cannot succeed', () => {
+  it('lists all that is wrong with the settings, and shows no secret', async () => {
+    const service = start({
+      ...external(),
+      GRPC_PORT: 'x',
+      BCRYPT_COST: '99',
+      JWT_SECRET_KEY: 'hunter2',
+      DATABASE_URL: 'mysql://a:hunter2@b',
+    });
+    expect(await service.exit).toBe(1);
+    expect(service.stdout).toBe('');
+    expect(service.stderr.trimEnd().split('\n')).toEqual([
+      'The configuration is not usable:',
+      expect.stringContaining('DATABASE_URL'),
+      expect.stringContaining('GRPC_PORT'),
+      expect.stringContaining('JWT_SECRET_KEY'),
+      expect.stringContaining('BCRYPT_COST'),
+    ]);
+    expect(service.stderr).not.toContain('hunter2');
+  });
+
+  it('names the command to run where the schema is behind', async () => {
+    const empty = await createDatabase({ migrated: false });
+    const service = start({ ...external(), DATABASE_URL: empty.url });
+    expect(await service.exit).toBe(1);
+    expect(service.stderr).toContain('npm run db:up');
+    expect(service.stderr).not.toMatch(/^\s+at /m);
+    await empty.drop();
+  });
+
+  it.each([
+    ['refuses connections', async () => `postgresql://identity:hunter2@127.0.0.1:${await freePort()}/identity`, /ECONNREFUSED/],
+    [
+      'refuses connections on every address of its name',
+      async () => `postgresql://identity:hunter2@localhost:${await freePort()}/identity`,
+      /ECONNREFUSED/,
+    ],
+    ['has another password', async () => database.url.replace(/:[^:@/]+@/, ':hunter2@'), /password authentication failed/],
+  ])('says in one line that the database %s', async (_, url, reason) => {
+    const service = start({ ...external(), DATABASE_URL: await url() });
+    expect(await service.exit).toBe(1);
+    expect(service.stdout).toBe('');
+    expect(service.stderr.trimEnd().split('\n')).toEqual([expect.stringMatching(reason)]);
+    expect(service.stderr).not.toContain('hunter2');
+  });
+});
+
+describe('the file .env of the folder it is started in', () => {
+  it('is read; the environment comes first', async () => {
+    const cwd = await mkdtemp(path.join(folder, 'cwd-'));
+    const fileSettings = { ...external(), BCRYPT_COST: 'x', LOG_LEVEL: 'silent' };
+    await writeFile(
+      path.join(cwd, '.env'),
+      Object.entries(fileSettings)
+        .map(([name, value]) => `${name}="${value}"\n`)
+        .join(''),
+    );
+    const service = start({ BCRYPT_COST: '4' }, cwd);
+    const { auth } = clientOf(await service.address());
+    const email = newEmail();
+    await auth.register({ email, password: PASSWORD });
+    expect((await database.pool.query('select from users where email = $1', [email])).rowCount).toBe(1);
+    service.child.kill('SIGTERM');
+    expect(await service.exit).toBe(0);
+  });
+});
+
+describe('what the process writes', () => {
+  it('names a defect by its place and SQLSTATE, and nothing of what the caller sent', async () => {
+    const service = start({ ...external(), LOG_LEVEL: 'trace' });
+    const address = await service.address();
+    const { auth, users } = clientOf(address);
+    const email = newEmail();
+    const metadata = { 'x-request-id': 'order-4711' };
+    const profile = { firstName: 'Personal', lastName: 'Detail' };
+    await auth.register({ email, password: PASSWORD, profile });
+    const banner = service.stdout.length;
+    // A message of the database that quotes the row, as many do.
+    await database.pool.query(`
+      create function complain() returns trigger language plpgsql as $$ begin raise exception 'bad row: %', new; end $$;
+      create trigger complain before insert on users for each row execute function complain()`);
+    try {
+      const failure = await failureOf(users.createUser({ email: newEmail(), password: PASSWORD, profile }, { metadata }));
+      expect(failure).toMatchObject({ code: 'INTERNAL', reason: 'INTERNAL_ERROR', message: 'internal error', requestId: 'order-4711' });
+      expect(failure).toMatchObject({ metadata: {}, fields: [], descriptions: [] });
+    } finally {
+      await database.pool.query('drop function complain() cascade');
+    }
+    await failureOf(auth.login({ email, password: 'wrong but personal' }, { metadata, token: 'secret-token' }));
+    const raw = connectRaw(address);
+    await raw.call('/identity.v1.UserService/GetUser', frame(new Uint8Array()), { authorization: 'Bearer secret-token-\u00ff' });
+    raw.close();
+    service.child.kill('SIGTERM');
+    expect(await service.exit).toBe(0);
+
+    const lines = service.stdout
+      .slice(banner)
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    const defect = lines.find(({ rpc }) => rpc === '/identity.v1.UserService/CreateUser');
+    expect(defect).toMatchObject({ level: 50, requestId: 'order-4711', code: 'INTERNAL', cause: { code: 'P0001' } });
+    expect(defect.cause.stack.join('\n')).toMatch(/\.ts:\d+|\.js:\d+/);
+    const written = service.stdout.slice(banner) + service.stderr;
+    expect(written).not.toMatch(/@example\.com|correct horse|personal|detail|bad row|secret-token|insert into|select /i);
+    expect(service.stderr).toBe('');
+  });
+});

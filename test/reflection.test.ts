@@ -1,0 +1,109 @@
+import { fileURLToPath } from 'node:url';
+import { fromBinary } from '@bufbuild/protobuf';
+import { type FileDescriptorProto, FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt';
+import { type ClientDuplexStream, credentials, loadPackageDefinition } from '@grpc/grpc-js';
+import { loadSync } from '@grpc/proto-loader';
+import { describe, expect, it } from 'vitest';
+import { useService } from './support/service.ts';
+
+interface Answer {
+  readonly list_services_response?: { readonly service: readonly { readonly name: string }[] };
+  readonly file_descriptor_response?: { readonly file_descriptor_proto: readonly Uint8Array[] };
+  readonly error_response?: { readonly error_code: number };
+}
+
+interface ReflectionClient {
+  ServerReflectionInfo(): ClientDuplexStream<object, Answer>;
+  close(): void;
+}
+
+type Grpc = { readonly grpc: { readonly reflection: Record<string, { ServerReflection: new (...args: unknown[]) => ReflectionClient }> } };
+
+const service = useService();
+
+/** Asks one question, as grpcurl does. */
+async function ask(version: string, question: object): Promise<Answer> {
+  const proto = fileURLToPath(new URL(`../proto/grpc/reflection/${version}/reflection.proto`, import.meta.resolve('@grpc/reflection')));
+  const { grpc } = loadPackageDefinition(loadSync(proto, { keepCase: true })) as unknown as Grpc;
+  const Client = grpc.reflection[version]?.ServerReflection;
+  if (!Client) throw new Error(`there is no reflection ${version}`);
+  const client = new Client(service.address, credentials.createInsecure());
+  try {
+    return await new Promise((resolve, reject) => {
+      const stream = client.ServerReflectionInfo();
+      stream.on('data', resolve);
+      stream.on('error', reject);
+      stream.write(question);
+      stream.end();
+    });
+  } finally {
+    client.close();
+  }
+}
+
+async function filesOf(version: string, question: object): Promise<FileDescriptorProto[]> {
+  const { file_descriptor_response: response } = await ask(version, question);
+  return (response?.file_descriptor_proto ?? []).map((bytes) => fromBinary(FileDescriptorProtoSchema, bytes));
+}
+
+const symbol = (name: string) => ({ file_containing_symbol: name });
+
+describe.each(['v1', 'v1alpha'])('grpc.reflection.%s', (version) => {
+  it('lists the services', async () => {
+    const { list_services_response: response } = await ask(version, { list_services: '*' });
+    expect(response?.service.map(({ name }) => name).sort()).toEqual([
+      'grpc.health.v1.Health',
+      'identity.v1.AuthService',
+      'identity.v1.SessionService',
+      'identity.v1.UserService',
+    ]);
+  });
+
+  it('gives the file of a service together with all that it imports', async () => {
+    const files = await filesOf(version, symbol('identity.v1.UserService'));
+    const names = files.map(({ name }) => name);
+    expect(names[0]).toBe('identity/v1/user_service.proto');
+    expect(new Set(names)).toEqual(
+      new Set(['identity/v1/user_service.proto', 'identity/v1/user.proto', 'google/type/date.proto', 'google/protobuf/field_mask.proto']),
+    );
+    for (const { dependency } of files) expect(names).toEqual(expect.arrayContaining(dependency));
+  });
+
+  it('tells which fields are optional', async () => {
+    const files = await filesOf(version, symbol('identity.v1.User'));
+    const user = files.flatMap(({ messageType }) => messageType).find(({ name }) => name === 'User');
+    expect(user?.field.filter(({ proto3Optional }) => proto3Optional).map(({ name }) => name)).toEqual(['username']);
+  });
+
+  it.each([
+    ['identity.v1.AuthService', 'identity/v1/auth_service.proto'],
+    ['identity.v1.SessionService', 'identity/v1/session_service.proto'],
+    ['identity.v1.ErrorReason', 'identity/v1/error_reason.proto'],
+    ['grpc.health.v1.Health', undefined],
+    // What a status carries: with these grpcurl shows the details of an error.
+    ['google.rpc.ErrorInfo', 'google/rpc/error_details.proto'],
+    ['google.rpc.BadRequest', 'google/rpc/error_details.proto'],
+    ['google.rpc.RetryInfo', 'google/rpc/error_details.proto'],
+    ['google.protobuf.Duration', 'google/protobuf/duration.proto'],
+    ['google.protobuf.Timestamp', 'google/protobuf/timestamp.proto'],
+  ])('knows %s', async (name, file) => {
+    const [first] = await filesOf(version, symbol(name));
+    expect(first?.name).toEqual(file ?? expect.any(String));
+  });
+
+  it('names the entries of a map as protobuf wants it: grpcurl does not take the file otherwise', async () => {
+    const [file] = await filesOf(version, symbol('grpc.health.v1.Health'));
+    const list = file?.messageType.find(({ name }) => name === 'HealthListResponse');
+    expect(list?.nestedType.map(({ name, options }) => [name, options?.mapEntry])).toEqual([['StatusesEntry', true]]);
+    expect(list?.field.map(({ name, typeName }) => [name, typeName])).toEqual([['statuses', 'StatusesEntry']]);
+  });
+
+  it('gives a file by its name', async () => {
+    const [first] = await filesOf(version, { file_by_filename: 'identity/v1/session_service.proto' });
+    expect(first?.service.map(({ name }) => name)).toEqual(['SessionService']);
+  });
+
+  it('answers NOT_FOUND for what it does not know', async () => {
+    expect((await ask(version, symbol('identity.v1.NoSuchThing'))).error_response?.error_code).toBe(5);
+  });
+});

@@ -1,0 +1,161 @@
+import { randomUUID } from 'node:crypto';
+import { gzipSync } from 'node:zlib';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { CreateUserRequest, GetUserRequest, ListUsersRequest } from '../src/gen/identity/v1/user_service.ts';
+import { newEmail, register } from './support/builders.ts';
+import { expectInvalid, expectStatus, failureOf } from './support/expect-status.ts';
+import { connectRaw, frame, type RawClient } from './support/raw-http2.ts';
+import { useService } from './support/service.ts';
+
+const service = useService();
+let raw: RawClient;
+beforeAll(() => {
+  raw = connectRaw(service.address);
+});
+afterAll(() => raw.close());
+
+const GET_USER = '/identity.v1.UserService/GetUser';
+const CREATE_USER = '/identity.v1.UserService/CreateUser';
+const LIST_USERS = '/identity.v1.UserService/ListUsers';
+
+/** A request that is fine: the answer to it is NOT_FOUND. */
+const good = GetUserRequest.encode({ userId: randomUUID() }).finish();
+const createUser = (email: string) =>
+  CreateUserRequest.encode({ email, password: undefined, username: undefined, profile: undefined, requestId: '' }).finish();
+
+const MALFORMED = { code: 'INVALID_ARGUMENT', reason: 'MALFORMED_MESSAGE', domain: 'identity.v1' };
+const TOO_LARGE = { ...MALFORMED, reason: 'MESSAGE_TOO_LARGE' };
+const INVALID = { ...MALFORMED, reason: 'INVALID_FIELDS' };
+const NOT_FOUND = { ...MALFORMED, code: 'NOT_FOUND', reason: 'USER_NOT_FOUND' };
+
+const gzip = { 'grpc-encoding': 'gzip' };
+
+describe('a request that no client library would send', () => {
+  it.each([
+    ['random bytes', frame(Buffer.alloc(30, 0xff)), {}],
+    ['a message that ends in the middle of a field', frame(good.subarray(0, 10)), {}],
+    ['a call that ends in the middle of a message', frame(good, { length: 100 }), {}],
+    ['a call without a message', Buffer.alloc(0), {}],
+    ['a call with two messages', Buffer.concat([frame(good), frame(good)]), {}],
+    ['something compressed that is not', frame(Buffer.from('garbage'), { compressed: true }), gzip],
+    ['something compressed that breaks off', frame(gzipSync(good).subarray(0, 15), { compressed: true }), gzip],
+    ['something compressed in a way that no header tells', frame(gzipSync(good), { compressed: true }), {}],
+    ['groups nested 200,000 deep', frame(Buffer.alloc(200_000, 0x1b)), {}],
+    ['a timeout that is none', frame(good), { 'grpc-timeout': 'soon' }],
+    ['a timeout without a unit', frame(good), { 'grpc-timeout': '10' }],
+  ])('is refused as malformed: %s', async (_, body, headers) => {
+    expect(await raw.call(GET_USER, body, headers)).toMatchObject(MALFORMED);
+  });
+
+  it.each([
+    ['300 KiB', frame(Buffer.alloc(300 * 1024)), {}],
+    ['5 MiB', frame(Buffer.alloc(5 << 20)), {}],
+    ['1 MiB once decompressed', frame(gzipSync(Buffer.alloc(1 << 20)), { compressed: true }), gzip],
+    ['64 MiB once decompressed', frame(gzipSync(Buffer.alloc(64 << 20)), { compressed: true }), gzip],
+    ['4 GiB by its own account', frame(good, { length: 0xffffffff }), {}],
+  ])('is refused as too large: %s', async (_, body, headers) => {
+    expect(await raw.call(GET_USER, body, headers)).toMatchObject(TOO_LARGE);
+  });
+
+  it.each([
+    ['an empty message', GET_USER, Buffer.alloc(0), 'user_id'],
+    ['invalid UTF-8', GET_USER, Buffer.concat([Buffer.from([0x0a, 36]), Buffer.alloc(36, 0xff)]), 'user_id'],
+    ['a string with U+0000', CREATE_USER, createUser('\0@example.com'), 'email'],
+    [
+      'a number below zero',
+      LIST_USERS,
+      ListUsersRequest.encode({ pageSize: -1, pageToken: '', filter: undefined, orderBy: '' }).finish(),
+      'page_size',
+    ],
+  ])('is told which field is wrong: %s', async (_, path, message, field) => {
+    expect(await raw.call(path, frame(message))).toMatchObject({ ...INVALID, fields: [field] });
+  });
+
+  it.each([
+    ['compressed', frame(gzipSync(good), { compressed: true }), gzip],
+    ['with fields of a later version', frame(Buffer.concat([good, Buffer.from([0xf8, 0x07, 0x01])])), {}],
+    ['with 40 kB of headers', frame(good), { 'x-large': 'a'.repeat(40_000) }],
+    ['with an authorization of another scheme', frame(good), { authorization: 'Basic YTpi' }],
+    ['with an authorization that lacks its token', frame(good), { authorization: 'Bearer ' }],
+    ['with a token that is none', frame(good), { authorization: 'Bearer a.b.c' }],
+    ['with a token outside of ASCII', frame(good), { authorization: 'Bearer \u00ff' }],
+    ['with a token of 30 kB', frame(good), { authorization: `Bearer ${'a'.repeat(30_000)}` }],
+  ])('is understood all the same: %s', async (_, body, headers) => {
+    expect(await raw.call(GET_USER, body, headers)).toMatchObject(NOT_FOUND);
+  });
+
+  it.each([
+    ['method', '/identity.v1.UserService/NoSuchMethod'],
+    ['service', '/identity.v1.NoSuchService/GetUser'],
+  ])('is UNIMPLEMENTED for an unknown %s', async (_, path) => {
+    expect(await raw.call(path, frame(good))).toMatchObject({ code: 'UNIMPLEMENTED' });
+  });
+
+  it('is UNIMPLEMENTED for a compression that the server does not have, as gRPC wants it', async () => {
+    const body = frame(Buffer.from('garbage'), { compressed: true });
+    expect(await raw.call(GET_USER, body, { 'grpc-encoding': 'br' })).toMatchObject({ code: 'UNIMPLEMENTED' });
+  });
+
+  it('does nothing where it is refused: a timeout that is none, a second message', async () => {
+    const [first, second] = [newEmail(), newEmail()];
+    expect(await raw.call(CREATE_USER, frame(createUser(first)), { 'grpc-timeout': 'soon' })).toMatchObject(MALFORMED);
+    expect(await raw.call(CREATE_USER, Buffer.concat([frame(createUser(first)), frame(createUser(second))]))).toMatchObject(MALFORMED);
+    await expectStatus(service.users.lookupUser({ email: first }), 'NOT_FOUND', 'USER_NOT_FOUND');
+    await expectStatus(service.users.lookupUser({ email: second }), 'NOT_FOUND', 'USER_NOT_FOUND');
+  });
+});
+
+describe('the id of a request', () => {
+  it.each([
+    ['the use case', frame(good), {}],
+    ['validation', frame(Buffer.alloc(0)), {}],
+    ['the decoder', frame(Buffer.alloc(30, 0xff)), {}],
+    ['the transport', frame(Buffer.alloc(5 << 20)), {}],
+    ['the deadline', frame(good), { 'grpc-timeout': '0m' }],
+  ])('comes back with a failure of %s', async (_, body, headers) => {
+    expect(await raw.call(GET_USER, body, { ...headers, 'x-request-id': 'order-4711:a' })).toMatchObject({ requestId: 'order-4711:a' });
+  });
+
+  it.each([
+    ['missing', undefined],
+    ['of 10 kB', 'a'.repeat(10_000)],
+    ['with a control character', 'a\tb'],
+    ['with a space', 'a b'],
+    ['outside of ASCII', 'a\u00e9'],
+  ])('is a new one where the given one is %s', async (_, given) => {
+    const outcome = await raw.call(GET_USER, frame(good), given === undefined ? {} : { 'x-request-id': given });
+    expect(outcome).toMatchObject({ requestId: expect.stringMatching(/^[0-9a-f-]{36}$/) });
+  });
+});
+
+describe('a status', () => {
+  it('stays small whatever was wrong: a client ends the connection over headers that are too large', async () => {
+    const { id } = await register(service);
+    const ids = await expectStatus(
+      service.users.batchGetUsers({ userIds: Array.from({ length: 1000 }, () => 'x') }),
+      'INVALID_ARGUMENT',
+      'INVALID_FIELDS',
+    );
+    expect(ids.fields.slice(0, 50)).toEqual(Array.from({ length: 50 }, (_, index) => `user_ids[${index}]`));
+    expect(ids.message.length).toBeLessThan(600);
+    const updateMask = Array.from({ length: 1000 }, (_, index) => `${index}${'é'.repeat(90)}`);
+    await expectStatus(service.users.updateUser({ user: { id }, updateMask }), 'INVALID_ARGUMENT', 'INVALID_FIELDS');
+    expect((await service.users.getUser({ userId: id })).user?.id).toBe(id);
+  });
+
+  it.each([98, 99, 100])('survives an emoji at character %i of what it quotes', async (length) => {
+    const updateMask = [`${'a'.repeat(length)}😀`];
+    await expectInvalid(service.users.updateUser({ user: { id: randomUUID() }, updateMask }), ['update_mask']);
+  });
+
+  it('has no text of the database, whose every word is constant', async () => {
+    const { email } = await register(service);
+    await service.database.pool.query('alter table users rename column locked_until to hidden');
+    try {
+      const failure = await failureOf(service.auth.login({ email, password: 'whatever it is' }));
+      expect(failure).toMatchObject({ code: 'INTERNAL', reason: 'INTERNAL_ERROR', message: 'internal error', metadata: {}, fields: [] });
+    } finally {
+      await service.database.pool.query('alter table users rename column hidden to locked_until');
+    }
+  });
+});
