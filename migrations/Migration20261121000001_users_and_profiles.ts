@@ -41,7 +41,7 @@ export class Migration20261121000001_users_and_profiles extends Migration {
       "avatar_url" varchar(2048) null,
       "phone" varchar(16) null,
       primary key ("user_id"),
-      constraint "profiles_birth_date_check" check (birth_date <= current_date),
+      constraint "profiles_birth_date_check" check (birth_date <= (now() at time zone 'UTC')::date),
       constraint "profiles_user_id_fkey" foreign key ("user_id") references "users" ("id") on update no action on delete cascade
     )`);
     this.addSql(`create index "profiles_full_name_user_id_idx" on "profiles" ("full_name", "user_id")`);

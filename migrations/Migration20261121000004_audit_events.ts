@@ -16,6 +16,7 @@ export class Migration20261121000004_audit_events extends Migration {
       constraint "audit_events_user_id_fkey" foreign key ("user_id") references "users" ("id") on update no action on delete set null
     )`);
     this.addSql(`create index "audit_events_user_id_occurred_at_idx" on "audit_events" ("user_id", "occurred_at")`);
+    this.addSql(`create index "audit_events_actor_idx" on "audit_events" ("actor")`);
     this.addSql(`create index "audit_events_occurred_at_id_idx" on "audit_events" ("occurred_at", "id")`);
   }
 

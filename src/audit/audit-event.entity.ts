@@ -37,6 +37,8 @@ const AuditEventSchema = defineEntity({
   },
   indexes: [
     { name: 'audit_events_user_id_occurred_at_idx', properties: ['user', 'occurredAt'] },
+    // Erasing a user takes their name from what they did.
+    { name: 'audit_events_actor_idx', properties: ['actor'] },
     { name: 'audit_events_occurred_at_id_idx', properties: ['occurredAt', 'id'] },
   ],
 });

@@ -1,32 +1,26 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { z } from 'zod';
 import { record } from '../audit/audit-log.ts';
-import { client } from '../audit/client.ts';
-import { transaction } from '../database/transaction.ts';
+import { type Client, client } from '../audit/client.ts';
 import type { Call } from '../rpc/call.ts';
 import { beginSession } from '../sessions/begin-session.ts';
 import { hasOneIdentifier, identifierFields } from '../users/lookup-user.ts';
 import type { User } from '../users/user.entity.ts';
-import { lockUserWithPassword } from '../users/user.repository.ts';
-import { emailNotVerified, invalidCredentials } from './auth.errors.ts';
-import { checkPassword } from './check-password.ts';
-import type { Attempts } from './lockout/attempts.ts';
-import type { ClaimedAttempt } from './lockout/login-attempt.repository.ts';
+import { emailNotVerified } from './auth.errors.ts';
+import { asOwner, type CheckPasswordDeps } from './check-password.ts';
 import { presentedPassword } from './passwords/password-policy.ts';
-import type { Passwords } from './passwords/passwords.ts';
 import type { AccessTokens } from './tokens/access-tokens.ts';
 import { type IssuedTokens, issueTokens } from './tokens/issue-tokens.ts';
 import { createRefreshToken, hashRefreshToken } from './tokens/refresh-tokens.ts';
 
 export const loginInput = z
   .object({ ...identifierFields, password: presentedPassword, client })
-  .refine(hasOneIdentifier, { path: ['identifier'], error: 'must be either an email or a username' });
+  // Also beside other violations: the caller is told all of them.
+  .refine(hasOneIdentifier, { path: ['identifier'], error: 'must be either an email or a username', when: () => true });
 
 type LoginInput = z.output<typeof loginInput>;
 
-export interface LoginDeps {
-  readonly passwords: Passwords;
-  readonly attempts: Attempts;
+export interface LoginDeps extends CheckPasswordDeps {
   readonly accessTokens: AccessTokens;
   readonly refreshTtl: number;
   readonly maxSessions: number;
@@ -39,32 +33,28 @@ export interface LoginDeps {
  */
 export async function login(call: Call, deps: LoginDeps, input: LoginInput): Promise<IssuedTokens> {
   const [column, value] = input.email === undefined ? (['username', input.username ?? ''] as const) : (['email', input.email] as const);
+  const { password, client } = input;
   const attempt = await deps.attempts.claim(call, column, value);
-  const { outdated } = await checkPassword(call, deps, attempt, input.password, input.client);
-  try {
-    const newHash = outdated ? await deps.passwords.hash(input.password, call.signal) : undefined;
-    return await transaction(call.em, (em) => signIn(em, call, deps, attempt, input, newHash));
-  } catch (error) {
-    // The password was right: whatever else went wrong, it was no guess.
-    await deps.attempts.release(call, attempt);
-    throw error;
-  }
+  return asOwner(call, deps, { attempt, password, client }, async ({ outdated }) => {
+    const newHash = outdated ? await deps.passwords.hash(password, call.signal) : undefined;
+    return (em, user) => signIn(em, call, deps, user, client, newHash);
+  });
 }
 
 async function signIn(
   em: EntityManager,
   call: Call,
   deps: LoginDeps,
-  attempt: ClaimedAttempt,
-  { client }: LoginInput,
+  user: User,
+  client: Client,
   newHash: string | undefined,
 ): Promise<IssuedTokens> {
   const now = call.now();
-  const user = await lockUserWithPassword(em, attempt.userId ?? '');
-  // Deactivated, deleted or given another password since it was compared.
-  if (!user?.active || user.passwordHash !== attempt.passwordHash) throw invalidCredentials();
   if (deps.requireVerifiedEmail && !user.isEmailVerified()) throw emailNotVerified();
-  succeed(user, now, newHash);
+  user.failedAttempts = 0;
+  user.lockedUntil = null;
+  user.lastLoginAt = now;
+  if (newHash !== undefined) await deps.passwords.upgrade(em, user, newHash);
   const refreshToken = createRefreshToken();
   const session = await beginSession(em, call, {
     user,
@@ -73,14 +63,8 @@ async function signIn(
     authMethods: ['pwd'],
     expiresAt: new Date(now.getTime() + deps.refreshTtl * 1000),
     maxSessions: deps.maxSessions,
+    now,
   });
   record(em, call, { type: 'user.login', userId: user.id, client, metadata: { session_id: session.id } });
   return issueTokens(deps.accessTokens, user, session, refreshToken, now);
-}
-
-function succeed(user: User, now: Date, newHash: string | undefined): void {
-  user.failedAttempts = 0;
-  user.lockedUntil = null;
-  user.lastLoginAt = now;
-  if (newHash !== undefined) user.passwordHash = newHash;
 }

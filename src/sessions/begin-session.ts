@@ -15,6 +15,7 @@ export interface BeginSession {
   readonly authMethods: string[];
   readonly expiresAt: Date;
   readonly maxSessions: number;
+  readonly now: Date;
 }
 
 /**
@@ -22,8 +23,7 @@ export interface BeginSession {
  * logins cannot exceed the limit together.
  */
 export async function beginSession(em: EntityManager, call: Call, options: BeginSession): Promise<Session> {
-  const { user, client, refreshHash, authMethods, expiresAt, maxSessions } = options;
-  const now = call.now();
+  const { user, client, refreshHash, authMethods, expiresAt, maxSessions, now } = options;
   const others = await findLiveSessions(em, user.id, now);
   for (const session of others.slice(maxSessions - 1)) endSession(em, call, session, 'too_many_sessions');
   const session = em.create(Session, { user, ...client, authMethods, createdAt: now, lastActiveAt: now, expiresAt, refreshHash });

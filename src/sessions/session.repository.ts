@@ -53,10 +53,14 @@ export async function deleteExpiredSessions(em: EntityManager, before: Date, lim
   return deleted.length;
 }
 
-/** Deletes up to `limit` tokens that were issued before then: too long ago to be good, or to be a sign of theft. */
+/** Deletes up to `limit` used tokens that were issued before then: too long ago to be a sign of theft. */
 export async function deleteOldRefreshTokens(em: EntityManager, before: Date, limit: number): Promise<number> {
   const deleted = await em.execute(
-    'delete from refresh_tokens where token_hash in (select token_hash from refresh_tokens where created_at < ? limit ?) returning 1',
+    `delete from refresh_tokens where token_hash in (
+       select token_hash from refresh_tokens
+       where created_at < ? and not exists (select from sessions where id = session_id and refresh_hash = token_hash)
+       limit ? for update skip locked
+     ) returning 1`,
     [before, limit],
   );
   return deleted.length;

@@ -22,7 +22,7 @@ const ProfileSchema = defineEntity({
     avatarUrl: p.string().length(2048).nullable(),
     phone: p.string().length(16).nullable(),
   },
-  checks: [{ name: 'profiles_birth_date_check', expression: 'birth_date <= current_date' }],
+  checks: [{ name: 'profiles_birth_date_check', expression: "birth_date <= (now() at time zone 'UTC')::date" }],
   indexes: [{ name: 'profiles_full_name_user_id_idx', properties: ['fullName', 'user'] }],
 });
 

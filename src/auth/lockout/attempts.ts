@@ -4,13 +4,13 @@ import type { Client } from '../../audit/client.ts';
 import { transaction } from '../../database/transaction.ts';
 import type { Call } from '../../rpc/call.ts';
 import { tooManyAttempts } from '../auth.errors.ts';
-import { type LockoutPolicy, lockEnd, secondsUntilUnlocked } from './lockout-policy.ts';
+import { isLocked, type LockoutPolicy, lockEnd, secondsUntilUnlocked } from './lockout-policy.ts';
 import {
   type AttemptedIdentifier,
   type ClaimedAttempt,
   claimAttempt,
   isClaimed,
-  isStillLocked,
+  lockAccountOf,
   releaseAttempt,
 } from './login-attempt.repository.ts';
 
@@ -29,22 +29,27 @@ export class Attempts {
     const now = call.now();
     const hash = createHmac('sha256', this.#identifierKey).update(`${column}:${value}`).digest();
     const limits = { now, maxAttempts: this.#policy.maxAttempts, lockUntil: lockEnd(now, this.#policy) };
-    const attempt = await claimAttempt(call.em, { column, value, hash }, limits);
+    // Not on the call's own fork: cut short, nobody would know whether the attempt was counted, and it could not be given back.
+    const claim = () => claimAttempt(call.uncancelled(), { column, value, hash }, limits);
+    let attempt = await claim();
+    // Refused by no lock that the statement could see: while it waited for the row, the account was locked or erased. Look again.
+    if (!isClaimed(attempt) && !isLocked(attempt.lockedUntil, now)) attempt = await claim();
     if (!isClaimed(attempt)) throw tooManyAttempts(secondsUntilUnlocked(attempt.lockedUntil, now, this.#policy));
     return attempt;
   }
 
   /** The password was not compared, or was right: the attempt does not count. Done even if nobody waits for the call any more. */
   async release(call: Call, attempt: ClaimedAttempt): Promise<void> {
-    await releaseAttempt(call.uncancelled(), attempt);
+    await releaseAttempt(call.uncancelled(), attempt, this.#policy.maxAttempts);
   }
 
   /** The password was wrong: the attempt stays counted and is written down, with the lock that it has led to. */
   async fail(call: Call, attempt: ClaimedAttempt, client: Client): Promise<void> {
     await transaction(call.uncancelled(), async (em) => {
-      const subject = attempt.userId === null ? {} : { userId: attempt.userId };
+      const account = await lockAccountOf(em, attempt);
+      const subject = account ? { userId: account.id } : {};
       record(em, call, { type: 'user.login_failed', ...subject, client });
-      if (await isStillLocked(em, attempt)) record(em, call, { type: 'user.locked', ...subject, client });
+      if (account?.lockStands) record(em, call, { type: 'user.locked', ...subject, client });
     });
   }
 }

@@ -78,6 +78,8 @@ const claimStatement = (column: AttemptedIdentifier['column']) => `
     insert into unknown_logins as unknown (identifier_hash, failed_attempts, locked_until, last_failed_at)
     select :hash, 1, case when 1 >= :maxAttempts then cast(:lockUntil as timestamptz) end, :now
     where not exists (select from account)
+      -- Only spares work: an insert that finds a locked row would take longer than the refusal of an account that exists.
+      and not exists (select from unknown_logins where identifier_hash = :hash and locked_until > :now)
     on conflict (identifier_hash) do update
       set failed_attempts = ${COUNT('unknown')}, locked_until = ${LOCK('unknown')}, last_failed_at = :now
       where ${UNLOCKED('unknown')}
@@ -96,30 +98,42 @@ const claimStatement = (column: AttemptedIdentifier['column']) => `
 
 const CLAIM = { email: claimStatement('email'), username: claimStatement('username'), id: claimStatement('id') } as const;
 
-/** Takes an attempt back: its password was not compared, or was right. */
-export async function releaseAttempt(em: EntityManager, { userId, lockedUntil, identifierHash }: ClaimedAttempt): Promise<void> {
+/**
+ * Takes an attempt back: its password was not compared, or was right. A lock that this attempt has helped to set goes with it: there
+ * were fewer failures than it takes.
+ */
+export async function releaseAttempt(em: EntityManager, { userId, identifierHash }: ClaimedAttempt, maxAttempts: number): Promise<void> {
   const table = userId === null ? 'unknown_logins' : 'users';
   const where = userId === null ? 'identifier_hash = :identifierHash' : 'id = :userId';
   await em.execute(
     `update ${table} set failed_attempts = greatest(failed_attempts - 1, 0),
-       locked_until = case when locked_until = cast(:lockedUntil as timestamptz) then null else locked_until end
+       locked_until = case when failed_attempts - 1 >= :maxAttempts then locked_until end
      where ${where}`,
-    { userId, identifierHash, lockedUntil },
+    { userId, identifierHash, maxAttempts },
   );
 }
 
-/** Whether the lock that this attempt has set is still there: a success in between has lifted it, and UnlockUser too. */
-export async function isStillLocked(em: EntityManager, { userId, lockedUntil }: ClaimedAttempt): Promise<boolean> {
-  if (userId === null || lockedUntil === null) return false;
-  const rows = await em.execute('select 1 from users where id = ? and locked_until = ? for update', [userId, lockedUntil]);
-  return rows.length > 0;
+export interface AttemptedAccount {
+  readonly id: string;
+  /** The lock that this attempt has set is still there: a success in between lifts it, and UnlockUser too. */
+  readonly lockStands: boolean;
+}
+
+/** The account of a claimed attempt, unless it has been deleted since or never existed: a look that costs the same either way. */
+export async function lockAccountOf(em: EntityManager, { userId, lockedUntil }: ClaimedAttempt): Promise<AttemptedAccount | undefined> {
+  const rows = await em.execute<{ id: string; lock_stands: boolean }[]>(
+    `select id, coalesce(locked_until = cast(:lockedUntil as timestamptz), false) as lock_stands
+     from users where id = cast(:userId as uuid) for update`,
+    { userId, lockedUntil },
+  );
+  return rows[0] && { id: rows[0].id, lockStands: rows[0].lock_stands };
 }
 
 /** Deletes up to `limit` counts of accounts that do not exist, with no attempt since then. */
 export async function deleteUnknownLogins(em: EntityManager, before: Date, limit: number): Promise<number> {
   const deleted = await em.execute(
     `delete from unknown_logins where identifier_hash in
-       (select identifier_hash from unknown_logins where last_failed_at < ? limit ?) returning 1`,
+       (select identifier_hash from unknown_logins where last_failed_at < ? limit ? for update skip locked) returning 1`,
     [before, limit],
   );
   return deleted.length;

@@ -1,11 +1,13 @@
 import { availableParallelism } from 'node:os';
 import { Piscina } from 'piscina';
 import { overloaded } from '../auth.errors.ts';
-import { type HashTask, STARTED, WAITING, WITHDRAWN } from './hash-worker.ts';
+import type { HashTask } from './hash-worker.ts';
 import type { SchemeSettings, Verdict } from './password-scheme.ts';
 
 /** Long enough for a burst, short enough that a caller's deadline is not spent in the queue. */
-const QUEUED_PER_THREAD = 16;
+const QUEUED_PER_THREAD = 32;
+/** A burst is no smaller on a small machine. */
+const MIN_QUEUE = 64;
 
 /** The call was cancelled while its hash still waited: nothing was computed. */
 export class HashWithdrawn extends Error {
@@ -15,23 +17,29 @@ export class HashWithdrawn extends Error {
 type Work = { kind: 'hash'; password: string } | { kind: 'verify'; password: string; stored: string };
 
 /**
- * Hashes passwords on threads of their own, one a core, at low priority, so that other calls stay quick while both cores hash. What
+ * Hashes passwords on threads of their own, one a core, at low priority, so that other calls stay quick while all cores hash. What
  * waits too long is not queued: a full queue refuses (OVERLOADED).
+ *
+ * The queue is ours, and the threads get only what they can begin with: the lockout has to know whether a password was compared (then
+ * the attempt counts) or not, and Piscina's own abort would end the thread if it has been handed the task.
  */
 export class HashPool {
-  readonly #pool: Piscina<HashTask, string | Verdict | undefined>;
+  readonly #threads: Piscina<HashTask, string | Verdict>;
   readonly #settings: SchemeSettings;
   readonly #maxQueue: number;
+  /** Who waits for a thread, the longest first; calling it hands one over. */
+  readonly #queue = new Set<() => void>();
+  #idle: number;
 
   constructor(settings: SchemeSettings, threads = availableParallelism()) {
     this.#settings = settings;
-    this.#maxQueue = threads * QUEUED_PER_THREAD;
-    this.#pool = new Piscina({
+    this.#maxQueue = Math.max(threads * QUEUED_PER_THREAD, MIN_QUEUE);
+    this.#idle = threads;
+    this.#threads = new Piscina({
       filename: new URL('./hash-worker.ts', import.meta.url).href,
       minThreads: threads,
       maxThreads: threads,
       niceIncrement: 19,
-      maxQueue: this.#maxQueue,
     });
   }
 
@@ -44,30 +52,43 @@ export class HashPool {
   }
 
   close(): Promise<void> {
-    return this.#pool.destroy();
+    return this.#threads.destroy();
   }
 
-  /**
-   * A cancelled call withdraws its task only while it waits. Piscina's own abort would end the thread in the middle of a hash; and the
-   * lockout has to know whether a password was compared (then the attempt counts) or not.
-   */
+  /** A cancelled call withdraws its hash only while it waits; one that was begun is finished. */
   async #run(work: Work, signal: AbortSignal): Promise<string | Verdict> {
-    if (signal.aborted) throw new HashWithdrawn();
-    if (this.#pool.queueSize >= this.#maxQueue) throw overloaded();
-    const claim = new Int32Array(new SharedArrayBuffer(4));
-    const removal = new AbortController();
-    const withdraw = () => {
-      if (Atomics.compareExchange(claim, 0, WAITING, WITHDRAWN) === WAITING) removal.abort();
-    };
-    signal.addEventListener('abort', withdraw, { once: true });
+    await this.#takeThread(signal);
     try {
-      const result = await this.#pool.run({ ...work, claim, settings: this.#settings }, { signal: removal.signal });
-      if (result === undefined) throw new HashWithdrawn();
-      return result;
-    } catch (error) {
-      throw Atomics.load(claim, 0) === STARTED ? error : new HashWithdrawn('withdrawn', { cause: error });
+      return await this.#threads.run({ ...work, settings: this.#settings });
     } finally {
-      signal.removeEventListener('abort', withdraw);
+      this.#passThreadOn();
     }
+  }
+
+  async #takeThread(signal: AbortSignal): Promise<void> {
+    if (signal.aborted) throw new HashWithdrawn();
+    if (this.#idle > 0) {
+      this.#idle--;
+      return;
+    }
+    if (this.#queue.size >= this.#maxQueue) throw overloaded();
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const withdraw = () => {
+      // Not in the queue any more: it has been given a thread already.
+      if (this.#queue.delete(resolve)) reject(new HashWithdrawn());
+    };
+    this.#queue.add(resolve);
+    signal.addEventListener('abort', withdraw, { once: true });
+    await promise.finally(() => signal.removeEventListener('abort', withdraw));
+  }
+
+  #passThreadOn(): void {
+    const [next] = this.#queue;
+    if (next === undefined) {
+      this.#idle++;
+      return;
+    }
+    this.#queue.delete(next);
+    next();
   }
 }

@@ -9,3 +9,8 @@ export function findPasswordHistory(em: EntityManager, userId: string, limit: nu
 export function countPasswordHistory(em: EntityManager, userId: string): Promise<number> {
   return em.count(PasswordHistory, { user: userId });
 }
+
+/** Stores another hash of the same password. */
+export async function replaceInPasswordHistory(em: EntityManager, userId: string, oldHash: string, newHash: string): Promise<void> {
+  await em.nativeUpdate(PasswordHistory, { user: userId, passwordHash: oldHash }, { passwordHash: newHash });
+}

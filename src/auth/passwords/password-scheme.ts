@@ -29,7 +29,15 @@ const BCRYPT = 'bcrypt-hmac-sha384:';
 const ARGON2ID = 'argon2id-hmac-sha384:';
 
 /** OWASP Password Storage Cheat Sheet: 19 MiB, two passes, one lane. */
-const ARGON2ID_PARAMETERS = { memory: 19_456, passes: 2, parallelism: 1, tagLength: 32 } as const;
+const ARGON2ID_PARAMETERS: Argon2Parameters = { memory: 19_456, passes: 2, parallelism: 1 };
+
+interface Argon2Parameters {
+  readonly memory: number;
+  readonly passes: number;
+  readonly parallelism: number;
+}
+
+const PHC = /^\$argon2id\$v=19\$m=(\d+),t=(\d+),p=(\d+)\$([A-Za-z0-9+/]+)\$[A-Za-z0-9+/]+$/;
 
 export function hashPassword(password: string, settings: SchemeSettings): string {
   const digest = prehash(password, settings.pepper);
@@ -37,7 +45,7 @@ export function hashPassword(password: string, settings: SchemeSettings): string
     case 'bcrypt':
       return BCRYPT + bcrypt.hashSync(digest, settings.bcryptCost);
     case 'argon2id':
-      return ARGON2ID + formatArgon2id(randomBytes(16), digest);
+      return ARGON2ID + formatArgon2id(digest, randomBytes(16), ARGON2ID_PARAMETERS);
   }
 }
 
@@ -48,9 +56,7 @@ export function verifyPassword(password: string, stored: string, settings: Schem
     return { matches, outdated: settings.scheme !== 'bcrypt' || bcrypt.getRounds(hash) !== settings.bcryptCost };
   }
   if (stored.startsWith(ARGON2ID)) {
-    const hash = stored.slice(ARGON2ID.length);
-    const expected = formatArgon2id(saltOf(hash), prehash(password, settings.pepper));
-    return { matches: equal(expected, hash), outdated: settings.scheme !== 'argon2id' };
+    return verifyArgon2id(prehash(password, settings.pepper), stored.slice(ARGON2ID.length), settings.scheme);
   }
   if (/^\$2[aby]\$/.test(stored)) {
     return { matches: bcrypt.compareSync(password, stored.replace(/^\$2y\$/, '$2b$')), outdated: true };
@@ -62,15 +68,24 @@ function prehash(password: string, pepper: string): string {
   return createHmac('sha384', pepper).update(password, 'utf8').digest('base64');
 }
 
-/** The PHC string format. */
-function formatArgon2id(salt: Buffer, message: string): string {
-  const { memory, passes, parallelism } = ARGON2ID_PARAMETERS;
-  const tag = argon2Sync('argon2id', { message, nonce: salt, ...ARGON2ID_PARAMETERS });
-  return `$argon2id$v=19$m=${memory},t=${passes},p=${parallelism}$${base64(salt)}$${base64(tag)}`;
+/** With the parameters that the hash was made with; others than today's make it outdated. */
+function verifyArgon2id(digest: string, hash: string, scheme: SchemeName): Verdict {
+  const [, memory, passes, parallelism, salt] = PHC.exec(hash) ?? [];
+  if (salt === undefined) throw new Error('a stored argon2id hash is malformed');
+  const parameters = { memory: Number(memory), passes: Number(passes), parallelism: Number(parallelism) };
+  const matches = equal(formatArgon2id(digest, Buffer.from(salt, 'base64'), parameters), hash);
+  return { matches, outdated: scheme !== 'argon2id' || !sameParameters(parameters, ARGON2ID_PARAMETERS) };
 }
 
-function saltOf(phc: string): Buffer {
-  return Buffer.from(phc.split('$')[4] ?? '', 'base64');
+function sameParameters(a: Argon2Parameters, b: Argon2Parameters): boolean {
+  return a.memory === b.memory && a.passes === b.passes && a.parallelism === b.parallelism;
+}
+
+/** The PHC string format. */
+function formatArgon2id(message: string, nonce: Buffer, parameters: Argon2Parameters): string {
+  const { memory, passes, parallelism } = parameters;
+  const tag = argon2Sync('argon2id', { message, nonce, tagLength: 32, ...parameters });
+  return `$argon2id$v=19$m=${memory},t=${passes},p=${parallelism}$${base64(nonce)}$${base64(tag)}`;
 }
 
 function base64(bytes: Buffer): string {

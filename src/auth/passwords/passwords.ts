@@ -5,9 +5,12 @@ import type { NewPasswords } from '../../users/create-user.ts';
 import type { User } from '../../users/user.entity.ts';
 import { HashPool } from './hash-pool.ts';
 import { PasswordHistory } from './password-history.entity.ts';
-import { findPasswordHistory } from './password-history.repository.ts';
+import { findPasswordHistory, replaceInPasswordHistory } from './password-history.repository.ts';
 import { newPassword } from './password-policy.ts';
 import type { Verdict } from './password-scheme.ts';
+
+/** More than any setting keeps. */
+const ALL = 1000;
 
 const NEVER = new AbortController().signal;
 
@@ -48,17 +51,31 @@ export class Passwords implements NewPasswords {
     if (this.#historyLength > 0) em.create(PasswordHistory, { user, passwordHash, createdAt: now });
   }
 
-  /** Whether it is one of the latest passwords of the user. */
-  async wasUsed(call: Call, userId: string, password: string): Promise<boolean> {
+  /** Whether it is one of the latest passwords of the user; the current one may have been brought along without a history. */
+  async isReused(call: Call, userId: string, password: string, current: string): Promise<boolean> {
+    if (this.#historyLength === 0) return false;
+    if (password === current) return true;
     const history = await findPasswordHistory(call.em, userId, this.#historyLength);
     const verdicts = await Promise.all(history.map(({ passwordHash }) => this.verify(password, passwordHash, call.signal)));
     return verdicts.some(({ matches }) => matches);
   }
 
-  /** Forgets all but the latest passwords; one is about to be added. */
-  async pruneHistory(em: EntityManager, userId: string): Promise<void> {
-    const history = await findPasswordHistory(em, userId, 1000);
-    for (const entry of history.slice(Math.max(this.#historyLength - 1, 0))) em.remove(entry);
+  /** Gives the user another password; the history keeps the latest ones, also one that was brought along without a history. */
+  async replace(em: EntityManager, user: User, passwordHash: string, now: Date): Promise<void> {
+    const history = await findPasswordHistory(em, user.id, ALL);
+    const others = Math.max(this.#historyLength - 1, 0);
+    for (const entry of history.slice(others)) em.remove(entry);
+    const previous = user.passwordHash;
+    if (previous && history.length < others && !history.some((entry) => entry.passwordHash === previous)) {
+      em.create(PasswordHistory, { user, passwordHash: previous, createdAt: user.createdAt });
+    }
+    this.give(em, user, passwordHash, now);
+  }
+
+  /** The same password as it is stored today; the outdated hash goes from the history as well. */
+  async upgrade(em: EntityManager, user: User, passwordHash: string): Promise<void> {
+    await replaceInPasswordHistory(em, user.id, user.passwordHash ?? '', passwordHash);
+    user.passwordHash = passwordHash;
   }
 
   close(): Promise<void> {

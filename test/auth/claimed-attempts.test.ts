@@ -1,0 +1,170 @@
+import { availableParallelism } from 'node:os';
+import { status } from '@grpc/grpc-js';
+import { describe, expect, it } from 'vitest';
+import { auditEvents } from '../support/audit.ts';
+import { atOnce, logIn, newEmail, PASSWORD, register, signedIn } from '../support/builders.ts';
+import { decode, failureOf } from '../support/expect-status.ts';
+import { counterOf, occupyHashThreads, slowHash, storeHash } from '../support/passwords.ts';
+import { rows } from '../support/rows.ts';
+import { useService } from '../support/service.ts';
+
+const WRONG = 'not the password';
+
+/** How a test waits for what happens after a call. */
+const SOON = { interval: 5, timeout: 10_000 };
+
+describe('an attempt that was claimed', () => {
+  const service = useService();
+
+  /** A login that can be cancelled; it never rejects, but tells how it ended. */
+  function login(email: string, password: string) {
+    const caller = new AbortController();
+    const ended = service.auth.login({ email, password }, { signal: caller.signal }).then(
+      () => 'success',
+      (error) => decode(error).reason ?? decode(error).code,
+    );
+    return { ended, cancel: () => caller.abort() };
+  }
+
+  it('is given back when the deadline passes while the password waits to be compared', async () => {
+    const { id, email } = await register(service);
+    const threads = await occupyHashThreads(service, 14);
+    const failure = await failureOf(service.auth.login({ email, password: WRONG }, { timeout: 200 }));
+    expect(failure.code).toBe('DEADLINE_EXCEEDED');
+    await threads.done;
+    await expect.poll(() => counterOf(service, id), SOON).toEqual({ failed: 0, locked: false });
+    expect(await auditEvents(service, 'user.login_failed', id)).toEqual([]);
+  });
+
+  it('is given back when the call is cancelled while the password waits to be compared', async () => {
+    const { id, email } = await register(service);
+    const threads = await occupyHashThreads(service);
+    const { cancel, ended } = login(email, WRONG);
+    await expect.poll(() => counterOf(service, id), SOON).toEqual({ failed: 1, locked: false });
+    cancel();
+    expect(await ended).toBe('CANCELLED');
+    await expect.poll(() => counterOf(service, id), SOON).toEqual({ failed: 0, locked: false });
+    await threads.done;
+    expect(await auditEvents(service, 'user.login_failed', id)).toEqual([]);
+  });
+
+  it('is given back for an email that does not exist, too', async () => {
+    const total = async () => (await rows(service, 'select coalesce(sum(failed_attempts), 0)::int as total from unknown_logins'))[0]?.total;
+    const before = Number(await total());
+    const threads = await occupyHashThreads(service);
+    const { cancel, ended } = login(newEmail(), WRONG);
+    await expect.poll(total, SOON).toBe(before + 1);
+    cancel();
+    await ended;
+    await expect.poll(total, SOON).toBe(before);
+    await threads.done;
+  });
+
+  it('locks while the last one allowed is being compared, and no longer if that is given back', async () => {
+    const { id, email } = await register(service);
+    for (let failed = 0; failed < 4; failed++) expect(await login(email, WRONG).ended).toBe('INVALID_CREDENTIALS');
+    const threads = await occupyHashThreads(service);
+    const fifth = login(email, WRONG);
+    await expect.poll(() => counterOf(service, id), SOON).toEqual({ failed: 5, locked: true });
+    expect(await login(email, PASSWORD).ended).toBe('TOO_MANY_ATTEMPTS');
+    fifth.cancel();
+    await expect.poll(() => counterOf(service, id), SOON).toEqual({ failed: 4, locked: false });
+    await threads.done;
+    expect(await auditEvents(service, 'user.locked', id)).toEqual([]);
+    await logIn(service, email);
+  });
+
+  it('takes the lock with it when an earlier one than the last is given back', async () => {
+    const { id, email } = await register(service);
+    const threads = await occupyHashThreads(service);
+    const attempts = [];
+    for (let claimed = 1; claimed <= 5; claimed++) {
+      attempts.push(login(email, WRONG));
+      await expect.poll(() => counterOf(service, id), SOON).toEqual({ failed: claimed, locked: claimed === 5 });
+    }
+    attempts[0]?.cancel();
+    await expect.poll(() => counterOf(service, id), SOON).toEqual({ failed: 4, locked: false });
+    await threads.done;
+    const ends = await Promise.all(attempts.map(({ ended }) => ended));
+    expect(ends.slice(1)).toEqual(Array(4).fill('INVALID_CREDENTIALS'));
+    expect(await counterOf(service, id)).toEqual({ failed: 4, locked: false });
+    expect(await auditEvents(service, 'user.locked', id)).toEqual([]);
+
+    expect(await login(email, WRONG).ended).toBe('INVALID_CREDENTIALS');
+    expect(await login(email, PASSWORD).ended).toBe('TOO_MANY_ATTEMPTS');
+    expect(await auditEvents(service, 'user.locked', id)).toHaveLength(1);
+  });
+
+  it('counts when the call is cancelled after its password was begun to be compared', async () => {
+    const { id, email } = await register(service);
+    await storeHash(service, id, slowHash(13));
+    const { cancel, ended } = login(email, WRONG);
+    await expect.poll(() => counterOf(service, id), SOON).toEqual({ failed: 1, locked: false });
+    // One more turn of the service: what was claimed before it is being compared.
+    await service.users.getUser({ userId: id });
+    cancel();
+    await ended;
+    await expect.poll(() => auditEvents(service, 'user.login_failed', id), SOON).toHaveLength(1);
+    expect(await counterOf(service, id)).toEqual({ failed: 1, locked: false });
+  });
+
+  it('of a change of password is given back, too', async () => {
+    const { user, tokens } = await signedIn(service);
+    const threads = await occupyHashThreads(service);
+    const caller = new AbortController();
+    const change = service.auth.changePassword(
+      { userId: user.id, currentPassword: WRONG, newPassword: 'another password' },
+      { signal: caller.signal, token: tokens.accessToken },
+    );
+    change.catch(() => undefined);
+    await expect.poll(() => counterOf(service, user.id), SOON).toEqual({ failed: 1, locked: false });
+    caller.abort();
+    await expect(change).rejects.toMatchObject({ code: status.CANCELLED });
+    await expect.poll(() => counterOf(service, user.id), SOON).toEqual({ failed: 0, locked: false });
+    await threads.done;
+  });
+});
+
+describe('more attempts than can be compared in time', () => {
+  const service = useService({ LOCKOUT_MAX_ATTEMPTS: '1000', MAX_SESSIONS: '1000' });
+
+  it('are shed at once, and do not count', async () => {
+    const { id, email } = await register(service);
+    const count = 32 * availableParallelism() + 100;
+    const threads = await occupyHashThreads(service, 14);
+    const results = await atOnce(count, () => service.auth.login({ email, password: WRONG }));
+    await threads.done;
+
+    const failures = results.map((result) => decode((result as PromiseRejectedResult).reason));
+    const shed = failures.filter(({ reason }) => reason === 'OVERLOADED');
+    const compared = failures.filter(({ reason }) => reason === 'INVALID_CREDENTIALS');
+    expect(shed.length).toBeGreaterThan(0);
+    expect(shed.length + compared.length).toBe(count);
+    for (const { code, retryAfterSeconds } of shed)
+      expect({ code, retryAfterSeconds }).toEqual({ code: 'RESOURCE_EXHAUSTED', retryAfterSeconds: 1 });
+    expect(await counterOf(service, id)).toEqual({ failed: compared.length, locked: false });
+    expect(await auditEvents(service, 'user.login_failed', id)).toHaveLength(compared.length);
+  });
+
+  it('leave no counter wrong when their callers go away at any moment', async () => {
+    const [right, wrong] = [await register(service), await register(service)];
+    for (let round = 0; round < 3; round++) {
+      await atOnce(80, (index) => {
+        const [user, password] = index % 2 ? [right, PASSWORD] : [wrong, WRONG];
+        const patient = index % 10 === 0;
+        return service.auth.login({ email: user.email, password }, patient ? {} : { signal: AbortSignal.timeout(index * 3) });
+      });
+    }
+    await expect.poll(() => counterOf(service, right.id), SOON).toEqual({ failed: 0, locked: false });
+    const failures = async () => (await auditEvents(service, 'user.login_failed', wrong.id)).length;
+    await expect.poll(async () => (await counterOf(service, wrong.id)).failed - (await failures()), SOON).toBe(0);
+    expect(await failures()).toBeGreaterThan(0);
+    expect(await auditEvents(service, 'user.login_failed', right.id)).toEqual([]);
+  });
+
+  it('do not wear the threads out: hashing goes on as before', async () => {
+    const { email } = await register(service);
+    await atOnce(60, () => service.auth.login({ email, password: PASSWORD }, { timeout: 1 }));
+    await logIn(service, email);
+  });
+});
