@@ -1,27 +1,40 @@
+import type { FirstKey } from './callers/first-key.ts';
+
 export interface BannerFacts {
   readonly host: string;
   readonly port: number;
   /** The folder of the embedded database, where that is used. */
   readonly dataDir: string | undefined;
+  readonly tls: boolean;
+  /** The administrator's key of the embedded database: where it is kept, and itself where it was made just now. */
+  readonly firstKey: FirstKey | undefined;
 }
 
 /** The screen that greets whoever starts the service: where it is, where the data is, and what to try. */
-export function banner({ host, port, dataDir }: BannerFacts): string {
+export function banner({ host, port, dataDir, tls, firstKey }: BannerFacts): string {
   const address = `${host}:${port}`;
-  const call = `grpcurl -plaintext`;
+  const call = tls ? 'grpcurl' : 'grpcurl -plaintext';
+  const key = firstKey ? ` -H "authorization: Bearer $(cat '${firstKey.file}')"` : ` -H "authorization: Bearer $API_KEY"`;
   const account = `"email":"ada@example.com","password":"correct horse battery staple"`;
   return [
     '',
-    `  identity   listening on ${address} (gRPC, plaintext)`,
+    `  identity   listening on ${address} (gRPC, ${tls ? 'TLS' : 'plaintext'})`,
     `  data       ${dataDir === undefined ? 'PostgreSQL at DATABASE_URL' : `${dataDir} (embedded PostgreSQL)`}`,
+    ...keyLines(firstKey),
     '',
     '  Try:',
     `    ${call} ${address} list`,
-    `    ${call} -d '{${account}}' ${address} identity.v1.AuthService/Register`,
-    `    ${call} -d '{${account}}' ${address} identity.v1.AuthService/Login`,
+    `    ${call}${key} -d '{${account}}' ${address} identity.v1.AuthService/Register`,
+    `    ${call}${key} -d '{${account}}' ${address} identity.v1.AuthService/Login`,
     '',
     '  Ctrl-C stops the service; the data stays.',
     '',
     '',
   ].join('\n');
+}
+
+function keyLines(firstKey: FirstKey | undefined): string[] {
+  if (!firstKey) return ['  API key    npm run admin -- create-service-account NAME --role admin'];
+  const { file, key } = firstKey;
+  return key === undefined ? [`  API key    in ${file}`] : [`  API key    ${key}`, `             shown this once; kept in ${file}`];
 }

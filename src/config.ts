@@ -1,4 +1,7 @@
+import { isIP } from 'node:net';
 import { z } from 'zod';
+import type { RateLimitSettings } from './rate-limits/rate-limits.ts';
+import type { TlsFiles } from './rpc/tls.ts';
 import { Secret } from './secret.ts';
 import { PROFILE_FIELDS, type ProfileField } from './users/profile-fields.ts';
 
@@ -11,7 +14,16 @@ export interface Config {
     readonly poolMax: number;
   };
   readonly dataDir: string;
-  readonly grpc: { readonly host: string; readonly port: number };
+  readonly grpc: {
+    readonly host: string;
+    readonly port: number;
+    /** Absent: plaintext. */
+    readonly tls: TlsFiles | undefined;
+    readonly reflection: boolean;
+  };
+  /** Calls a minute, over all replicas; 0 is no limit. */
+  readonly rateLimits: RateLimitSettings;
+  readonly auditRetentionDays: number;
   readonly jwt: {
     readonly algorithm: 'HS256';
     /** At least 32 bytes (RFC 7518 §3.2). Absent only beside the embedded database, which keeps one of its own. */
@@ -85,6 +97,15 @@ const environment = z
     DATA_DIR: z.string().default('.data'),
     GRPC_HOST: z.string().default('127.0.0.1'),
     GRPC_PORT: integer(50051, 0, 65_535),
+    TLS_CERT_FILE: z.string().optional(),
+    TLS_KEY_FILE: z.string().optional(),
+    TLS_CLIENT_CA_FILE: z.string().optional(),
+    ALLOW_PLAINTEXT: flag,
+    REFLECTION: z.enum(['true', 'false'], { error: 'must be true or false' }).optional(),
+    RATE_LIMIT_PER_CALLER: integer(600_000, 0, 1_000_000_000),
+    RATE_LIMIT_PER_ADDRESS: integer(3000, 0, 1_000_000_000),
+    RATE_LIMIT_PER_IDENTIFIER: integer(1000, 0, 1_000_000_000),
+    AUDIT_RETENTION_DAYS: integer(365, 1, 36_500),
     JWT_SECRET_KEY: z
       .string()
       .refine((key) => Buffer.byteLength(key) >= 32, 'must be at least 32 bytes')
@@ -116,6 +137,21 @@ const environment = z
     message: 'is required beside DATABASE_URL (at least 32 bytes)',
     when: always,
   })
+  .refine((env) => (env.TLS_CERT_FILE === undefined) === (env.TLS_KEY_FILE === undefined), {
+    path: ['TLS_CERT_FILE'],
+    message: 'and TLS_KEY_FILE must be given together',
+    when: always,
+  })
+  .refine((env) => env.TLS_CLIENT_CA_FILE === undefined || env.TLS_CERT_FILE !== undefined, {
+    path: ['TLS_CLIENT_CA_FILE'],
+    message: 'needs TLS_CERT_FILE and TLS_KEY_FILE',
+    when: always,
+  })
+  .refine((env) => env.TLS_CERT_FILE !== undefined || env.ALLOW_PLAINTEXT === true || isLoopback(env.GRPC_HOST), {
+    path: ['GRPC_HOST'],
+    message: 'is not a loopback address: give TLS_CERT_FILE and TLS_KEY_FILE, or say ALLOW_PLAINTEXT=true',
+    when: always,
+  })
   .refine((env) => !(env.DATABASE_POOL_MIN > env.DATABASE_POOL_MAX), {
     path: ['DATABASE_POOL_MIN'],
     message: 'must not exceed DATABASE_POOL_MAX',
@@ -135,7 +171,18 @@ function toConfig(env: z.output<typeof environment>): Config {
   return {
     database: { url: secret(env.DATABASE_URL), poolMin: env.DATABASE_POOL_MIN, poolMax: env.DATABASE_POOL_MAX },
     dataDir: env.DATA_DIR,
-    grpc: { host: env.GRPC_HOST, port: env.GRPC_PORT },
+    grpc: {
+      host: env.GRPC_HOST,
+      port: env.GRPC_PORT,
+      tls: tlsFiles(env),
+      reflection: env.REFLECTION === undefined ? isLoopback(env.GRPC_HOST) : env.REFLECTION === 'true',
+    },
+    rateLimits: {
+      perCaller: env.RATE_LIMIT_PER_CALLER,
+      perAddress: env.RATE_LIMIT_PER_ADDRESS,
+      perIdentifier: env.RATE_LIMIT_PER_IDENTIFIER,
+    },
+    auditRetentionDays: env.AUDIT_RETENTION_DAYS,
     jwt: {
       algorithm: env.JWT_ALGORITHM,
       secretKey: secret(env.JWT_SECRET_KEY),
@@ -157,6 +204,16 @@ function toConfig(env: z.output<typeof environment>): Config {
     requiredProfileFields: env.REQUIRED_PROFILE_FIELDS,
     logLevel: env.LOG_LEVEL,
   };
+}
+
+function tlsFiles(env: z.output<typeof environment>): TlsFiles | undefined {
+  const { TLS_CERT_FILE: certFile, TLS_KEY_FILE: keyFile, TLS_CLIENT_CA_FILE: clientCaFile } = env;
+  return certFile === undefined || keyFile === undefined ? undefined : { certFile, keyFile, clientCaFile };
+}
+
+/** Only programs on the same machine reach it. A name may resolve to anything, but for `localhost` (RFC 6761 §6.3). */
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
 }
 
 function freeze<T extends object>(value: T): T {

@@ -1,8 +1,6 @@
-import { loadConfig } from './config.ts';
-import { openDatabase } from './database/database.ts';
+import { runCommand, withDatabase } from './command.ts';
 import { executedMigrations, pendingMigrations } from './database/migrations.ts';
-import { type Orm, openOrm } from './database/orm.ts';
-import { ENTITIES } from './entities.ts';
+import type { Orm } from './database/orm.ts';
 
 const USAGE = `Usage:
   npm run db:status          which migrations the database has seen
@@ -33,28 +31,10 @@ const COMMANDS: Readonly<Record<string, (orm: Orm, name: string | undefined) => 
   },
 };
 
-/** The settings of the service decide which database is meant; of them, only those of the database need to be right. */
 async function run([command = '', name]: string[]): Promise<void> {
   const execute = COMMANDS[command];
   if (!execute) throw new Error(USAGE);
-  const { DATABASE_URL, DATA_DIR } = process.env;
-  const config = loadConfig({ DATABASE_URL, DATA_DIR, JWT_SECRET_KEY: 'not used by migrations, which sign nothing' });
-  const database = await openDatabase(config.database.url?.reveal(), config.dataDir);
-  const orm = await openOrm({ url: database.url, entities: ENTITIES, patient: true, writeSnapshot: command === 'create' });
-  try {
-    await execute(orm, name);
-  } finally {
-    await orm.close();
-    await database.close();
-  }
+  await withDatabase((orm) => execute(orm, name), { writeSnapshot: command === 'create' });
 }
 
-try {
-  process.loadEnvFile('.env');
-} catch {
-  // There is none: the environment has it all.
-}
-run(process.argv.slice(2)).catch((error: unknown) => {
-  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
-  process.exitCode = 1;
-});
+runCommand(run);

@@ -3,6 +3,7 @@ import { Writable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type App, createApp } from './app.ts';
 import { banner } from './banner.ts';
+import { ensureFirstKey } from './callers/first-key.ts';
 import { type Config, ConfigError, loadConfig } from './config.ts';
 import { type Database, openDatabase } from './database/database.ts';
 import { keptSecret } from './database/kept-secret.ts';
@@ -33,7 +34,9 @@ async function run(): Promise<void> {
   try {
     const app = await startApp(config, database);
     endOnSignal(app, database);
-    process.stdout.write(banner({ host: config.grpc.host, port: app.port, dataDir: database.embedded?.dataDir }));
+    const dataDir = database.embedded?.dataDir;
+    const firstKey = dataDir === undefined ? undefined : await ensureFirstKey(app.orm.em, dataDir);
+    process.stdout.write(banner({ host: config.grpc.host, port: app.port, tls: config.grpc.tls !== undefined, dataDir, firstKey }));
   } catch (error) {
     await database.close();
     throw error;

@@ -24,7 +24,9 @@ describe('the settings', () => {
     expect(passwordRules).toEqual({ scheme: 'bcrypt', bcryptCost: 12, minLength: 8, history: 5 });
     expect(others).toEqual({
       dataDir: '.data',
-      grpc: { host: '127.0.0.1', port: 50051 },
+      grpc: { host: '127.0.0.1', port: 50051, tls: undefined, reflection: true },
+      rateLimits: { perCaller: 600_000, perAddress: 3000, perIdentifier: 1000 },
+      auditRetentionDays: 365,
       refresh: { ttl: 604_800, grace: 10 },
       lockout: { maxAttempts: 5, duration: 1800 },
       maxSessions: 5,
@@ -42,6 +44,14 @@ describe('the settings', () => {
       DATA_DIR: '/data',
       GRPC_HOST: '::',
       GRPC_PORT: '3',
+      TLS_CERT_FILE: '/tls/server.crt',
+      TLS_KEY_FILE: '/tls/server.key',
+      TLS_CLIENT_CA_FILE: '/tls/ca.crt',
+      REFLECTION: 'true',
+      RATE_LIMIT_PER_CALLER: '15',
+      RATE_LIMIT_PER_ADDRESS: '16',
+      RATE_LIMIT_PER_IDENTIFIER: '17',
+      AUDIT_RETENTION_DAYS: '18',
       JWT_SECRET_KEY: SECRET,
       JWT_ALGORITHM: 'HS256',
       JWT_ISSUER: 'issuer',
@@ -67,7 +77,14 @@ describe('the settings', () => {
     expect(config).toMatchObject({
       database: { poolMin: 1, poolMax: 2 },
       dataDir: '/data',
-      grpc: { host: '::', port: 3 },
+      grpc: {
+        host: '::',
+        port: 3,
+        tls: { certFile: '/tls/server.crt', keyFile: '/tls/server.key', clientCaFile: '/tls/ca.crt' },
+        reflection: true,
+      },
+      rateLimits: { perCaller: 15, perAddress: 16, perIdentifier: 17 },
+      auditRetentionDays: 18,
       jwt: { algorithm: 'HS256', issuer: 'issuer', audience: ['one', 'two'], accessTokenTtl: 4 },
       refresh: { ttl: 6, grace: 7 },
       passwords: { scheme: 'argon2id', bcryptCost: 9, minLength: 10, history: 11 },
@@ -128,6 +145,10 @@ describe('wrong settings', () => {
     ['LOCKOUT_MAX_ATTEMPTS', '1', '1000', '0', '1001'],
     ['LOCKOUT_DURATION', '1', '2592000', '0', '2592001'],
     ['MAX_SESSIONS', '1', '1000', '0', '1001'],
+    ['RATE_LIMIT_PER_CALLER', '0', '1000000000', '-1', '1000000001'],
+    ['RATE_LIMIT_PER_ADDRESS', '0', '1000000000', '-1', '1000000001'],
+    ['RATE_LIMIT_PER_IDENTIFIER', '0', '1000000000', '-1', '1000000001'],
+    ['AUDIT_RETENTION_DAYS', '1', '36500', '0', '36501'],
   ])('%s may be %s to %s, neither %s nor %s', (name, least, most, under, over) => {
     expect([least, most].flatMap((value) => problemsOf({ [name]: value }))).toEqual([]);
     for (const value of [under, over, '1.5', '1e2', '0x10', ' ', 'many', '99999999999999999999']) {
@@ -141,6 +162,8 @@ describe('wrong settings', () => {
     ['PASSWORD_HASH', 'md5'],
     ['REQUIRE_VERIFIED_EMAIL', 'TRUE'],
     ['REQUIRED_PROFILE_FIELDS', 'full_name,shoe_size'],
+    ['ALLOW_PLAINTEXT', 'yes'],
+    ['REFLECTION', 'on'],
     ['LOG_LEVEL', 'verbose'],
   ])('%s cannot be %s', (name, value) => {
     expect(problemsOf({ [name]: value })).toEqual(expect.arrayContaining([expect.stringContaining(name)]));
@@ -158,6 +181,54 @@ describe('wrong settings', () => {
     const problems = problemsOf({ DATABASE_URL: `mysql://user:${SECRET}@db/x`, JWT_SECRET_KEY: 'short-secret', GRPC_PORT: SECRET });
     expect(problems).toHaveLength(3);
     expect(problems.join()).not.toMatch(/never-to-be-seen|short-secret/);
+  });
+});
+
+describe('where others can reach the port', () => {
+  const TLS = { TLS_CERT_FILE: '/tls/server.crt', TLS_KEY_FILE: '/tls/server.key' };
+  const OPEN = 'GRPC_HOST is not a loopback address: give TLS_CERT_FILE and TLS_KEY_FILE, or say ALLOW_PLAINTEXT=true';
+
+  it.each(['0.0.0.0', '::', '192.168.1.5', 'identity.internal', '128.0.0.1', '127.example.com', '::ffff:10.0.0.1'])(
+    'plaintext on %s is refused unless ALLOW_PLAINTEXT=true says so, or TLS is on',
+    (host) => {
+      expect(problemsOf({ GRPC_HOST: host })).toEqual([OPEN]);
+      expect(problemsOf({ GRPC_HOST: host, ALLOW_PLAINTEXT: 'false' })).toEqual([OPEN]);
+      expect(problemsOf({ GRPC_HOST: host, ALLOW_PLAINTEXT: 'true' })).toEqual([]);
+      expect(problemsOf({ GRPC_HOST: host, ...TLS })).toEqual([]);
+    },
+  );
+
+  it.each(['127.0.0.1', '127.1.2.3', '::1', 'localhost'])('plaintext on %s needs no permission: nobody else reaches it', (host) => {
+    expect(problemsOf({ GRPC_HOST: host })).toEqual([]);
+  });
+
+  it('that is reported beside other problems', () => {
+    expect(problemsOf({ GRPC_HOST: '0.0.0.0', GRPC_PORT: 'x' })).toEqual(['GRPC_PORT must be a whole number', OPEN]);
+  });
+
+  it('a certificate without its key, or a key without its certificate, is refused', () => {
+    const together = 'TLS_CERT_FILE and TLS_KEY_FILE must be given together';
+    expect(problemsOf({ TLS_CERT_FILE: '/tls/server.crt' })).toEqual([together]);
+    expect(problemsOf({ TLS_KEY_FILE: '/tls/server.key' })).toEqual([together]);
+    expect(problemsOf({ ...TLS, TLS_KEY_FILE: '' })).toEqual([together]);
+  });
+
+  it('a CA for client certificates is refused without a certificate of the server', () => {
+    expect(problemsOf({ TLS_CLIENT_CA_FILE: '/tls/ca.crt' })).toEqual(['TLS_CLIENT_CA_FILE needs TLS_CERT_FILE and TLS_KEY_FILE']);
+    expect(problemsOf({ TLS_CLIENT_CA_FILE: '/tls/ca.crt', ...TLS })).toEqual([]);
+  });
+
+  it.each([
+    ['127.0.0.1', undefined, true],
+    ['::1', undefined, true],
+    ['localhost', undefined, true],
+    ['0.0.0.0', undefined, false],
+    ['::', undefined, false],
+    ['identity.internal', undefined, false],
+    ['0.0.0.0', 'true', true],
+    ['127.0.0.1', 'false', false],
+  ])('on %s with REFLECTION=%s, reflection is on: %s', (GRPC_HOST, REFLECTION, expected) => {
+    expect(loadConfig({ GRPC_HOST, REFLECTION, ...TLS }).grpc.reflection).toBe(expected);
   });
 });
 

@@ -2,9 +2,18 @@ import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { logIn, register } from './support/builders.ts';
 import { connectHealth, type HealthClient } from './support/health.ts';
+import { connectRaw, frame } from './support/raw-http2.ts';
 import { startService, useService } from './support/service.ts';
 
-const SERVICES = ['identity.v1.UserService', 'identity.v1.AuthService', 'identity.v1.SessionService'];
+const SERVICES = [
+  'identity.v1.UserService',
+  'identity.v1.AuthService',
+  'identity.v1.SessionService',
+  'identity.v1.RoleService',
+  'identity.v1.ServiceAccountService',
+  'identity.v1.ApiKeyService',
+  'identity.v1.AuditService',
+];
 
 describe('a service with its database', () => {
   const service = useService();
@@ -16,6 +25,18 @@ describe('a service with its database', () => {
 
   it.each(['', ...SERVICES])('Check says SERVING for "%s"', async (name) => {
     expect(await health.check(name)).toBe('SERVING');
+  });
+
+  it.each([undefined, 'Bearer a.b.c', 'Basic YTpi'])('answers whoever asks, whatever the authorization: %s', async (authorization) => {
+    const raw = connectRaw(service.address);
+    const headers = authorization === undefined ? {} : { authorization };
+    expect(await raw.call('/grpc.health.v1.Health/Check', frame(Buffer.alloc(0)), headers)).toEqual({ code: 'OK' });
+    expect(await raw.call('/grpc.health.v1.Health/List', frame(Buffer.alloc(0)), headers)).toEqual({ code: 'OK' });
+    expect(await raw.call('/identity.v1.UserService/ListUsers', frame(Buffer.alloc(0)), headers)).toMatchObject({
+      code: 'UNAUTHENTICATED',
+      reason: 'CALLER_UNAUTHENTICATED',
+    });
+    raw.close();
   });
 
   it('Check answers NOT_FOUND for a service that nobody knows', async () => {

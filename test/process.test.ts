@@ -15,10 +15,11 @@ import { connectRaw, frame } from './support/raw-http2.ts';
 import { SECRET_KEY } from './support/service.ts';
 
 const MAIN = path.resolve(import.meta.dirname, '../src/main.ts');
+const ADMIN = path.resolve(import.meta.dirname, '../src/admin.ts');
 
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
-/** `node src/main.ts`, as a person or a container starts it. */
+/** `node src/main.ts`, as a person or a container starts it; or another program of ours. */
 class Service {
   readonly child: ChildProcess;
   readonly exit: Promise<number | NodeJS.Signals>;
@@ -26,8 +27,8 @@ class Service {
   stderr = '';
   ended = false;
 
-  constructor(env: Record<string, string>, cwd: string) {
-    this.child = spawn(process.execPath, [MAIN], { cwd, env: { PATH: process.env.PATH, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+  constructor(env: Record<string, string>, cwd: string, command: readonly string[] = [MAIN]) {
+    this.child = spawn(process.execPath, command, { cwd, env: { PATH: process.env.PATH, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
     this.child.stdout?.on('data', (chunk) => {
       this.stdout += chunk;
     });
@@ -55,12 +56,15 @@ class Service {
 
 let folder: string;
 let database: TestDatabase;
+/** Of an administrator of `database`, made as an operator makes it. */
+let adminKey: string;
 const started: Service[] = [];
 const clients: Clients[] = [];
 
 beforeAll(async () => {
   folder = await mkdtemp(path.join(tmpdir(), 'identity-process-'));
   database = await createDatabase();
+  adminKey = (await admin('create-service-account', 'test-admin', '--role', 'admin')).stdout.trim();
 });
 
 afterEach(() => {
@@ -83,8 +87,20 @@ function start(env: Record<string, string>, cwd = folder): Service {
   return service;
 }
 
-function clientOf(address: string): Clients {
-  const client = connect(address);
+/** `npm run admin`, on `database`. */
+async function admin(...args: string[]): Promise<{ code: unknown; stdout: string; stderr: string }> {
+  const program = new Service({ DATABASE_URL: database.url }, folder, [ADMIN, ...args]);
+  started.push(program);
+  const code = await program.exit;
+  return { code, stdout: program.stdout, stderr: program.stderr };
+}
+
+/** The administrator's key that the embedded database comes with. */
+const firstKey = async () => (await readFile(path.join(folder, 'data', 'admin.key'), 'utf8')).trim();
+
+/** Calls as the administrator of `database`, or with another key. */
+function clientOf(address: string, key = adminKey): Clients {
+  const client = connect(address, key);
   clients.push(client);
   return client;
 }
@@ -119,7 +135,7 @@ describe('with the embedded database', () => {
     const first = start({ ...embedded(), GRPC_PORT: String(port) });
     expect(await first.address()).toBe(`127.0.0.1:${port}`);
     const account = { email: newEmail(), password: PASSWORD };
-    const { auth } = clientOf(`127.0.0.1:${port}`);
+    const { auth } = clientOf(`127.0.0.1:${port}`, await firstKey());
     await auth.register(account);
     const accessToken = required((await auth.login(account)).tokens).accessToken;
     const server = required(await postmaster());
@@ -135,7 +151,7 @@ describe('with the embedded database', () => {
     first.child.kill('SIGKILL');
     expect(await first.exit).toBe('SIGKILL');
     const second = start(embedded());
-    const again = clientOf(await second.address());
+    const again = clientOf(await second.address(), await firstKey());
     expect(await readFile(keyFile, 'utf8')).toBe(key);
     expect(await again.auth.introspectToken({ accessToken })).toMatchObject({ active: true, claims: { email: account.email } });
     expect((await again.auth.login(account)).tokens?.accessToken).not.toBe('');
@@ -146,6 +162,44 @@ describe('with the embedded database', () => {
     expect(second.stderr).toBe('');
     expect(await postmaster()).toBeUndefined();
     expect(await isRunning(server)).toBe(false);
+  });
+
+  it('makes an administrator at the first start, shows the key this once, and keeps it in a file for its owner alone', async () => {
+    const dataDir = path.join(folder, 'first-key');
+    const keyFile = path.join(dataDir, 'admin.key');
+    const first = start({ ...CHEAP, DATA_DIR: dataDir });
+    const address = await first.address();
+    const content = await readFile(keyFile, 'utf8');
+    const key = content.trim();
+    expect(content).toBe(`${key}\n`);
+    expect(key).toMatch(/^idk_\w+$/);
+    expect((await stat(keyFile)).mode & 0o777).toBe(0o600);
+    expect(first.stdout.split(key)).toHaveLength(2);
+    expect(first.stdout).toContain(keyFile);
+    const { serviceAccount, permissions } = await clientOf(address, key).auth.getCaller({});
+    expect({ name: serviceAccount?.name, permissions }).toEqual({ name: 'admin', permissions: ['*'] });
+    first.child.kill('SIGTERM');
+    expect(await first.exit).toBe(0);
+
+    const second = start({ ...CHEAP, DATA_DIR: dataDir });
+    const again = clientOf(await second.address(), key);
+    expect(second.stdout).not.toContain('idk_');
+    expect(second.stdout).toContain(keyFile);
+    expect(await readFile(keyFile, 'utf8')).toBe(content);
+    expect((await again.auth.getCaller({})).serviceAccount?.name).toBe('admin');
+    expect((await again.serviceAccounts.listServiceAccounts({})).serviceAccounts.map(({ name }) => name)).toEqual(['admin']);
+    second.child.kill('SIGTERM');
+    expect(await second.exit).toBe(0);
+
+    await rm(keyFile);
+    const third = start({ ...CHEAP, DATA_DIR: dataDir });
+    const thirdAddress = await third.address();
+    const newKey = (await readFile(keyFile, 'utf8')).trim();
+    expect(newKey).not.toBe(key);
+    expect(third.stdout.split(newKey)).toHaveLength(2);
+    expect((await clientOf(thirdAddress, newKey).auth.getCaller({})).permissions).toEqual(['*']);
+    third.child.kill('SIGTERM');
+    expect(await third.exit).toBe(0);
   });
 
   it('says in one line that its port is taken, and leaves no PostgreSQL behind', async () => {
@@ -241,6 +295,13 @@ describe('a signal', () => {
 });
 
 describe('a start that cannot succeed', () => {
+  it('refuses to offer plaintext to a network', async () => {
+    const service = start({ ...external(), GRPC_HOST: '0.0.0.0' });
+    expect(await service.exit).toBe(1);
+    expect(service.stdout).toBe('');
+    expect(service.stderr).toContain('ALLOW_PLAINTEXT=true');
+  });
+
   it('lists all that is wrong with the settings, and shows no secret', async () => {
     const service = start({
       ...external(),
@@ -287,6 +348,86 @@ describe('a start that cannot succeed', () => {
   });
 });
 
+describe('npm run admin', () => {
+  const MAKE = 'create-service-account';
+
+  async function rolesOf({ auth, serviceAccounts }: Clients): Promise<string[] | undefined> {
+    const { serviceAccountId } = required((await auth.getCaller({})).serviceAccount);
+    return (await serviceAccounts.getServiceAccount({ serviceAccountId })).serviceAccount?.roles;
+  }
+
+  it('create-service-account prints a key of a new account in these roles, and nothing else', async () => {
+    const { code, stdout, stderr } = await admin(MAKE, 'backend', '--role', 'admin');
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(stdout).toMatch(/^idk_\w+\n$/);
+    const { stdout: ofReader } = await admin(MAKE, 'dashboard', '--role', 'reader', '--role', 'service');
+    const service = start({ ...external(), LOG_LEVEL: 'silent' });
+    const address = await service.address();
+    const backend = clientOf(address, stdout.trim());
+    const { serviceAccount, permissions } = await backend.auth.getCaller({});
+    expect({ name: serviceAccount?.name, permissions }).toEqual({ name: 'backend', permissions: ['*'] });
+    expect(await rolesOf(backend)).toEqual(['admin']);
+    const dashboard = clientOf(address, ofReader.trim());
+    expect(await rolesOf(dashboard)).toEqual(['reader', 'service']);
+    expect(await failureOf(dashboard.roles.createRole({ role: { name: 'x1', permissions: [] } }))).toMatchObject({
+      code: 'PERMISSION_DENIED',
+    });
+    expect(service.stdout).not.toContain('idk_');
+  });
+
+  it('gives an account that is there another key, and the roles that it lacks', async () => {
+    const first = await admin(MAKE, 'existing', '--role', 'reader');
+    const second = await admin(MAKE, 'existing', '--role', 'admin');
+    expect(second).toMatchObject({ code: 0, stderr: '' });
+    expect(second.stdout).not.toBe(first.stdout);
+    const service = start({ ...external(), LOG_LEVEL: 'silent' });
+    const address = await service.address();
+    for (const { stdout } of [first, second]) expect(await rolesOf(clientOf(address, stdout.trim()))).toEqual(['admin', 'reader']);
+  });
+
+  it.each([
+    ['nothing', []],
+    ['another command', ['drop-everything', 'backend']],
+    ['no name', [MAKE, '--role', 'admin']],
+    ['a name that is none', [MAKE, 'Not A Name', '--role', 'admin']],
+    ['two names', [MAKE, 'one', 'two', '--role', 'admin']],
+    ['a role that cannot be one', [MAKE, 'one', '--role', '']],
+  ])('given %s says how it is used, and makes nothing', async (_, args) => {
+    const { code, stdout, stderr } = await admin(...args);
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+    expect(stderr).toContain('npm run admin -- create-service-account NAME --role ROLE');
+    expect(stderr).not.toMatch(/^\s+at /m);
+    expect((await database.pool.query(`select name from service_accounts where name = 'one'`)).rows).toEqual([]);
+  });
+
+  it.each([
+    ['an option that it does not know', [MAKE, 'one', '--rule', 'admin'], /--rule/],
+    ['a role that does not exist', [MAKE, 'one', '--role', 'no-such-role'], /role/],
+  ])('given %s says so in one line, and makes nothing', async (_, args, reason) => {
+    const { code, stdout, stderr } = await admin(...args);
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+    expect(stderr.trimEnd().split('\n')).toEqual([expect.stringMatching(reason)]);
+    expect((await database.pool.query(`select name from service_accounts where name = 'one'`)).rows).toEqual([]);
+  });
+
+  it('names the command to run where the schema is behind', async () => {
+    const empty = await createDatabase({ migrated: false });
+    const program = new Service({ DATABASE_URL: empty.url }, folder, [ADMIN, MAKE, 'one', '--role', 'admin']);
+    expect(await program.exit).toBe(1);
+    expect(program.stdout).toBe('');
+    expect(program.stderr).toContain('npm run db:up');
+    await empty.drop();
+  });
+
+  it('says that the database does not answer', async () => {
+    const url = `postgresql://identity:hunter2@localhost:${await freePort()}/identity`;
+    const program = new Service({ DATABASE_URL: url }, folder, [ADMIN, MAKE, 'one', '--role', 'admin']);
+    expect(await program.exit).toBe(1);
+    expect(program.stderr.trimEnd().split('\n')).toEqual([expect.stringMatching(/ECONNREFUSED/)]);
+    expect(program.stderr).not.toContain('hunter2');
+  });
+});
+
 describe('the file .env of the folder it is started in', () => {
   it('is read; the environment comes first', async () => {
     const cwd = await mkdtemp(path.join(folder, 'cwd-'));
@@ -328,7 +469,11 @@ describe('what the process writes', () => {
     } finally {
       await database.pool.query('drop function complain() cascade');
     }
-    await failureOf(auth.login({ email, password: 'wrong but personal' }, { metadata, token: 'secret-token' }));
+    expect(await failureOf(auth.login({ email, password: 'wrong but personal' }, { metadata }))).toMatchObject({
+      reason: 'INVALID_CREDENTIALS',
+    });
+    const refused = await failureOf(auth.login({ email, password: 'wrong but personal' }, { metadata, token: 'secret-token' }));
+    expect(refused).toMatchObject({ reason: 'CALLER_UNAUTHENTICATED' });
     const raw = connectRaw(address);
     await raw.call('/identity.v1.UserService/GetUser', frame(new Uint8Array()), { authorization: 'Bearer secret-token-\u00ff' });
     raw.close();
@@ -344,7 +489,7 @@ describe('what the process writes', () => {
     expect(defect).toMatchObject({ level: 50, requestId: 'order-4711', code: 'INTERNAL', cause: { code: 'P0001' } });
     expect(defect.cause.stack.join('\n')).toMatch(/\.ts:\d+|\.js:\d+/);
     const written = service.stdout.slice(banner) + service.stderr;
-    expect(written).not.toMatch(/@example\.com|correct horse|personal|detail|bad row|secret-token|insert into|select /i);
+    expect(written).not.toMatch(/@example\.com|correct horse|personal|detail|bad row|secret-token|idk_|insert into|select /i);
     expect(service.stderr).toBe('');
   });
 });

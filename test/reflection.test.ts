@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { fromBinary } from '@bufbuild/protobuf';
 import { type FileDescriptorProto, FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt';
-import { type ClientDuplexStream, credentials, loadPackageDefinition } from '@grpc/grpc-js';
+import { type ClientDuplexStream, credentials, loadPackageDefinition, Metadata, status } from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
 import { describe, expect, it } from 'vitest';
 import { useService } from './support/service.ts';
@@ -13,24 +13,29 @@ interface Answer {
 }
 
 interface ReflectionClient {
-  ServerReflectionInfo(): ClientDuplexStream<object, Answer>;
+  ServerReflectionInfo(metadata: Metadata): ClientDuplexStream<object, Answer>;
   close(): void;
 }
 
 type Grpc = { readonly grpc: { readonly reflection: Record<string, { ServerReflection: new (...args: unknown[]) => ReflectionClient }> } };
 
+/** The number of the option that says who may call an RPC. */
+const ACCESS = 50721;
+
 const service = useService();
 
-/** Asks one question, as grpcurl does. */
-async function ask(version: string, question: object): Promise<Answer> {
+/** Asks one question, as grpcurl does: without credentials, or with these. */
+async function ask(version: string, question: object, { address = service.address, authorization = '' } = {}): Promise<Answer> {
   const proto = fileURLToPath(new URL(`../proto/grpc/reflection/${version}/reflection.proto`, import.meta.resolve('@grpc/reflection')));
   const { grpc } = loadPackageDefinition(loadSync(proto, { keepCase: true })) as unknown as Grpc;
   const Client = grpc.reflection[version]?.ServerReflection;
   if (!Client) throw new Error(`there is no reflection ${version}`);
-  const client = new Client(service.address, credentials.createInsecure());
+  const client = new Client(address, credentials.createInsecure());
+  const metadata = new Metadata();
+  if (authorization !== '') metadata.set('authorization', authorization);
   try {
     return await new Promise((resolve, reject) => {
-      const stream = client.ServerReflectionInfo();
+      const stream = client.ServerReflectionInfo(metadata);
       stream.on('data', resolve);
       stream.on('error', reject);
       stream.write(question);
@@ -53,7 +58,11 @@ describe.each(['v1', 'v1alpha'])('grpc.reflection.%s', (version) => {
     const { list_services_response: response } = await ask(version, { list_services: '*' });
     expect(response?.service.map(({ name }) => name).sort()).toEqual([
       'grpc.health.v1.Health',
+      'identity.v1.ApiKeyService',
+      'identity.v1.AuditService',
       'identity.v1.AuthService',
+      'identity.v1.RoleService',
+      'identity.v1.ServiceAccountService',
       'identity.v1.SessionService',
       'identity.v1.UserService',
     ]);
@@ -64,7 +73,14 @@ describe.each(['v1', 'v1alpha'])('grpc.reflection.%s', (version) => {
     const names = files.map(({ name }) => name);
     expect(names[0]).toBe('identity/v1/user_service.proto');
     expect(new Set(names)).toEqual(
-      new Set(['identity/v1/user_service.proto', 'identity/v1/user.proto', 'google/type/date.proto', 'google/protobuf/field_mask.proto']),
+      new Set([
+        'identity/v1/user_service.proto',
+        'identity/v1/access.proto',
+        'identity/v1/user.proto',
+        'google/type/date.proto',
+        'google/protobuf/descriptor.proto',
+        'google/protobuf/field_mask.proto',
+      ]),
     );
     for (const { dependency } of files) expect(names).toEqual(expect.arrayContaining(dependency));
   });
@@ -103,7 +119,31 @@ describe.each(['v1', 'v1alpha'])('grpc.reflection.%s', (version) => {
     expect(first?.service.map(({ name }) => name)).toEqual(['SessionService']);
   });
 
+  it('answers whoever asks, whatever the authorization', async () => {
+    const { list_services_response: response } = await ask(version, { list_services: '*' }, { authorization: 'Bearer a.b.c' });
+    expect(response?.service).toContainEqual({ name: 'identity.v1.UserService' });
+  });
+
+  it('tells who may call: the option of access.proto', async () => {
+    const [service] = await filesOf(version, symbol('identity.v1.UserService'));
+    const methods = service?.service.flatMap(({ method }) => method) ?? [];
+    expect(methods.filter(({ options }) => !options?.$unknown?.some(({ no }) => no === ACCESS)).map(({ name }) => name)).toEqual([]);
+    expect(methods.length).toBeGreaterThan(5);
+  });
+
   it('answers NOT_FOUND for what it does not know', async () => {
     expect((await ask(version, symbol('identity.v1.NoSuchThing'))).error_response?.error_code).toBe(5);
+  });
+});
+
+describe('with REFLECTION=false', () => {
+  const closed = useService({ REFLECTION: 'false' });
+
+  it.each(['v1', 'v1alpha'])('grpc.reflection.%s is UNIMPLEMENTED, for the administrator as well', async (version) => {
+    for (const authorization of ['', `Bearer ${closed.adminKey}`]) {
+      const answer = ask(version, { list_services: '*' }, { address: closed.address, authorization });
+      await expect(answer).rejects.toMatchObject({ code: status.UNIMPLEMENTED });
+    }
+    expect((await closed.users.listUsers({})).users).toEqual([]);
   });
 });

@@ -1,10 +1,12 @@
 import { randomUUID } from 'node:crypto';
+import type { OutgoingHttpHeaders } from 'node:http2';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { CreateUserRequest, GetUserRequest, ListUsersRequest } from '../src/gen/identity/v1/user_service.ts';
-import { newEmail, register } from './support/builders.ts';
+import { newEmail, register, signedIn } from './support/builders.ts';
 import { expectInvalid, expectStatus, failureOf } from './support/expect-status.ts';
 import { connectRaw, frame, type RawClient } from './support/raw-http2.ts';
+import { rows } from './support/rows.ts';
 import { useService } from './support/service.ts';
 
 const service = useService();
@@ -13,6 +15,10 @@ beforeAll(() => {
   raw = connectRaw(service.address);
 });
 afterAll(() => raw.close());
+
+/** As the administrator, where the headers say nothing else. */
+const call = (path: string, body: Uint8Array, headers: OutgoingHttpHeaders = {}) =>
+  raw.call(path, body, { authorization: `Bearer ${service.adminKey}`, ...headers });
 
 const GET_USER = '/identity.v1.UserService/GetUser';
 const CREATE_USER = '/identity.v1.UserService/CreateUser';
@@ -27,6 +33,8 @@ const MALFORMED = { code: 'INVALID_ARGUMENT', reason: 'MALFORMED_MESSAGE', domai
 const TOO_LARGE = { ...MALFORMED, reason: 'MESSAGE_TOO_LARGE' };
 const INVALID = { ...MALFORMED, reason: 'INVALID_FIELDS' };
 const NOT_FOUND = { ...MALFORMED, code: 'NOT_FOUND', reason: 'USER_NOT_FOUND' };
+
+const UNAUTHENTICATED = { ...MALFORMED, code: 'UNAUTHENTICATED', reason: 'CALLER_UNAUTHENTICATED' };
 
 const gzip = { 'grpc-encoding': 'gzip' };
 
@@ -44,7 +52,7 @@ describe('a request that no client library would send', () => {
     ['a timeout that is none', frame(good), { 'grpc-timeout': 'soon' }],
     ['a timeout without a unit', frame(good), { 'grpc-timeout': '10' }],
   ])('is refused as malformed: %s', async (_, body, headers) => {
-    expect(await raw.call(GET_USER, body, headers)).toMatchObject(MALFORMED);
+    expect(await call(GET_USER, body, headers)).toMatchObject(MALFORMED);
   });
 
   it.each([
@@ -54,7 +62,7 @@ describe('a request that no client library would send', () => {
     ['64 MiB once decompressed', frame(gzipSync(Buffer.alloc(64 << 20)), { compressed: true }), gzip],
     ['4 GiB by its own account', frame(good, { length: 0xffffffff }), {}],
   ])('is refused as too large: %s', async (_, body, headers) => {
-    expect(await raw.call(GET_USER, body, headers)).toMatchObject(TOO_LARGE);
+    expect(await call(GET_USER, body, headers)).toMatchObject(TOO_LARGE);
   });
 
   it.each([
@@ -68,38 +76,68 @@ describe('a request that no client library would send', () => {
       'page_size',
     ],
   ])('is told which field is wrong: %s', async (_, path, message, field) => {
-    expect(await raw.call(path, frame(message))).toMatchObject({ ...INVALID, fields: [field] });
+    expect(await call(path, frame(message))).toMatchObject({ ...INVALID, fields: [field] });
   });
 
   it.each([
     ['compressed', frame(gzipSync(good), { compressed: true }), gzip],
     ['with fields of a later version', frame(Buffer.concat([good, Buffer.from([0xf8, 0x07, 0x01])])), {}],
     ['with 40 kB of headers', frame(good), { 'x-large': 'a'.repeat(40_000) }],
-    ['with an authorization of another scheme', frame(good), { authorization: 'Basic YTpi' }],
-    ['with an authorization that lacks its token', frame(good), { authorization: 'Bearer ' }],
-    ['with a token that is none', frame(good), { authorization: 'Bearer a.b.c' }],
-    ['with a token outside of ASCII', frame(good), { authorization: 'Bearer \u00ff' }],
-    ['with a token of 30 kB', frame(good), { authorization: `Bearer ${'a'.repeat(30_000)}` }],
   ])('is understood all the same: %s', async (_, body, headers) => {
-    expect(await raw.call(GET_USER, body, headers)).toMatchObject(NOT_FOUND);
+    expect(await call(GET_USER, body, headers)).toMatchObject(NOT_FOUND);
+  });
+
+  it.each([
+    ['of another scheme', 'Basic YTpi'],
+    ['that lacks its token', 'Bearer '],
+    ['with a token that is none', 'Bearer a.b.c'],
+    ['with a token outside of ASCII', 'Bearer \u00ff'],
+    ['with a token of 30 kB', `Bearer ${'a'.repeat(30_000)}`],
+    ['with two tokens', 'Bearer a.b.c, Bearer a.b.c'],
+  ])("is nobody's with an authorization %s, whatever it asks for", async (_, authorization) => {
+    for (const body of [frame(good), frame(Buffer.alloc(30, 0xff))]) {
+      expect(await call(GET_USER, body, { authorization })).toMatchObject(UNAUTHENTICATED);
+    }
+  });
+
+  it('is written down as refused where the caller may not make it, not where it cannot be decoded', async () => {
+    const { tokens } = await signedIn(service);
+    const authorization = `Bearer ${tokens.accessToken}`;
+    expect(await call(GET_USER, frame(Buffer.alloc(30, 0xff)), { authorization })).toMatchObject(MALFORMED);
+    expect(await call(GET_USER, frame(good), { authorization })).toMatchObject({
+      ...MALFORMED,
+      code: 'PERMISSION_DENIED',
+      reason: 'PERMISSION_DENIED',
+    });
+    const refusals = `select metadata ->> 'reason' as reason from audit_events where type = 'call.refused' and user_id is not null`;
+    await expect.poll(() => rows(service, refusals), { timeout: 5000 }).toEqual([{ reason: 'PERMISSION_DENIED' }]);
+  });
+
+  it('is not answered with 100 kB of headers; other connections go on', async () => {
+    const own = connectRaw(service.address);
+    const headers = { authorization: `Bearer ${service.adminKey}`, 'x-large': 'a'.repeat(100_000) };
+    const outcome = await own.call(GET_USER, frame(good), headers).catch(() => undefined);
+    expect(outcome?.code).toBeUndefined();
+    own.close();
+    expect(await call(GET_USER, frame(good))).toMatchObject(NOT_FOUND);
   });
 
   it.each([
     ['method', '/identity.v1.UserService/NoSuchMethod'],
     ['service', '/identity.v1.NoSuchService/GetUser'],
   ])('is UNIMPLEMENTED for an unknown %s', async (_, path) => {
-    expect(await raw.call(path, frame(good))).toMatchObject({ code: 'UNIMPLEMENTED' });
+    expect(await call(path, frame(good))).toMatchObject({ code: 'UNIMPLEMENTED' });
   });
 
   it('is UNIMPLEMENTED for a compression that the server does not have, as gRPC wants it', async () => {
     const body = frame(Buffer.from('garbage'), { compressed: true });
-    expect(await raw.call(GET_USER, body, { 'grpc-encoding': 'br' })).toMatchObject({ code: 'UNIMPLEMENTED' });
+    expect(await call(GET_USER, body, { 'grpc-encoding': 'br' })).toMatchObject({ code: 'UNIMPLEMENTED' });
   });
 
   it('does nothing where it is refused: a timeout that is none, a second message', async () => {
     const [first, second] = [newEmail(), newEmail()];
-    expect(await raw.call(CREATE_USER, frame(createUser(first)), { 'grpc-timeout': 'soon' })).toMatchObject(MALFORMED);
-    expect(await raw.call(CREATE_USER, Buffer.concat([frame(createUser(first)), frame(createUser(second))]))).toMatchObject(MALFORMED);
+    expect(await call(CREATE_USER, frame(createUser(first)), { 'grpc-timeout': 'soon' })).toMatchObject(MALFORMED);
+    expect(await call(CREATE_USER, Buffer.concat([frame(createUser(first)), frame(createUser(second))]))).toMatchObject(MALFORMED);
     await expectStatus(service.users.lookupUser({ email: first }), 'NOT_FOUND', 'USER_NOT_FOUND');
     await expectStatus(service.users.lookupUser({ email: second }), 'NOT_FOUND', 'USER_NOT_FOUND');
   });
@@ -108,12 +146,13 @@ describe('a request that no client library would send', () => {
 describe('the id of a request', () => {
   it.each([
     ['the use case', frame(good), {}],
+    ['who calls', frame(good), { authorization: 'Bearer a.b.c' }],
     ['validation', frame(Buffer.alloc(0)), {}],
     ['the decoder', frame(Buffer.alloc(30, 0xff)), {}],
     ['the transport', frame(Buffer.alloc(5 << 20)), {}],
     ['the deadline', frame(good), { 'grpc-timeout': '0m' }],
   ])('comes back with a failure of %s', async (_, body, headers) => {
-    expect(await raw.call(GET_USER, body, { ...headers, 'x-request-id': 'order-4711:a' })).toMatchObject({ requestId: 'order-4711:a' });
+    expect(await call(GET_USER, body, { ...headers, 'x-request-id': 'order-4711:a' })).toMatchObject({ requestId: 'order-4711:a' });
   });
 
   it.each([
@@ -123,7 +162,7 @@ describe('the id of a request', () => {
     ['with a space', 'a b'],
     ['outside of ASCII', 'a\u00e9'],
   ])('is a new one where the given one is %s', async (_, given) => {
-    const outcome = await raw.call(GET_USER, frame(good), given === undefined ? {} : { 'x-request-id': given });
+    const outcome = await call(GET_USER, frame(good), given === undefined ? {} : { 'x-request-id': given });
     expect(outcome).toMatchObject({ requestId: expect.stringMatching(/^[0-9a-f-]{36}$/) });
   });
 });

@@ -16,6 +16,16 @@ export const AUDIT_EVENT_TYPES = [
   'user.deleted',
   'session.revoked',
   'session.refresh_reused',
+  'role.created',
+  'role.updated',
+  'role.deleted',
+  'role.assigned',
+  'role.unassigned',
+  'service_account.created',
+  'service_account.deleted',
+  'api_key.created',
+  'api_key.revoked',
+  'call.refused',
 ] as const;
 
 export type AuditEventType = (typeof AUDIT_EVENT_TYPES)[number];

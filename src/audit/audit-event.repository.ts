@@ -1,6 +1,7 @@
 import { type EntityManager, raw } from '@mikro-orm/postgresql';
 import { actorOf, type Call } from '../rpc/call.ts';
 import { AuditEvent } from './audit-event.entity.ts';
+import type { AuditFilter } from './list-audit-events.ts';
 
 const ERASED = 'erased user';
 
@@ -21,4 +22,31 @@ export function actorToInsert(call: Call): string {
 export async function anonymizeEventsOfUser(em: EntityManager, userId: string): Promise<number> {
   await em.nativeUpdate(AuditEvent, { actor: `user:${userId}` }, { actor: ERASED });
   return em.nativeUpdate(AuditEvent, { user: userId }, { ipAddress: null, userAgent: null, deviceName: null });
+}
+
+export interface AuditEventPage {
+  readonly filter: AuditFilter;
+  /** Moment and id of the last event of the page before. */
+  readonly after: readonly [string, string] | undefined;
+  readonly limit: number;
+}
+
+/** The newest first, from after the given place. */
+export function findAuditEvents(em: EntityManager, { filter, after, limit }: AuditEventPage): Promise<AuditEvent[]> {
+  const query = em.createQueryBuilder(AuditEvent, 'e').limit(limit);
+  if (filter.userId !== undefined) query.andWhere({ user: filter.userId });
+  if (filter.type !== undefined) query.andWhere('e.type = ?', [filter.type]);
+  if (filter.startTime) query.andWhere({ occurredAt: { $gte: filter.startTime } });
+  if (filter.endTime) query.andWhere({ occurredAt: { $lt: filter.endTime } });
+  if (after) query.andWhere('(e.occurred_at, e.id) < (?, ?)', [...after]);
+  return query.orderBy([{ occurredAt: 'desc' }, { id: 'desc' }]).getResult() as Promise<AuditEvent[]>;
+}
+
+/** Deletes up to `limit` events that happened before then. */
+export async function deleteOldAuditEvents(em: EntityManager, before: Date, limit: number): Promise<number> {
+  const deleted = await em.execute(
+    'delete from audit_events where id in (select id from audit_events where occurred_at < ? limit ?) returning 1',
+    [before, limit],
+  );
+  return deleted.length;
 }

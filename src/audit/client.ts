@@ -1,5 +1,9 @@
 import { z } from 'zod';
+import type { Call } from '../rpc/call.ts';
 import { emptyAsAbsent, line } from '../rpc/validation.ts';
+
+/** Lets a service account say from which address its end user comes. */
+const VOUCH = 'identity.clients.vouch';
 
 const fields = z.object({
   ipAddress: emptyAsAbsent(z.string().pipe(z.union([z.ipv4(), z.ipv6()], { error: 'must be an IPv4 or IPv6 address' }))),
@@ -13,3 +17,12 @@ export type Client = z.output<typeof fields>;
 export const NO_CLIENT: Client = {};
 
 export const client = fields.optional().transform((given): Client => given ?? NO_CLIENT);
+
+/**
+ * The client with an address that can be relied on: limits are counted by it and the audit trail shows it. A backend that may vouch says
+ * where its end user is; an end user who calls directly is where the connection comes from; of anybody else nothing is known.
+ */
+export function vouchedClient({ caller, peerAddress }: Call, given: Client): Client {
+  if (caller.kind === 'user') return { ...given, ipAddress: peerAddress };
+  return caller.permissions.has(VOUCH) ? given : { ...given, ipAddress: undefined };
+}

@@ -1,15 +1,27 @@
-import type { IntrospectTokenResponse } from '../gen/identity/v1/auth_service.ts';
+import type { GetCallerResponse, IntrospectTokenResponse } from '../gen/identity/v1/auth_service.ts';
 import type { Tokens } from '../gen/identity/v1/tokens.ts';
-import type { AccessClaims } from './tokens/access-tokens.ts';
+import type { ServiceAccountCaller, UserCaller } from '../rpc/call.ts';
+import type { Introspection } from './introspect-token.ts';
 import type { IssuedTokens } from './tokens/issue-tokens.ts';
 
 export function toTokensMessage({ accessToken, expiresIn, refreshToken, refreshExpiresIn, sessionId }: IssuedTokens): Tokens {
   return { accessToken, tokenType: 'Bearer', expiresIn, refreshToken, refreshExpiresIn, sessionId };
 }
 
-export function toIntrospection(claims: AccessClaims | undefined, now: Date): IntrospectTokenResponse {
-  if (!claims) return { active: false, claims: undefined };
+export function toIntrospection(introspection: Introspection | undefined, now: Date): IntrospectTokenResponse {
+  if (!introspection) return { active: false, claims: undefined };
+  const { claims, roles, permissions } = introspection;
   const { sub, email, sid, jti, iss, aud, exp } = claims;
   const expiresIn = Math.max(0, exp - Math.floor(now.getTime() / 1000));
-  return { active: true, claims: { sub, email, sid, jti, iss, aud, roles: [], permissions: [], expiresIn } };
+  return { active: true, claims: { sub, email, sid, jti, iss, aud, roles, permissions, expiresIn } };
+}
+
+export function toCallerMessage(caller: UserCaller | ServiceAccountCaller): GetCallerResponse {
+  const permissions = caller.permissions.list();
+  switch (caller.kind) {
+    case 'user':
+      return { user: { userId: caller.userId, sessionId: caller.sessionId }, serviceAccount: undefined, permissions };
+    case 'service_account':
+      return { user: undefined, serviceAccount: { serviceAccountId: caller.id, name: caller.name }, permissions };
+  }
 }

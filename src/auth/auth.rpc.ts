@@ -1,17 +1,17 @@
 import { AuthServiceService } from '../gen/identity/v1/auth_service.ts';
 import { type Service, service } from '../rpc/server.ts';
 import { rpc } from '../rpc/unary.ts';
-import type { CreateUserDeps } from '../users/create-user.ts';
 import { toUserMessage } from '../users/user.mapper.ts';
-import { toIntrospection, toTokensMessage } from './auth.mapper.ts';
+import { toCallerMessage, toIntrospection, toTokensMessage } from './auth.mapper.ts';
 import { type ChangePasswordDeps, changePassword, changePasswordInput } from './change-password.ts';
+import { getCaller, getCallerInput } from './get-caller.ts';
 import { type IntrospectTokenDeps, introspectToken, introspectTokenInput } from './introspect-token.ts';
 import { type LoginDeps, login, loginInput } from './login.ts';
 import { logout, logoutInput } from './logout.ts';
 import { type RefreshTokenDeps, refreshToken, refreshTokenInput } from './refresh-token.ts';
-import { register, registerInput } from './register.ts';
+import { type RegisterDeps, register, registerInput } from './register.ts';
 
-export type AuthDeps = CreateUserDeps & LoginDeps & RefreshTokenDeps & IntrospectTokenDeps & ChangePasswordDeps;
+export type AuthDeps = RegisterDeps & LoginDeps & RefreshTokenDeps & IntrospectTokenDeps & ChangePasswordDeps;
 
 export const authService = (deps: AuthDeps): Service =>
   service(AuthServiceService, {
@@ -29,4 +29,5 @@ export const authService = (deps: AuthDeps): Service =>
       await changePassword(call, deps, input);
       return {};
     }),
+    getCaller: rpc(getCallerInput, async (call) => toCallerMessage(getCaller(call))),
   });

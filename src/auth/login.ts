@@ -1,7 +1,8 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { z } from 'zod';
 import { record } from '../audit/audit-log.ts';
-import { type Client, client } from '../audit/client.ts';
+import { type Client, client, vouchedClient } from '../audit/client.ts';
+import type { LimitCredentials } from '../rate-limits/rate-limits.ts';
 import type { Call } from '../rpc/call.ts';
 import { beginSession } from '../sessions/begin-session.ts';
 import { hasOneIdentifier, identifierFields } from '../users/lookup-user.ts';
@@ -25,6 +26,7 @@ export interface LoginDeps extends CheckPasswordDeps {
   readonly refreshTtl: number;
   readonly maxSessions: number;
   readonly requireVerifiedEmail: boolean;
+  readonly limitCredentials: LimitCredentials;
 }
 
 /**
@@ -33,7 +35,9 @@ export interface LoginDeps extends CheckPasswordDeps {
  */
 export async function login(call: Call, deps: LoginDeps, input: LoginInput): Promise<IssuedTokens> {
   const [column, value] = input.email === undefined ? (['username', input.username ?? ''] as const) : (['email', input.email] as const);
-  const { password, client } = input;
+  const { password } = input;
+  const client = vouchedClient(call, input.client);
+  await deps.limitCredentials(call, { rpc: 'Login', client, identifier: value });
   const attempt = await deps.attempts.claim(call, column, value);
   return asOwner(call, deps, { attempt, password, client }, async ({ outdated }) => {
     const newHash = outdated ? await deps.passwords.hash(password, call.signal) : undefined;

@@ -1,8 +1,9 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { z } from 'zod';
 import { record } from '../audit/audit-log.ts';
-import { type Client, client } from '../audit/client.ts';
+import { type Client, client, vouchedClient } from '../audit/client.ts';
 import { transaction } from '../database/transaction.ts';
+import type { LimitCredentials } from '../rate-limits/rate-limits.ts';
 import type { Call } from '../rpc/call.ts';
 import { endSession } from '../sessions/end-sessions.ts';
 import { RefreshToken } from '../sessions/refresh-token.entity.ts';
@@ -24,10 +25,13 @@ export interface RefreshTokenDeps {
   readonly accessTokens: AccessTokens;
   readonly refreshTtl: number;
   readonly refreshGrace: number;
+  readonly limitCredentials: LimitCredentials;
 }
 
 /** Rotation with reuse detection, under the lock that revocation and change of password take as well. */
-export async function refreshToken(call: Call, deps: RefreshTokenDeps, input: RefreshTokenInput): Promise<IssuedTokens> {
+export async function refreshToken(call: Call, deps: RefreshTokenDeps, given: RefreshTokenInput): Promise<IssuedTokens> {
+  const input = { ...given, client: vouchedClient(call, given.client) };
+  await deps.limitCredentials(call, { rpc: 'RefreshToken', client: input.client });
   // The outcome is committed before it is judged: that a stolen token came back must be remembered although the call fails.
   const tokens = await transaction(call.em, (em) => tradeIn(em, call, deps, input));
   if (!tokens) throw invalidRefreshToken();

@@ -1,12 +1,19 @@
 import type { z } from 'zod';
-import { client } from '../audit/client.ts';
+import { client, vouchedClient } from '../audit/client.ts';
+import type { LimitCredentials } from '../rate-limits/rate-limits.ts';
 import type { Call } from '../rpc/call.ts';
 import { type CreateUserDeps, createUser, createUserInput } from '../users/create-user.ts';
 import type { User } from '../users/user.entity.ts';
 
 export const registerInput = (deps: CreateUserDeps) => createUserInput(deps).extend({ client });
 
+export interface RegisterDeps extends CreateUserDeps {
+  readonly limitCredentials: LimitCredentials;
+}
+
 /** A person signs up: the same unit of work as CreateUser, with the device in the audit trail. */
-export function register(call: Call, deps: CreateUserDeps, input: z.output<ReturnType<typeof registerInput>>): Promise<User> {
-  return createUser(call, deps, input);
+export async function register(call: Call, deps: RegisterDeps, input: z.output<ReturnType<typeof registerInput>>): Promise<User> {
+  const client = vouchedClient(call, input.client);
+  await deps.limitCredentials(call, { rpc: 'Register', client, identifier: input.email });
+  return createUser(call, deps, { ...input, client });
 }

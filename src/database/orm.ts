@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { Migrator } from '@mikro-orm/migrations';
 import { defineConfig, type EntityClass, MikroORM, type Options } from '@mikro-orm/postgresql';
+import type { Pool } from 'pg';
 import { PoolConnection } from './pool-connection.ts';
 
 export const MIGRATIONS_FOLDER = fileURLToPath(new URL('../../migrations', import.meta.url));
@@ -64,4 +65,9 @@ export function ormOptions({
       fileName: (timestamp, name) => `Migration${timestamp}${name ? `_${name}` : ''}`,
     },
   });
+}
+
+/** The pool of pg itself, for a library that brings its own SQL. */
+export async function poolOf(orm: Orm): Promise<Pool> {
+  return (await orm.em.getConnection().getNativeClient()) as Pool;
 }

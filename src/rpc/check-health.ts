@@ -1,14 +1,25 @@
-import { Client, credentials, type MethodDefinition } from '@grpc/grpc-js';
+import { readFileSync } from 'node:fs';
+import { type ChannelCredentials, Client, credentials, type MethodDefinition } from '@grpc/grpc-js';
 import { service } from 'grpc-health-check';
 
 /** Asks grpc.health.v1 whether the whole server is SERVING; rejects where nobody answers in time. */
-export function checkHealth(address: string, timeoutMs: number): Promise<boolean> {
+export function checkHealth(address: string, channel: ChannelCredentials, timeoutMs: number): Promise<boolean> {
   const { path, requestSerialize, responseDeserialize } = service.Check as MethodDefinition<object, { status?: string }>;
-  const client = new Client(address, credentials.createInsecure());
+  // TLS knows servers by name; an address is none.
+  const client = new Client(address, channel, { 'grpc.ssl_target_name_override': 'localhost' });
   return new Promise<boolean>((resolve, reject) => {
     const options = { deadline: Date.now() + timeoutMs };
     client.makeUnaryRequest(path, requestSerialize, responseDeserialize, { service: '' }, options, (error, response) =>
       error ? reject(error) : resolve(response?.status === 'SERVING'),
     );
   }).finally(() => client.close());
+}
+
+/**
+ * For a check on the machine itself, which need not prove to anybody where it is. To a server that asks for client certificates it shows the
+ * server's own.
+ */
+export function loopbackCredentials(certFile: string | undefined, keyFile: string | undefined): ChannelCredentials {
+  if (!certFile || !keyFile) return credentials.createInsecure();
+  return credentials.createSsl(null, readFileSync(keyFile), readFileSync(certFile), { rejectUnauthorized: false });
 }

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { fromBinary, toBinary } from '@bufbuild/protobuf';
 import { BinaryReader } from '@bufbuild/protobuf/wire';
 import { FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt';
@@ -6,17 +5,48 @@ import type { Server } from '@grpc/grpc-js';
 import { loadSync, type MessageTypeDefinition, type PackageDefinition } from '@grpc/proto-loader';
 import { ReflectionService } from '@grpc/reflection';
 import { protoPath as healthProto } from 'grpc-health-check';
-
-const DESCRIPTORS = new URL('../gen/descriptors.binpb', import.meta.url);
+import { DESCRIPTORS } from './descriptors.ts';
 
 /**
  * Server reflection, v1 and v1alpha (which older grpcurl asks for). It serves the very descriptors that buf built, with comments and
  * options; going through proto-loader would lose them.
  */
 export function addReflection(server: Server): void {
-  const files = [...splitFileDescriptorSet(readFileSync(DESCRIPTORS)), ...healthFiles()];
+  const files = [...splitFileDescriptorSet(DESCRIPTORS), ...healthFiles()];
   const packages = { all: { fileDescriptorProtos: files } } as unknown as PackageDefinition;
-  new ReflectionService(packages).addToServer(server);
+  const reflection = new ReflectionService(packages);
+  serveAsBuilt(reflection, files);
+  reflection.addToServer(server);
+}
+
+/** What the library knows of the files, which its types keep private. */
+interface ReflectedFiles {
+  readonly files: Readonly<Record<string, ReflectedFile>>;
+  readonly fileDependencies: Map<ReflectedFile, ReflectedFile[]>;
+  readonly fileEncodings: Map<ReflectedFile, Uint8Array>;
+}
+
+interface ReflectedFile {
+  readonly dependency: readonly string[];
+}
+
+/**
+ * The library encodes the files anew without the options that it does not know (who may call an RPC), and sends along with a file what
+ * its messages mention, not all that it imports (access.proto). A test holds this against the library.
+ */
+function serveAsBuilt(reflection: ReflectionService, encodings: readonly Buffer[]): void {
+  const { v1, v1Alpha } = reflection as unknown as Record<'v1' | 'v1Alpha', ReflectedFiles>;
+  for (const { files, fileDependencies, fileEncodings } of [v1, v1Alpha]) {
+    for (const encoding of encodings) {
+      const file = files[fromBinary(FileDescriptorProtoSchema, encoding).name];
+      if (!file) continue;
+      fileEncodings.set(file, encoding);
+      fileDependencies.set(
+        file,
+        file.dependency.flatMap((name) => files[name] ?? []),
+      );
+    }
+  }
 }
 
 /** The encoded files of a google.protobuf.FileDescriptorSet, which has a single field: `repeated FileDescriptorProto file = 1`. */

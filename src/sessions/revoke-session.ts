@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { transaction } from '../database/transaction.ts';
+import { mayTouch } from '../rpc/access.ts';
 import type { Call } from '../rpc/call.ts';
 import { uuid } from '../rpc/validation.ts';
 import { endSession } from './end-sessions.ts';
@@ -11,7 +12,7 @@ export const revokeSessionInput = z.object({ sessionId: uuid });
 export function revokeSession(call: Call, { sessionId }: z.output<typeof revokeSessionInput>): Promise<void> {
   return transaction(call.em, async (em) => {
     const session = await lockSessionWithUser(em, sessionId);
-    if (!session) throw sessionNotFound();
+    if (!session || !mayTouch(call.caller, 'identity.sessions.write', session.user.id)) throw sessionNotFound();
     if (session.isLive(call.now())) endSession(em, call, session, 'revoked');
   });
 }

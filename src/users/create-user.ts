@@ -51,6 +51,7 @@ export async function createUser(call: Call, { newPasswords }: CreateUserDeps, i
     return await transaction(call.em, async (em) => {
       const { email, username = null, profile, requestId = null } = input;
       const user = em.create(User, { email, username, profile, requestId });
+      user.roles = [];
       user.hasPassword = givePassword !== undefined;
       givePassword?.(em, user);
       record(em, call, { type: 'user.created', userId: user.id, client: input.client ?? NO_CLIENT });

@@ -3,7 +3,7 @@ import type { z } from 'zod';
 import { anonymizeEventsOfUser } from '../audit/audit-event.repository.ts';
 import { record } from '../audit/audit-log.ts';
 import { transaction } from '../database/transaction.ts';
-import type { Call } from '../rpc/call.ts';
+import { ANONYMOUS, type Call } from '../rpc/call.ts';
 import { getUserInput } from './get-user.ts';
 import { userNotFound } from './user.errors.ts';
 import { lockUser } from './user.repository.ts';
@@ -47,5 +47,5 @@ export function deleteUser(call: Call, { belongings }: DeleteUserDeps, { userId 
 
 /** Who erases themself leaves no name in the audit trail, either. */
 function erasedActor(call: Call, userId: string): Call {
-  return call.caller.kind === 'user' && call.caller.userId === userId ? { ...call, caller: { kind: 'anonymous' } } : call;
+  return call.caller.kind === 'user' && call.caller.userId === userId ? { ...call, caller: ANONYMOUS } : call;
 }

@@ -1,12 +1,10 @@
 import { z } from 'zod';
-import type { Call } from '../rpc/call.ts';
+import { actorOf, type Call } from '../rpc/call.ts';
 import type { Cursor, PageTokens } from '../rpc/page-token.ts';
+import { pageSize, pageToken } from '../rpc/paging.ts';
 import { emptyAsAbsent, line } from '../rpc/validation.ts';
 import type { User } from './user.entity.ts';
 import { listUsers as listPage } from './user.repository.ts';
-
-const DEFAULT_PAGE_SIZE = 50;
-const MAX_PAGE_SIZE = 1000;
 
 const ORDERS = { creation: 'desc', email: 'asc', username: 'asc', full_name: 'asc' } as const;
 
@@ -40,11 +38,8 @@ const filter = z.object({
 export type UserFilter = z.output<typeof filter>;
 
 export const listUsersInput = z.object({
-  pageSize: z
-    .number()
-    .min(0, 'must not be negative')
-    .transform((size) => Math.min(size || DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)),
-  pageToken: z.string().max(4096, 'is not a page token'),
+  pageSize,
+  pageToken,
   filter: filter.optional(),
   orderBy: order,
 });
@@ -60,13 +55,13 @@ export interface UserPage {
 
 /** One page; one row more than asked for tells whether there is another. */
 export async function listUsers(call: Call, { pageTokens }: ListUsersDeps, input: z.output<typeof listUsersInput>): Promise<UserPage> {
-  const { pageSize, pageToken, filter = {}, orderBy } = input;
-  const scope = ['ListUsers', filter, orderBy];
-  const after = pageToken === '' ? undefined : pageTokens.open(pageToken, scope);
-  const rows = await listPage(call.em, { filter, order: orderBy, after, limit: pageSize + 1, now: call.now() });
-  const users = rows.slice(0, pageSize);
+  const { pageSize: size, pageToken: token, filter = {}, orderBy } = input;
+  const scope = ['ListUsers', actorOf(call), filter, orderBy];
+  const after = token === '' ? undefined : pageTokens.open(token, scope);
+  const rows = await listPage(call.em, { filter, order: orderBy, after, limit: size + 1, now: call.now() });
+  const users = rows.slice(0, size);
   const last = users.at(-1);
-  return { users, nextPageToken: last && rows.length > pageSize ? pageTokens.seal(cursorOf(last, orderBy), scope) : '' };
+  return { users, nextPageToken: last && rows.length > size ? pageTokens.seal(cursorOf(last, orderBy), scope) : '' };
 }
 
 function cursorOf(user: User, { by }: ListOrder): Cursor {

@@ -8,7 +8,7 @@ import type { User } from './user.entity.ts';
 export function etagOf(user: User): string {
   const { firstName, lastName, fullName, bio, birthDate, avatarUrl, phone } = user.profile;
   const visible = [
-    [user.id, user.email, user.isEmailVerified(), user.username, user.active, user.hasPassword],
+    [user.id, user.email, user.isEmailVerified(), user.username, user.active, user.hasPassword, user.roles],
     [firstName, lastName, fullName, bio, birthDate, avatarUrl, phone],
   ];
   return hash('sha256', JSON.stringify(visible), 'base64url').slice(0, 22);

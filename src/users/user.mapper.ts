@@ -13,7 +13,7 @@ export function toUserMessage(user: User): UserMessage {
     username: user.username ?? undefined,
     active: user.active,
     profile: toProfileMessage(user.profile),
-    roles: [],
+    roles: user.roles ?? [],
     hasPassword: user.hasPassword,
     twoFactorEnabled: false,
     etag: etagOf(user),

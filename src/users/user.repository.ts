@@ -77,8 +77,8 @@ function* conditions({ query, role, active, emailVerified, locked }: UserFilter,
     const pattern = `%${query.replace(/[\\%_]/g, '\\$&')}%`;
     yield ['(u.email ilike ? or u.username ilike ? or p.full_name ilike ?)', [pattern, pattern, pattern]];
   }
-  // No role can be assigned yet, so nobody has the one that is asked for.
-  if (role !== undefined) yield ['false', []];
+  if (role !== undefined)
+    yield [`u.id in (select ur.user_id from user_roles ur join roles r on r.id = ur.role_id where r.name = ?)`, [role]];
   if (active !== undefined) yield ['u.is_active = ?', [active]];
   if (emailVerified !== undefined) yield [`u.email_verified_at is ${emailVerified ? 'not null' : 'null'}`, []];
   if (locked === true) yield ['u.locked_until > ?', [now]];

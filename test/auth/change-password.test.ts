@@ -13,7 +13,7 @@ const service = useService();
 
 const NEW = 'a new password';
 
-function change(userId: string, currentPassword: string, newPassword: string, token?: string) {
+function change(userId: string, currentPassword: string, newPassword: string, token = service.adminKey) {
   return service.auth.changePassword({ userId, currentPassword, newPassword }, { token });
 }
 
@@ -46,27 +46,32 @@ describe('ChangePassword', () => {
     expect(events).toEqual([{ actor: `user:${user.id}`, metadata: { session_id: other.sessionId, reason: 'password_changed' } }]);
   });
 
-  it('ends every session where the call carries no token', async () => {
+  it('ends every session where a service account makes the call', async () => {
     const { user, tokens } = await signedIn(service);
     await change(user.id, PASSWORD, NEW);
     await expectDead(service, tokens);
     expect(await liveSessions(user.id)).toEqual([]);
   });
 
-  it.each(['another user', 'nobody'])('ends every session where the token is that of %s', async (whose) => {
-    const { user, tokens } = await signedIn(service);
-    const stranger = await signedIn(service);
-    const token = whose === 'nobody' ? `${tokens.accessToken.slice(0, -4)}AAAA` : stranger.tokens.accessToken;
-    await change(user.id, PASSWORD, NEW, token);
+  it('ends every session where the token is that of another user, who may do this', async () => {
+    const [{ user, tokens }, stranger] = [await signedIn(service), await signedIn(service)];
+    await service.roles.assignRole({ role: 'service', userId: stranger.user.id });
+    await change(user.id, PASSWORD, NEW, stranger.tokens.accessToken);
     await expectDead(service, tokens);
     await expectAlive(service, stranger.tokens);
   });
 
-  it('does not bring the caller’s session back to life where it has ended', async () => {
+  it('changes nothing with a forged token, or that of a session that has ended', async () => {
     const { user, tokens } = await signedIn(service);
-    await service.sessions.revokeSession({ sessionId: tokens.sessionId });
-    await change(user.id, PASSWORD, NEW, tokens.accessToken);
-    await expectDead(service, tokens);
+    const ended = await logIn(service, user.email);
+    await service.sessions.revokeSession({ sessionId: ended.sessionId });
+    for (const token of [`${tokens.accessToken.slice(0, -4)}AAAA`, ended.accessToken]) {
+      await expectStatus(change(user.id, PASSWORD, NEW, token), 'UNAUTHENTICATED', 'CALLER_UNAUTHENTICATED');
+    }
+    expect(await auditEvents(service, 'user.password_changed', user.id)).toEqual([]);
+    await expectAlive(service, tokens);
+    await expectDead(service, ended);
+    await logIn(service, user.email);
   });
 
   it('refuses the last five passwords, and allows the sixth', async () => {

@@ -3,6 +3,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { decodeAccessToken, type Forgery, forge, signText } from '../support/access-tokens.ts';
 import { atOnce, logIn, PASSWORD, required, signedIn } from '../support/builders.ts';
 import { expectInvalid, expectStatus } from '../support/expect-status.ts';
+import { roleWith } from '../support/grants.ts';
 import { startService, type TestService, useService } from '../support/service.ts';
 import { isActive, refresh } from '../support/sessions.ts';
 
@@ -219,6 +220,68 @@ describe('IntrospectToken', () => {
     const { user, tokens } = await signedIn(service);
     await service.database.pool.query('update users set is_active = false where id = $1', [user.id]);
     expect(await isActive(service, tokens.accessToken)).toBe(false);
+  });
+});
+
+describe('the roles of a user', () => {
+  /** Roles and permissions as they are introspected; replicas learn of a change within 250 ms. */
+  const rightsOf = async (accessToken: string) => {
+    const { claims } = await introspect(accessToken);
+    return { roles: claims?.roles, permissions: claims?.permissions };
+  };
+  const untilRightsAre = (accessToken: string, roles: string[], permissions: string[]) =>
+    expect.poll(() => rightsOf(accessToken), { interval: 20, timeout: 5000 }).toEqual({ roles, permissions });
+  const rolesOf = async (userId: string) => (await service.users.getUser({ userId })).user?.roles;
+  const rolesIn = (token: string) => claimsOf(token).roles;
+
+  it('appear in User, in the next access token and, with their permissions, at introspection, until they are taken away', async () => {
+    const { user, tokens } = await signedIn(service);
+    const made = [await roleWith(service, ['b.write', 'a.read']), await roleWith(service, ['a.read', 'c.read'])];
+    const [one = '', two = ''] = made.sort();
+    expect(rolesIn(tokens.accessToken)).toEqual([]);
+    await untilRightsAre(tokens.accessToken, [], []);
+
+    for (const role of [two, one]) await service.roles.assignRole({ role, userId: user.id });
+    expect(await rolesOf(user.id)).toEqual([one, two]);
+    // Each permission once, however many roles have it.
+    await untilRightsAre(tokens.accessToken, [one, two], ['a.read', 'b.write', 'c.read']);
+    const refreshed = await refresh(service, tokens.refreshToken);
+    for (const { accessToken } of [refreshed, await logIn(service, user.email)]) {
+      expect(rolesIn(accessToken)).toEqual([one, two]);
+    }
+
+    for (const role of [one, two]) await service.roles.unassignRole({ role, userId: user.id });
+    expect(await rolesOf(user.id)).toEqual([]);
+    // Also for a token that still names them.
+    await untilRightsAre(refreshed.accessToken, [], []);
+    for (const { accessToken } of [await refresh(service, refreshed.refreshToken), await logIn(service, user.email)]) {
+      expect(rolesIn(accessToken)).toEqual([]);
+    }
+  });
+
+  it('go with the role itself', async () => {
+    const { user, tokens } = await signedIn(service);
+    const role = await roleWith(service, ['a.read']);
+    await service.roles.assignRole({ role, userId: user.id });
+    await untilRightsAre(tokens.accessToken, [role], ['a.read']);
+    await service.roles.deleteRole({ name: role });
+    expect(await rolesOf(user.id)).toEqual([]);
+    await untilRightsAre(tokens.accessToken, [], []);
+  });
+
+  it('are what they are, and not what a token says', async () => {
+    const { tokens } = await signedIn(service);
+    const token = forge(tokens.accessToken, { claims: { roles: ['admin'] } });
+    await untilRightsAre(token, [], []);
+    await expectStatus(service.roles.listRoles({}, { token }), 'PERMISSION_DENIED', 'PERMISSION_DENIED');
+  });
+
+  it('are of the user alone', async () => {
+    const [{ user }, other] = [await signedIn(service), await signedIn(service)];
+    await service.roles.assignRole({ role: 'admin', userId: user.id });
+    expect(await rolesOf(other.user.id)).toEqual([]);
+    expect(await rightsOf(other.tokens.accessToken)).toEqual({ roles: [], permissions: [] });
+    expect(rolesIn((await refresh(service, other.tokens.refreshToken)).accessToken)).toEqual([]);
   });
 });
 

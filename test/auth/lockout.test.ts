@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest';
+import { loadConfig } from '../../src/config.ts';
 import { auditEvents, countEvents, DEVICE } from '../support/audit.ts';
 import { atOnce, logIn, newEmail, newUsername, PASSWORD, register } from '../support/builders.ts';
 import { decode, expectStatus, type Failure } from '../support/expect-status.ts';
 import { counterOf } from '../support/passwords.ts';
 import { bookkeeping } from '../support/rows.ts';
-import { startService, type TestService, useService } from '../support/service.ts';
+import { SECRET_KEY, startService, type TestService, useService } from '../support/service.ts';
 
 const service = useService();
 
@@ -83,7 +84,9 @@ describe('the lockout', () => {
   it('is written down with the device of the last guess', async () => {
     const { id, email } = await register(service);
     await failTimes(5, { email });
-    expect(await auditEvents(service, 'user.locked', id)).toEqual([{ type: 'user.locked', userId: id, actor: 'anonymous', ...DEVICE }]);
+    expect(await auditEvents(service, 'user.locked', id)).toEqual([
+      { type: 'user.locked', userId: id, actor: 'service_account:test-admin', ...DEVICE },
+    ]);
   });
 
   it('locks one account, by whichever name it is tried', async () => {
@@ -217,6 +220,45 @@ describe('the lockout', () => {
       await logIn(strict, email);
     } finally {
       await strict.stop();
+    }
+  });
+});
+
+describe('beside the rate limits, the lockout', () => {
+  it('has the say by default: 5 of 200 wrong passwords sent at once from one address are compared', async () => {
+    const { rateLimits } = loadConfig({ DATABASE_URL: service.database.url, JWT_SECRET_KEY: SECRET_KEY });
+    expect(Math.min(...Object.values(rateLimits))).toBeGreaterThan(0);
+    const byDefault = await startService({
+      RATE_LIMIT_PER_CALLER: String(rateLimits.perCaller),
+      RATE_LIMIT_PER_ADDRESS: String(rateLimits.perAddress),
+      RATE_LIMIT_PER_IDENTIFIER: String(rateLimits.perIdentifier),
+    });
+    try {
+      for (const { email } of [await register(byDefault), { email: newEmail() }]) {
+        const results = await atOnce(200, () => login({ email }, WRONG, byDefault));
+        expect(tally(results)).toEqual({ INVALID_CREDENTIALS: 5, TOO_MANY_ATTEMPTS: 195 });
+      }
+    } finally {
+      await byDefault.stop();
+    }
+  });
+
+  it('is told apart from them, and lets no guess through that they refuse', async () => {
+    const limited = await startService({ RATE_LIMIT_PER_IDENTIFIER: '10' });
+    try {
+      for (const { email } of [await register(limited), { email: newEmail() }]) {
+        const results = await atOnce(30, () => login({ email }, WRONG, limited));
+        expect(tally(results)).toEqual({ INVALID_CREDENTIALS: 5, TOO_MANY_ATTEMPTS: 5, RATE_LIMITED: 20 });
+        const failures = results.flatMap((result) => (result.status === 'rejected' ? [decode(result.reason)] : []));
+        for (const { code, reason, retryAfterSeconds } of failures) {
+          if (reason === 'INVALID_CREDENTIALS') continue;
+          expect(code).toBe('RESOURCE_EXHAUSTED');
+          if (reason === 'RATE_LIMITED') expect(retryAfterSeconds).toBeLessThanOrEqual(60);
+          else expect(retryAfterSeconds).toBeGreaterThan(1790);
+        }
+      }
+    } finally {
+      await limited.stop();
     }
   });
 });

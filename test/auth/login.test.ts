@@ -33,7 +33,9 @@ describe('Login', () => {
     const { tokens } = await service.auth.login({ email, password: PASSWORD, client: DEVICE });
     const [session] = await liveSessions(id);
     expect(session).toMatchObject({ id: tokens?.sessionId, userId: id, client: DEVICE });
-    expect(await auditEvents(service, 'user.login', id)).toEqual([{ type: 'user.login', userId: id, actor: 'anonymous', ...DEVICE }]);
+    expect(await auditEvents(service, 'user.login', id)).toEqual([
+      { type: 'user.login', userId: id, actor: 'service_account:test-admin', ...DEVICE },
+    ]);
   });
 
   it('moves last_login_at, and not created_at', async () => {
@@ -90,7 +92,7 @@ describe('Login', () => {
     const { id, email } = await register(service);
     await failedLogin({ email });
     expect(await auditEvents(service, 'user.login_failed', id)).toEqual([
-      { type: 'user.login_failed', userId: id, actor: 'anonymous', ...DEVICE },
+      { type: 'user.login_failed', userId: id, actor: 'service_account:test-admin', ...DEVICE },
     ]);
     expect(await auditEvents(service, 'user.login', id)).toEqual([]);
   });

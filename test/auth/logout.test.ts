@@ -15,12 +15,13 @@ describe('Logout', () => {
     await expectDead(service, tokens);
     expect((await service.sessions.listSessions({ userId: user.id })).sessions).toEqual([]);
     expect(await eventsOfSession(service, tokens.sessionId)).toEqual([
-      { type: 'session.revoked', userId: user.id, actor: 'anonymous', ipAddress: null, reason: 'logout' },
+      { type: 'session.revoked', userId: user.id, actor: 'service_account:test-admin', ipAddress: null, reason: 'logout' },
     ]);
   });
 
   it('names the user in the audit where the call carries their access token', async () => {
     const { user, tokens } = await signedIn(service);
+    await service.roles.assignRole({ role: 'service', userId: user.id });
     await service.auth.logout({ refreshToken: tokens.refreshToken }, { token: tokens.accessToken });
     expect(await eventsOfSession(service, tokens.sessionId)).toMatchObject([{ actor: `user:${user.id}` }]);
   });

@@ -126,8 +126,8 @@ describe('RefreshToken', () => {
         await expectStatus(service.auth.refreshToken(replay), 'UNAUTHENTICATED', 'INVALID_REFRESH_TOKEN');
       }
       expect(await eventsOfSession(service, tokens.sessionId)).toEqual([
-        { type: 'session.refresh_reused', userId: user.id, actor: 'anonymous', ipAddress: '203.0.113.9', reason: null },
-        { type: 'session.revoked', userId: user.id, actor: 'anonymous', ipAddress: null, reason: 'refresh_reused' },
+        { type: 'session.refresh_reused', userId: user.id, actor: 'service_account:test-admin', ipAddress: '203.0.113.9', reason: null },
+        { type: 'session.revoked', userId: user.id, actor: 'service_account:test-admin', ipAddress: null, reason: 'refresh_reused' },
       ]);
       expect(await count(service, 'sessions where id = $1 and revoked_at is not null', tokens.sessionId)).toBe(1);
     });

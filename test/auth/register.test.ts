@@ -55,7 +55,7 @@ describe('Register', () => {
   it('writes down the device', async () => {
     const user = await register(service, { client: DEVICE });
     expect(await auditEvents(service, 'user.created', user.id)).toEqual([
-      { type: 'user.created', userId: user.id, actor: 'anonymous', ...DEVICE },
+      { type: 'user.created', userId: user.id, actor: 'service_account:test-admin', ...DEVICE },
     ]);
   });
 

@@ -8,14 +8,14 @@ import { isActive, refresh } from '../support/sessions.ts';
 
 const service = useService();
 
-async function list(userId: string, token?: string) {
+async function list(userId: string, token = service.adminKey) {
   const { sessions } = await service.sessions.listSessions({ userId }, { token });
   return sessions;
 }
 
 const idsOf = async (userId: string) => (await list(userId)).map(({ id }) => id);
 
-const currentOf = async (userId: string, token?: string) =>
+const currentOf = async (userId: string, token = service.adminKey) =>
   (await list(userId, token)).filter(({ current }) => current).map(({ id }) => id);
 
 describe('ListSessions', () => {
@@ -116,21 +116,26 @@ describe('ListSessions', () => {
 
     it('is none of another user', async () => {
       const [one, other] = [await signedIn(service), await signedIn(service)];
+      await service.roles.assignRole({ role: 'reader', userId: other.user.id });
+      expect(await list(one.user.id, other.tokens.accessToken)).toHaveLength(1);
       expect(await currentOf(one.user.id, other.tokens.accessToken)).toEqual([]);
     });
 
-    it('is none for a call without a token, or with one that is not ours', async () => {
-      const { user, tokens } = await signedIn(service);
-      const strangers = [undefined, 'garbage', forge(tokens.accessToken, { secret: 'another secret key that has 32+ bytes too' })];
-      for (const token of strangers) expect(await currentOf(user.id, token)).toEqual([]);
-    });
-
-    it('is none with an expired token', async () => {
-      const { user, tokens } = await signedIn(service);
-      service.clock.advance(tokens.expiresIn);
+    it('is none for a service account', async () => {
+      const { user } = await signedIn(service);
       expect(await list(user.id)).toHaveLength(1);
-      expect(await currentOf(user.id, tokens.accessToken)).toEqual([]);
+      expect(await currentOf(user.id)).toEqual([]);
     });
+  });
+
+  it('lists nothing to a token that is not ours, or has expired', async () => {
+    const { user, tokens } = await signedIn(service);
+    const forged = forge(tokens.accessToken, { secret: 'another secret key that has 32+ bytes too' });
+    service.clock.advance(tokens.expiresIn);
+    for (const token of ['garbage', forged, tokens.accessToken]) {
+      await expectStatus(list(user.id, token), 'UNAUTHENTICATED', 'CALLER_UNAUTHENTICATED');
+    }
+    expect(await list(user.id)).toHaveLength(1);
   });
 
   it('does not know a user who does not exist, or no longer', async () => {

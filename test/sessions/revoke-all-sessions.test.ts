@@ -28,7 +28,7 @@ describe('RevokeAllSessions', () => {
     for (const tokens of sessions) {
       await expectDead(service, tokens);
       expect(await eventsOfSession(service, tokens.sessionId)).toEqual([
-        { type: 'session.revoked', userId: user.id, actor: 'anonymous', ipAddress: null, reason: 'revoked' },
+        { type: 'session.revoked', userId: user.id, actor: 'service_account:test-admin', ipAddress: null, reason: 'revoked' },
       ]);
     }
     expect((await service.sessions.listSessions({ userId: user.id })).sessions).toEqual([]);

@@ -7,7 +7,7 @@ import { endingsOf, eventsOfSession, expectAlive, expectDead } from '../support/
 
 const service = useService();
 
-const revoke = (sessionId: string, token?: string) => service.sessions.revokeSession({ sessionId }, { token });
+const revoke = (sessionId: string, token = service.adminKey) => service.sessions.revokeSession({ sessionId }, { token });
 
 describe('RevokeSession', () => {
   it('ends the session at once: refresh token, access tokens and listing', async () => {
@@ -19,6 +19,7 @@ describe('RevokeSession', () => {
 
   it('is in the audit, with who did it', async () => {
     const [{ user, tokens }, admin] = [await signedIn(service), await signedIn(service)];
+    await service.roles.assignRole({ role: 'admin', userId: admin.user.id });
     await revoke(tokens.sessionId, admin.tokens.accessToken);
     expect(await eventsOfSession(service, tokens.sessionId)).toEqual([
       { type: 'session.revoked', userId: user.id, actor: `user:${admin.user.id}`, ipAddress: null, reason: 'revoked' },

@@ -7,15 +7,20 @@ import {
   type ServiceDefinition,
   type ServiceError,
 } from '@grpc/grpc-js';
+import { ApiKeyServiceClient, ApiKeyServiceService } from '../../src/gen/identity/v1/api_key_service.ts';
+import { AuditServiceClient, AuditServiceService } from '../../src/gen/identity/v1/audit_service.ts';
 import { AuthServiceClient, AuthServiceService } from '../../src/gen/identity/v1/auth_service.ts';
 import { Client as ClientMessage } from '../../src/gen/identity/v1/client.ts';
+import { Role } from '../../src/gen/identity/v1/role.ts';
+import { RoleServiceClient, RoleServiceService } from '../../src/gen/identity/v1/role_service.ts';
+import { ServiceAccountServiceClient, ServiceAccountServiceService } from '../../src/gen/identity/v1/service_account_service.ts';
 import { SessionServiceClient, SessionServiceService } from '../../src/gen/identity/v1/session_service.ts';
 import { Profile, User } from '../../src/gen/identity/v1/user.ts';
 import { ListUsersRequest_Filter, UserServiceClient, UserServiceService } from '../../src/gen/identity/v1/user_service.ts';
 
 export interface CallSettings {
-  /** Sent as `authorization: Bearer …`. */
-  readonly token?: string | undefined;
+  /** Sent as `authorization: Bearer …` instead of the client's own; null: nothing is sent. */
+  readonly token?: string | null | undefined;
   readonly metadata?: Readonly<Record<string, string>>;
   /** Milliseconds from now. */
   readonly timeout?: number;
@@ -48,28 +53,43 @@ export interface Clients {
   readonly users: Promised<UserServiceClient>;
   readonly auth: Promised<AuthServiceClient>;
   readonly sessions: Promised<SessionServiceClient>;
+  readonly roles: Promised<RoleServiceClient>;
+  readonly serviceAccounts: Promised<ServiceAccountServiceClient>;
+  readonly apiKeys: Promised<ApiKeyServiceClient>;
+  readonly audit: Promised<AuditServiceClient>;
   close(): void;
 }
 
-export function connect(address: string): Clients {
-  const insecure = credentials.createInsecure();
-  const users = new UserServiceClient(address, insecure);
-  const auth = new AuthServiceClient(address, insecure);
-  const sessions = new SessionServiceClient(address, insecure);
+/** Clients of a server; `token` goes with every call that brings none of its own. */
+export function connect(address: string, token?: string, channel = credentials.createInsecure()): Clients {
+  const users = new UserServiceClient(address, channel);
+  const auth = new AuthServiceClient(address, channel);
+  const sessions = new SessionServiceClient(address, channel);
+  const roles = new RoleServiceClient(address, channel);
+  const serviceAccounts = new ServiceAccountServiceClient(address, channel);
+  const apiKeys = new ApiKeyServiceClient(address, channel);
+  const audit = new AuditServiceClient(address, channel);
   return {
-    users: promised(users, UserServiceService),
-    auth: promised(auth, AuthServiceService),
-    sessions: promised(sessions, SessionServiceService),
+    users: promised(users, UserServiceService, token),
+    auth: promised(auth, AuthServiceService, token),
+    sessions: promised(sessions, SessionServiceService, token),
+    roles: promised(roles, RoleServiceService, token),
+    serviceAccounts: promised(serviceAccounts, ServiceAccountServiceService, token),
+    apiKeys: promised(apiKeys, ApiKeyServiceService, token),
+    audit: promised(audit, AuditServiceService, token),
     close() {
-      for (const client of [users, auth, sessions]) client.close();
+      for (const client of [users, auth, sessions, roles, serviceAccounts, apiKeys, audit]) client.close();
     },
   };
 }
 
-function promised<C extends Client>(client: C, definition: ServiceDefinition): Promised<C> {
+function promised<C extends Client>(client: C, definition: ServiceDefinition, ownToken: string | undefined): Promised<C> {
   return new Proxy(client, {
     get: (_, name) => (request: object, settings?: CallSettings) =>
-      unary(client, definition[String(name)] as MethodDefinition<object, unknown>, request, settings),
+      unary(client, definition[String(name)] as MethodDefinition<object, unknown>, request, {
+        ...settings,
+        token: settings?.token === undefined ? ownToken : settings.token,
+      }),
   }) as unknown as Promised<C>;
 }
 
@@ -77,7 +97,7 @@ function unary(client: Client, method: MethodDefinition<object, unknown>, reques
   const { token, metadata = {}, timeout, signal } = settings;
   const sent = new Metadata();
   for (const [key, value] of Object.entries(metadata)) sent.set(key, value);
-  if (token !== undefined) sent.set('authorization', `Bearer ${token}`);
+  if (token !== undefined && token !== null) sent.set('authorization', `Bearer ${token}`);
   const options = timeout === undefined ? {} : { deadline: Date.now() + timeout };
   return new Promise((resolve, reject) => {
     const call = client.makeUnaryRequest(
@@ -98,6 +118,8 @@ const NESTED: Readonly<Record<string, { decode(bytes: Uint8Array): object }>> = 
   client: ClientMessage,
   user: User,
   filter: ListUsersRequest_Filter,
+  // `role` is a message in RoleService's requests, and a name elsewhere.
+  role: Role,
 };
 
 /** The generated encoders expect every field; what a test leaves out gets the value that an absent field has. */
@@ -108,7 +130,7 @@ function complete(method: MethodDefinition<object, unknown>, request: object): o
 function completeNested(message: object): object {
   const fields = Object.entries(message).map(([name, value]) => {
     const type = NESTED[name];
-    return [name, type && value !== undefined ? { ...type.decode(new Uint8Array()), ...completeNested(value) } : value];
+    return [name, type && typeof value === 'object' ? { ...type.decode(new Uint8Array()), ...completeNested(value) } : value];
   });
   return Object.fromEntries(fields);
 }

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll } from 'vitest';
 import { type App, createApp } from '../../src/app.ts';
+import { createServiceAccountKey } from '../../src/callers/first-key.ts';
 import { loadConfig } from '../../src/config.ts';
 import { type Clients, connect } from './client.ts';
 import { createDatabase, type TestDatabase } from './database.ts';
@@ -21,13 +22,22 @@ export class Clock {
 export interface TestService extends Clients {
   readonly app: App;
   readonly address: string;
+  /** With it the clients call where a test gives no other token. */
+  readonly adminKey: string;
   readonly clock: Clock;
   readonly database: TestDatabase;
   stop(): Promise<void>;
 }
 
 /** The cheapest hash there is: the tests are about everything around it. */
-const TEST_SETTINGS = { BCRYPT_COST: '4', LOG_LEVEL: 'silent', GRPC_PORT: '0', JWT_SECRET_KEY: SECRET_KEY };
+const TEST_SETTINGS = {
+  BCRYPT_COST: '4',
+  LOG_LEVEL: 'silent',
+  GRPC_PORT: '0',
+  JWT_SECRET_KEY: SECRET_KEY,
+  // Tests of the lockout guess hundreds of times from one address; the limits have tests of their own.
+  RATE_LIMIT_PER_ADDRESS: '0',
+};
 
 /** Starts a service; `database` lets several share one. */
 export async function startService(env: Record<string, string> = {}, shared?: TestDatabase): Promise<TestService> {
@@ -36,13 +46,14 @@ export async function startService(env: Record<string, string> = {}, shared?: Te
   const config = loadConfig({ ...TEST_SETTINGS, DATABASE_URL: database.url, ...env });
   const app = await createApp(config, { databaseUrl: database.url, secretKey: SECRET_KEY }, { now: clock.now });
   const address = `127.0.0.1:${app.port}`;
-  const clients = connect(address);
+  const adminKey = await createServiceAccountKey(app.orm.em, 'test-admin', ['admin']);
+  const clients = connect(address, adminKey);
   const stop = async () => {
     clients.close();
     await app.close();
     if (!shared) await database.drop();
   };
-  return { ...clients, app, address, clock, database, stop };
+  return { ...clients, app, address, adminKey, clock, database, stop };
 }
 
 /** A service for all tests of a file; to be called at its top level. */

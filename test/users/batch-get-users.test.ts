@@ -1,25 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import pg from 'pg';
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { register } from '../support/builders.ts';
 import { expectInvalid, expectStatus } from '../support/expect-status.ts';
 import { rows } from '../support/rows.ts';
 import { useService } from '../support/service.ts';
+import { statementsOf, untilCallerIsKnown } from '../support/statements.ts';
 
 const service = useService();
-
-/** What the service asks the database meanwhile, but for the probe of its health; seen on the wire, where statements are sent or executed. */
-async function statementsOf(run: () => Promise<unknown>): Promise<unknown[]> {
-  const sent = vi.spyOn(pg.Connection.prototype, 'query');
-  const executed = vi.spyOn(pg.Connection.prototype, 'execute');
-  try {
-    await run();
-    return [...sent.mock.calls, ...executed.mock.calls].map(([statement]) => statement).filter((statement) => statement !== 'select 1');
-  } finally {
-    sent.mockRestore();
-    executed.mockRestore();
-  }
-}
 
 /** Users made by SQL: a thousand calls would take long. */
 async function insertUsers(count: number): Promise<string[]> {
@@ -61,12 +48,15 @@ describe('BatchGetUsers', () => {
     expect(response).toEqual({ users: [user], missingUserIds: missing });
   });
 
-  it('gets 1,000 users with one query', async () => {
+  it('gets 1,000 users, with profiles and roles, with one query', async () => {
     const ids = await insertUsers(1000);
+    await rows(service, `insert into user_roles select unnest($1::uuid[]), id from roles where name in ('reader', 'service')`, [ids]);
+    await untilCallerIsKnown(service);
     const statements = await statementsOf(async () => {
       const { users, missingUserIds } = await service.users.batchGetUsers({ userIds: ids });
       expect(users.map(({ id }) => id)).toEqual(ids);
       expect(missingUserIds).toEqual([]);
+      for (const { roles } of users) expect(roles).toEqual(['reader', 'service']);
     });
     expect(statements).toHaveLength(1);
   });

@@ -109,11 +109,12 @@ describe('CreateUser', () => {
     const { id } = await create();
     expect(await auditTrail(service, id)).toEqual(['user.created']);
     const [event] = await rows(service, 'select actor, ip_address, metadata from audit_events where user_id = $1', [id]);
-    expect(event).toEqual({ actor: 'anonymous', ip_address: null, metadata: {} });
+    expect(event).toEqual({ actor: 'service_account:test-admin', ip_address: null, metadata: {} });
   });
 
   it('names the caller in the audit event', async () => {
     const { user: caller, tokens } = await signedIn(service);
+    await service.roles.assignRole({ role: 'admin', userId: caller.id });
     const { user } = await service.users.createUser({ email: newEmail() }, { token: tokens.accessToken });
     const events = await rows(service, 'select actor from audit_events where user_id = $1', [user?.id]);
     expect(events).toEqual([{ actor: `user:${caller.id}` }]);

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { atOnce, logIn, newEmail, newUsername, PASSWORD, register, required, signedIn } from '../support/builders.ts';
 import { decode, expectInvalid, expectStatus } from '../support/expect-status.ts';
+import { holdUser, untilBlocked } from '../support/locks.ts';
 import { rows, totals, whileInsertsFail } from '../support/rows.ts';
 import { useService } from '../support/service.ts';
 
@@ -9,7 +10,17 @@ const service = useService();
 
 const erase = (userId: string) => service.users.deleteUser({ userId });
 
-const TABLES = ['users', 'profiles', 'sessions', 'refresh_tokens', 'password_history', 'audit_events', 'unknown_logins'];
+const TABLES = [
+  'users',
+  'profiles',
+  'sessions',
+  'refresh_tokens',
+  'password_history',
+  'user_roles',
+  'api_keys',
+  'audit_events',
+  'unknown_logins',
+];
 
 /** Whether any column of any row holds one of these texts. */
 async function tablesThatHold(texts: string[]): Promise<string[]> {
@@ -41,12 +52,14 @@ async function experienced() {
   const { user: registered } = await service.auth.register({ email: newEmail(), password: PASSWORD, username, profile, client });
   const user = required(registered);
   const { email, id } = user;
+  await service.roles.assignRole({ role: 'admin', userId: id });
   await expectStatus(service.auth.login({ email, password: 'wrong', client }), 'UNAUTHENTICATED', 'INVALID_CREDENTIALS');
   await service.auth.login({ username, password: PASSWORD, client });
   const tokens = required((await service.auth.login({ email, password: PASSWORD, client })).tokens);
   const token = tokens.accessToken;
   await service.auth.changePassword({ userId: id, currentPassword: PASSWORD, newPassword }, { token });
   await service.users.updateUser({ user: { id, profile: { bio: `Bio ${word} 2` } } }, { token });
+  await service.apiKeys.createApiKey({ userId: id, name: `Key of ${word}` });
   const traces = [word, username, email, id, client.ipAddress, profile.phone];
   return { user, tokens, token, newPassword, traces };
 }
@@ -54,7 +67,9 @@ async function experienced() {
 describe('DeleteUser', () => {
   it('leaves no trace of the person in any table', async () => {
     const { user, traces } = await experienced();
-    expect(await tablesThatHold(traces)).toEqual(expect.arrayContaining(['users', 'profiles', 'sessions', 'audit_events']));
+    expect(await tablesThatHold(traces)).toEqual(
+      expect.arrayContaining(['users', 'profiles', 'sessions', 'user_roles', 'api_keys', 'audit_events']),
+    );
     await erase(user.id);
     expect(await tablesThatHold(traces)).toEqual([]);
   });
@@ -89,7 +104,7 @@ describe('DeleteUser', () => {
       `select user_id, actor, metadata from audit_events where type = 'user.deleted' and occurred_at >= $1`,
       [last?.at],
     );
-    expect(deletions).toEqual([{ user_id: null, actor: 'anonymous', metadata: {} }]);
+    expect(deletions).toEqual([{ user_id: null, actor: 'service_account:test-admin', metadata: {} }]);
     const columns = 'user_id, ip_address, user_agent, device_name';
     const emptied = await rows(service, `select distinct ${columns} from audit_events where id = any($1)`, [before.map(({ id }) => id)]);
     expect(emptied).toEqual([{ user_id: null, ip_address: null, user_agent: null, device_name: null }]);
@@ -117,6 +132,7 @@ describe('DeleteUser', () => {
         { kind: 'profile', count: 1, reason: '' },
         { kind: 'sessions', count: sessions, reason: '' },
         { kind: 'password_history', count: history, reason: '' },
+        { kind: 'api_keys', count: 1, reason: '' },
       ],
       kept: [{ kind: 'audit_events', count: events, reason: expect.stringContaining('GDPR') }],
     });
@@ -130,12 +146,27 @@ describe('DeleteUser', () => {
     await expectStatus(service.auth.refreshToken({ refreshToken }), 'UNAUTHENTICATED', 'INVALID_REFRESH_TOKEN');
   });
 
-  it('names nobody as an actor who still shows the token of an erased user', async () => {
-    const { user, tokens } = await signedIn(service);
+  it('names nobody as an actor who was erased while their call went on', async () => {
+    const [{ user, tokens }, other] = [await signedIn(service), await register(service)];
+    await service.roles.assignRole({ role: 'admin', userId: user.id });
+    const held = await holdUser(service, other.id);
+    const call = service.users.deactivateUser({ userId: other.id }, { token: tokens.accessToken });
+    await untilBlocked(service, 1);
     await erase(user.id);
-    const token = tokens.accessToken;
-    const { user: created } = await service.users.createUser({ email: newEmail() }, { token });
-    expect(await rows(service, 'select actor from audit_events where user_id = $1', [created?.id])).toEqual([{ actor: 'erased user' }]);
+    await held.release();
+    await call;
+    const events = await rows(service, `select actor from audit_events where user_id = $1 and type = 'user.deactivated'`, [other.id]);
+    expect(events).toEqual([{ actor: 'erased user' }]);
+    expect(await tablesThatHold([user.id])).toEqual([]);
+  });
+
+  it('leaves a token and an API key behind that nobody may call with, and that name nobody', async () => {
+    const { user, tokens } = await signedIn(service);
+    const { key } = await service.apiKeys.createApiKey({ userId: user.id, name: 'test' });
+    await erase(user.id);
+    for (const token of [tokens.accessToken, key]) {
+      await expectStatus(service.auth.getCaller({}, { token }), 'UNAUTHENTICATED', 'CALLER_UNAUTHENTICATED');
+    }
     expect(await tablesThatHold([user.id])).toEqual([]);
   });
 

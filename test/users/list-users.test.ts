@@ -1,9 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ListUsersResponse } from '../../src/gen/identity/v1/user_service.ts';
-import { expectInvalid } from '../support/expect-status.ts';
+import { signedIn } from '../support/builders.ts';
+import { expectInvalid, expectStatus } from '../support/expect-status.ts';
+import { keyOf, programWith, roleWith } from '../support/grants.ts';
 import { rows } from '../support/rows.ts';
 import { startService, type TestService, useService } from '../support/service.ts';
+import { statementsOf, untilCallerIsKnown } from '../support/statements.ts';
 
 const service = useService();
 
@@ -114,6 +117,28 @@ describe('ListUsers', () => {
       expect((await list({ filter: { query: domain } })).users).toEqual([user]);
     });
 
+    it('of 100 users with profiles and roles take at most 3 statements', async () => {
+      const domain = newDomain();
+      const inserted = `insert into users (email) select gen_random_uuid() || '@${domain}' from generate_series(1, 101) returning id`;
+      await rows(
+        service,
+        `with inserted as (${inserted}), named as (insert into profiles (user_id, first_name) select id, 'Ada' from inserted)
+         insert into user_roles select inserted.id, roles.id from inserted, roles where name in ('reader', 'service')`,
+      );
+      for (const orderBy of Object.keys(KEYS)) {
+        const request = { filter: { query: domain, role: 'reader' }, orderBy, pageSize: 100 };
+        await untilCallerIsKnown(service);
+        const statements = await statementsOf(async () => {
+          const { users, nextPageToken } = await list(request);
+          expect(users).toHaveLength(100);
+          expect(nextPageToken).not.toBe('');
+          for (const user of users) expect(user).toMatchObject({ roles: ['reader', 'service'], profile: { firstName: 'Ada' } });
+        });
+        expect(statements.length).toBeGreaterThan(0);
+        expect(statements.length).toBeLessThanOrEqual(3);
+      }
+    });
+
     it('may change in size on the way', async () => {
       const domain = newDomain();
       for (let index = 0; index < 5; index++) await insert({ domain });
@@ -220,6 +245,27 @@ describe('ListUsers', () => {
       ]) {
         await refused({ filter: changed });
       }
+    });
+
+    it('is good for its own caller only, with whichever key', async () => {
+      const [own, thief] = [await programWith(service, ['identity.users.read']), await programWith(service, ['identity.users.read'])];
+      const { nextPageToken: pageToken } = await service.users.listUsers(request, { token: own.key });
+      const next = { ...request, pageToken };
+      for (const stranger of [thief.key, service.adminKey]) {
+        await expectInvalid(service.users.listUsers(next, { token: stranger }), ['page_token']);
+      }
+      for (const key of [own.key, await keyOf(service, { serviceAccountId: own.id })]) {
+        expect((await service.users.listUsers(next, { token: key })).users).toHaveLength(1);
+      }
+    });
+
+    it('of a service account is none for a user, nor for somebody who may not list at all', async () => {
+      const next = { ...request, pageToken: token };
+      const [reader, nobody] = [await signedIn(service), await signedIn(service)];
+      await service.roles.assignRole({ role: 'reader', userId: reader.user.id });
+      await expectInvalid(service.users.listUsers(next, { token: reader.tokens.accessToken }), ['page_token']);
+      const refusedList = service.users.listUsers(next, { token: nobody.tokens.accessToken });
+      await expectStatus(refusedList, 'PERMISSION_DENIED', 'PERMISSION_DENIED');
     });
 
     it('takes the same list, said in other words, for the same', async () => {
@@ -342,6 +388,21 @@ describe('ListUsers', () => {
       service.clock.advance(61);
       expect(await idsOf({ query: domain, locked: true })).toEqual([]);
       expect(await idsOf({ query: domain, locked: false })).toEqual([id]);
+    });
+
+    it('finds who has a role, while they have it', async () => {
+      const [domain, role, other] = [newDomain(), await roleWith(service, ['a.read']), await roleWith(service, ['a.read'])];
+      const [both, one] = [await insert({ domain }), await insert({ domain, is_active: false })];
+      await insert({ domain });
+      for (const userId of [both, one]) await service.roles.assignRole({ role, userId });
+      await service.roles.assignRole({ role: other, userId: both });
+      expect(await idsOf({ role })).toEqual([both, one].sort());
+      expect(await idsOf({ role: other })).toEqual([both]);
+      expect(await idsOf({ role, active: false })).toEqual([one]);
+      await service.roles.unassignRole({ role, userId: both });
+      expect(await idsOf({ role })).toEqual([one]);
+      expect(await idsOf({ role: other })).toEqual([both]);
+      expect(await idsOf({ role: role.slice(0, -1) })).toEqual([]);
     });
 
     it('finds nobody with a role that nobody has', async () => {

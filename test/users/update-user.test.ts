@@ -287,6 +287,19 @@ describe('UpdateUser', () => {
       expect(new Set(etags).size).toBe(4);
     });
 
+    it('changes with the roles, and is the old one again when they are', async () => {
+      const before = await newPerson();
+      const find = async () => required((await service.users.getUser({ userId: before.id })).user);
+      await service.roles.assignRole({ role: 'reader', userId: before.id });
+      const promoted = await find();
+      expect(promoted.roles).toEqual(['reader']);
+      expect(promoted.etag).not.toBe(before.etag);
+      const stale = service.users.updateUser({ user: { id: before.id, etag: before.etag, profile: { bio: 'new' } } });
+      await expectStatus(stale, 'ABORTED', 'CONCURRENT_UPDATE');
+      await service.roles.unassignRole({ role: 'reader', userId: before.id });
+      expect(await find()).toEqual(before);
+    });
+
     it('is not changed by a login, nor by failed ones', async () => {
       const { user, tokens } = await signedIn(service);
       await expectStatus(logIn(service, user.email, 'wrong'), 'UNAUTHENTICATED', 'INVALID_CREDENTIALS');

@@ -31,6 +31,8 @@ export interface AccessTokenSubject {
   readonly sessionId: string;
   readonly authMethods: readonly string[];
   readonly authTime: Date;
+  /** Names. */
+  readonly roles: readonly string[];
 }
 
 /** Signs and verifies access tokens (RFC 9068). */
@@ -47,7 +49,7 @@ export class AccessTokens {
     this.#keyId = hash('sha256', `kid:${secretKey}`, 'base64url').slice(0, 16);
   }
 
-  issue({ userId, email, sessionId, authMethods, authTime }: AccessTokenSubject, now: Date): string {
+  issue({ userId, email, sessionId, authMethods, authTime, roles }: AccessTokenSubject, now: Date): string {
     const { algorithm, issuer, audience } = this.#settings;
     const iat = seconds(now);
     const claims = {
@@ -61,7 +63,7 @@ export class AccessTokens {
       sid: sessionId,
       amr: authMethods,
       auth_time: seconds(authTime),
-      roles: [],
+      roles,
     };
     return jwt.sign(claims, this.#key, { algorithm, header: { typ: TYPE, alg: algorithm, kid: this.#keyId } });
   }

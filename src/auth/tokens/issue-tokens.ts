@@ -13,7 +13,14 @@ export interface IssuedTokens {
 
 export function issueTokens(accessTokens: AccessTokens, user: User, session: Session, refreshToken: string, now: Date): IssuedTokens {
   const accessToken = accessTokens.issue(
-    { userId: user.id, email: user.email, sessionId: session.id, authMethods: session.authMethods, authTime: session.createdAt },
+    {
+      userId: user.id,
+      email: user.email,
+      sessionId: session.id,
+      authMethods: session.authMethods,
+      authTime: session.createdAt,
+      roles: user.roles ?? [],
+    },
     now,
   );
   return {

@@ -160,6 +160,38 @@ export interface ChangePasswordRequest {
 export interface ChangePasswordResponse {
 }
 
+export interface GetCallerRequest {
+}
+
+export interface GetCallerResponse {
+  /** An end user, by access token or by an API key of theirs. */
+  user?:
+    | GetCallerResponse_UserCaller
+    | undefined;
+  /** A program, by API key or by client certificate. */
+  serviceAccount?:
+    | GetCallerResponse_ServiceAccountCaller
+    | undefined;
+  /** What the caller may do, sorted. */
+  permissions: string[];
+}
+
+/** An end user. */
+export interface GetCallerResponse_UserCaller {
+  /** UUID of the user. */
+  userId: string;
+  /** UUID of the session of the access token; absent with an API key. */
+  sessionId?: string | undefined;
+}
+
+/** A program. */
+export interface GetCallerResponse_ServiceAccountCaller {
+  /** UUID of the service account. */
+  serviceAccountId: string;
+  /** Its name. */
+  name: string;
+}
+
 function createBaseRegisterRequest(): RegisterRequest {
   return { email: "", password: undefined, username: undefined, profile: undefined, client: undefined, requestId: "" };
 }
@@ -1035,6 +1067,223 @@ export const ChangePasswordResponse: MessageFns<ChangePasswordResponse> = {
   },
 };
 
+function createBaseGetCallerRequest(): GetCallerRequest {
+  return {};
+}
+
+export const GetCallerRequest: MessageFns<GetCallerRequest> = {
+  encode(_: GetCallerRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetCallerRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetCallerRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseGetCallerResponse(): GetCallerResponse {
+  return { user: undefined, serviceAccount: undefined, permissions: [] };
+}
+
+export const GetCallerResponse: MessageFns<GetCallerResponse> = {
+  encode(message: GetCallerResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.user !== undefined) {
+      GetCallerResponse_UserCaller.encode(message.user, writer.uint32(10).fork()).join();
+    }
+    if (message.serviceAccount !== undefined) {
+      GetCallerResponse_ServiceAccountCaller.encode(message.serviceAccount, writer.uint32(18).fork()).join();
+    }
+    for (const v of message.permissions) {
+      writer.uint32(26).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetCallerResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetCallerResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.user = GetCallerResponse_UserCaller.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.serviceAccount = GetCallerResponse_ServiceAccountCaller.decode(reader, reader.uint32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.permissions.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseGetCallerResponse_UserCaller(): GetCallerResponse_UserCaller {
+  return { userId: "", sessionId: undefined };
+}
+
+export const GetCallerResponse_UserCaller: MessageFns<GetCallerResponse_UserCaller> = {
+  encode(message: GetCallerResponse_UserCaller, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.userId !== "") {
+      writer.uint32(10).string(message.userId);
+    }
+    if (message.sessionId !== undefined) {
+      writer.uint32(18).string(message.sessionId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetCallerResponse_UserCaller {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetCallerResponse_UserCaller();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.userId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.sessionId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseGetCallerResponse_ServiceAccountCaller(): GetCallerResponse_ServiceAccountCaller {
+  return { serviceAccountId: "", name: "" };
+}
+
+export const GetCallerResponse_ServiceAccountCaller: MessageFns<GetCallerResponse_ServiceAccountCaller> = {
+  encode(message: GetCallerResponse_ServiceAccountCaller, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.serviceAccountId !== "") {
+      writer.uint32(10).string(message.serviceAccountId);
+    }
+    if (message.name !== "") {
+      writer.uint32(18).string(message.name);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetCallerResponse_ServiceAccountCaller {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetCallerResponse_ServiceAccountCaller();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.serviceAccountId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
 /**
  * Signing up, signing in, and what the tokens are worth.
  *
@@ -1045,6 +1294,8 @@ export type AuthServiceService = typeof AuthServiceService;
 export const AuthServiceService = {
   /**
    * Creates an account: user, profile, password history and audit event in one transaction.
+   *
+   * Needs identity.auth.register.
    *
    * Errors: ALREADY_EXISTS (EMAIL_ALREADY_EXISTS, USERNAME_ALREADY_EXISTS); INVALID_ARGUMENT (REQUEST_ID_REUSED).
    */
@@ -1067,6 +1318,8 @@ export const AuthServiceService = {
    * tells nothing (ASVS 6.3.8). A success resets the count. An attempt whose deadline passes before its password was
    * looked at does not count.
    *
+   * Needs identity.auth.login.
+   *
    * Errors: UNAUTHENTICATED (INVALID_CREDENTIALS); RESOURCE_EXHAUSTED (TOO_MANY_ATTEMPTS with RetryInfo, OVERLOADED);
    * FAILED_PRECONDITION (EMAIL_NOT_VERIFIED: the password was right).
    */
@@ -1084,6 +1337,8 @@ export const AuthServiceService = {
    * REFRESH_GRACE (10 seconds) after it, the same token gets the same successor again, so that a lost answer or a
    * second browser tab does no harm. Presenting it later means that somebody has a copy: the whole session ends.
    *
+   * Needs identity.auth.login.
+   *
    * Errors: UNAUTHENTICATED (INVALID_REFRESH_TOKEN).
    */
   refreshToken: {
@@ -1096,7 +1351,11 @@ export const AuthServiceService = {
       Buffer.from(RefreshTokenResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): RefreshTokenResponse => RefreshTokenResponse.decode(value),
   },
-  /** Ends the session that the refresh token belongs to. Idempotent: an unknown, used or expired token succeeds too. */
+  /**
+   * Ends the session that the refresh token belongs to. Idempotent: an unknown, used or expired token succeeds too.
+   *
+   * Needs identity.auth.login.
+   */
   logout: {
     path: "/identity.v1.AuthService/Logout" as const,
     requestStream: false as const,
@@ -1109,6 +1368,8 @@ export const AuthServiceService = {
   /**
    * Tells whether an access token is good now (RFC 7662): signature, issuer, audience, expiry, live session, active
    * user. A token that is not is `active = false`, never an error, and without a reason.
+   *
+   * Needs identity.tokens.introspect.
    */
   introspectToken: {
     path: "/identity.v1.AuthService/IntrospectToken" as const,
@@ -1125,6 +1386,8 @@ export const AuthServiceService = {
    * Replaces the password. Ends every other session of the user: all but the one of the access token that the call
    * carried (`authorization: Bearer …`). The current password goes through the same lockout as Login.
    *
+   * Needs identity.passwords.write; users may change their own.
+   *
    * Errors: NOT_FOUND (USER_NOT_FOUND); UNAUTHENTICATED (INVALID_CREDENTIALS: current_password is wrong, or the user
    * is deactivated or has none); RESOURCE_EXHAUSTED (TOO_MANY_ATTEMPTS, OVERLOADED); INVALID_ARGUMENT
    * (PASSWORD_REUSED: one of the last PASSWORD_HISTORY passwords).
@@ -1140,11 +1403,23 @@ export const AuthServiceService = {
       Buffer.from(ChangePasswordResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ChangePasswordResponse => ChangePasswordResponse.decode(value),
   },
+  /** Tells as whom this call was made, and what that permits. Needs no permission. */
+  getCaller: {
+    path: "/identity.v1.AuthService/GetCaller" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: GetCallerRequest): Buffer => Buffer.from(GetCallerRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): GetCallerRequest => GetCallerRequest.decode(value),
+    responseSerialize: (value: GetCallerResponse): Buffer => Buffer.from(GetCallerResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): GetCallerResponse => GetCallerResponse.decode(value),
+  },
 } as const;
 
 export interface AuthServiceServer extends UntypedServiceImplementation {
   /**
    * Creates an account: user, profile, password history and audit event in one transaction.
+   *
+   * Needs identity.auth.register.
    *
    * Errors: ALREADY_EXISTS (EMAIL_ALREADY_EXISTS, USERNAME_ALREADY_EXISTS); INVALID_ARGUMENT (REQUEST_ID_REUSED).
    */
@@ -1159,6 +1434,8 @@ export interface AuthServiceServer extends UntypedServiceImplementation {
    * tells nothing (ASVS 6.3.8). A success resets the count. An attempt whose deadline passes before its password was
    * looked at does not count.
    *
+   * Needs identity.auth.login.
+   *
    * Errors: UNAUTHENTICATED (INVALID_CREDENTIALS); RESOURCE_EXHAUSTED (TOO_MANY_ATTEMPTS with RetryInfo, OVERLOADED);
    * FAILED_PRECONDITION (EMAIL_NOT_VERIFIED: the password was right).
    */
@@ -1168,30 +1445,44 @@ export interface AuthServiceServer extends UntypedServiceImplementation {
    * REFRESH_GRACE (10 seconds) after it, the same token gets the same successor again, so that a lost answer or a
    * second browser tab does no harm. Presenting it later means that somebody has a copy: the whole session ends.
    *
+   * Needs identity.auth.login.
+   *
    * Errors: UNAUTHENTICATED (INVALID_REFRESH_TOKEN).
    */
   refreshToken: handleUnaryCall<RefreshTokenRequest, RefreshTokenResponse>;
-  /** Ends the session that the refresh token belongs to. Idempotent: an unknown, used or expired token succeeds too. */
+  /**
+   * Ends the session that the refresh token belongs to. Idempotent: an unknown, used or expired token succeeds too.
+   *
+   * Needs identity.auth.login.
+   */
   logout: handleUnaryCall<LogoutRequest, LogoutResponse>;
   /**
    * Tells whether an access token is good now (RFC 7662): signature, issuer, audience, expiry, live session, active
    * user. A token that is not is `active = false`, never an error, and without a reason.
+   *
+   * Needs identity.tokens.introspect.
    */
   introspectToken: handleUnaryCall<IntrospectTokenRequest, IntrospectTokenResponse>;
   /**
    * Replaces the password. Ends every other session of the user: all but the one of the access token that the call
    * carried (`authorization: Bearer …`). The current password goes through the same lockout as Login.
    *
+   * Needs identity.passwords.write; users may change their own.
+   *
    * Errors: NOT_FOUND (USER_NOT_FOUND); UNAUTHENTICATED (INVALID_CREDENTIALS: current_password is wrong, or the user
    * is deactivated or has none); RESOURCE_EXHAUSTED (TOO_MANY_ATTEMPTS, OVERLOADED); INVALID_ARGUMENT
    * (PASSWORD_REUSED: one of the last PASSWORD_HISTORY passwords).
    */
   changePassword: handleUnaryCall<ChangePasswordRequest, ChangePasswordResponse>;
+  /** Tells as whom this call was made, and what that permits. Needs no permission. */
+  getCaller: handleUnaryCall<GetCallerRequest, GetCallerResponse>;
 }
 
 export interface AuthServiceClient extends Client {
   /**
    * Creates an account: user, profile, password history and audit event in one transaction.
+   *
+   * Needs identity.auth.register.
    *
    * Errors: ALREADY_EXISTS (EMAIL_ALREADY_EXISTS, USERNAME_ALREADY_EXISTS); INVALID_ARGUMENT (REQUEST_ID_REUSED).
    */
@@ -1220,6 +1511,8 @@ export interface AuthServiceClient extends Client {
    * tells nothing (ASVS 6.3.8). A success resets the count. An attempt whose deadline passes before its password was
    * looked at does not count.
    *
+   * Needs identity.auth.login.
+   *
    * Errors: UNAUTHENTICATED (INVALID_CREDENTIALS); RESOURCE_EXHAUSTED (TOO_MANY_ATTEMPTS with RetryInfo, OVERLOADED);
    * FAILED_PRECONDITION (EMAIL_NOT_VERIFIED: the password was right).
    */
@@ -1243,6 +1536,8 @@ export interface AuthServiceClient extends Client {
    * REFRESH_GRACE (10 seconds) after it, the same token gets the same successor again, so that a lost answer or a
    * second browser tab does no harm. Presenting it later means that somebody has a copy: the whole session ends.
    *
+   * Needs identity.auth.login.
+   *
    * Errors: UNAUTHENTICATED (INVALID_REFRESH_TOKEN).
    */
   refreshToken(
@@ -1260,7 +1555,11 @@ export interface AuthServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: RefreshTokenResponse) => void,
   ): ClientUnaryCall;
-  /** Ends the session that the refresh token belongs to. Idempotent: an unknown, used or expired token succeeds too. */
+  /**
+   * Ends the session that the refresh token belongs to. Idempotent: an unknown, used or expired token succeeds too.
+   *
+   * Needs identity.auth.login.
+   */
   logout(
     request: LogoutRequest,
     callback: (error: ServiceError | null, response: LogoutResponse) => void,
@@ -1279,6 +1578,8 @@ export interface AuthServiceClient extends Client {
   /**
    * Tells whether an access token is good now (RFC 7662): signature, issuer, audience, expiry, live session, active
    * user. A token that is not is `active = false`, never an error, and without a reason.
+   *
+   * Needs identity.tokens.introspect.
    */
   introspectToken(
     request: IntrospectTokenRequest,
@@ -1299,6 +1600,8 @@ export interface AuthServiceClient extends Client {
    * Replaces the password. Ends every other session of the user: all but the one of the access token that the call
    * carried (`authorization: Bearer …`). The current password goes through the same lockout as Login.
    *
+   * Needs identity.passwords.write; users may change their own.
+   *
    * Errors: NOT_FOUND (USER_NOT_FOUND); UNAUTHENTICATED (INVALID_CREDENTIALS: current_password is wrong, or the user
    * is deactivated or has none); RESOURCE_EXHAUSTED (TOO_MANY_ATTEMPTS, OVERLOADED); INVALID_ARGUMENT
    * (PASSWORD_REUSED: one of the last PASSWORD_HISTORY passwords).
@@ -1317,6 +1620,22 @@ export interface AuthServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ChangePasswordResponse) => void,
+  ): ClientUnaryCall;
+  /** Tells as whom this call was made, and what that permits. Needs no permission. */
+  getCaller(
+    request: GetCallerRequest,
+    callback: (error: ServiceError | null, response: GetCallerResponse) => void,
+  ): ClientUnaryCall;
+  getCaller(
+    request: GetCallerRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: GetCallerResponse) => void,
+  ): ClientUnaryCall;
+  getCaller(
+    request: GetCallerRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: GetCallerResponse) => void,
   ): ClientUnaryCall;
 }
 

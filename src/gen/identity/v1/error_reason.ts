@@ -34,10 +34,20 @@ export const ErrorReason = {
   USER_NOT_FOUND: 10,
   /** SESSION_NOT_FOUND - NOT_FOUND. No session has this id. */
   SESSION_NOT_FOUND: 11,
+  /** ROLE_NOT_FOUND - NOT_FOUND. No role has this name. */
+  ROLE_NOT_FOUND: 12,
+  /** SERVICE_ACCOUNT_NOT_FOUND - NOT_FOUND. No service account has this id. */
+  SERVICE_ACCOUNT_NOT_FOUND: 13,
+  /** API_KEY_NOT_FOUND - NOT_FOUND. No API key has this id. */
+  API_KEY_NOT_FOUND: 14,
   /** EMAIL_ALREADY_EXISTS - ALREADY_EXISTS. The email belongs to another user. */
   EMAIL_ALREADY_EXISTS: 20,
   /** USERNAME_ALREADY_EXISTS - ALREADY_EXISTS. The username belongs to another user. */
   USERNAME_ALREADY_EXISTS: 21,
+  /** ROLE_ALREADY_EXISTS - ALREADY_EXISTS. The name belongs to another role. */
+  ROLE_ALREADY_EXISTS: 22,
+  /** SERVICE_ACCOUNT_ALREADY_EXISTS - ALREADY_EXISTS. The name belongs to another service account. */
+  SERVICE_ACCOUNT_ALREADY_EXISTS: 23,
   /** CONCURRENT_UPDATE - ABORTED. The etag is stale, or the call lost against concurrent ones repeatedly. Read again, then retry. */
   CONCURRENT_UPDATE: 30,
   /** INVALID_CREDENTIALS - UNAUTHENTICATED. Unknown account, wrong password, deactivated, or no password: deliberately not told apart. */
@@ -50,6 +60,16 @@ export const ErrorReason = {
   TOO_MANY_ATTEMPTS: 43,
   /** PASSWORD_REUSED - INVALID_ARGUMENT. The new password is one of the latest ones of this user. */
   PASSWORD_REUSED: 44,
+  /** CALLER_UNAUTHENTICATED - UNAUTHENTICATED. The call carries no credentials of a caller, or ones that are not valid (any more). */
+  CALLER_UNAUTHENTICATED: 60,
+  /** PERMISSION_DENIED - PERMISSION_DENIED. The caller lacks the permission that the RPC needs (metadata: permission). */
+  PERMISSION_DENIED: 61,
+  /** GRANT_EXCEEDS_CALLER - PERMISSION_DENIED. The call would give somebody a permission that the caller does not have. */
+  GRANT_EXCEEDS_CALLER: 62,
+  /** ROLE_BUILT_IN - FAILED_PRECONDITION. The role comes with the service and cannot be changed or deleted. */
+  ROLE_BUILT_IN: 63,
+  /** RATE_LIMITED - RESOURCE_EXHAUSTED. Too many calls; google.rpc.RetryInfo says how long to wait. */
+  RATE_LIMITED: 64,
   /** OVERLOADED - RESOURCE_EXHAUSTED. More passwords are waiting to be hashed than can be in time. See google.rpc.RetryInfo. */
   OVERLOADED: 50,
   /** DATABASE_UNAVAILABLE - UNAVAILABLE. The database does not answer. See google.rpc.RetryInfo. */
@@ -74,14 +94,24 @@ export namespace ErrorReason {
   export type REQUEST_ID_REUSED = typeof ErrorReason.REQUEST_ID_REUSED;
   export type USER_NOT_FOUND = typeof ErrorReason.USER_NOT_FOUND;
   export type SESSION_NOT_FOUND = typeof ErrorReason.SESSION_NOT_FOUND;
+  export type ROLE_NOT_FOUND = typeof ErrorReason.ROLE_NOT_FOUND;
+  export type SERVICE_ACCOUNT_NOT_FOUND = typeof ErrorReason.SERVICE_ACCOUNT_NOT_FOUND;
+  export type API_KEY_NOT_FOUND = typeof ErrorReason.API_KEY_NOT_FOUND;
   export type EMAIL_ALREADY_EXISTS = typeof ErrorReason.EMAIL_ALREADY_EXISTS;
   export type USERNAME_ALREADY_EXISTS = typeof ErrorReason.USERNAME_ALREADY_EXISTS;
+  export type ROLE_ALREADY_EXISTS = typeof ErrorReason.ROLE_ALREADY_EXISTS;
+  export type SERVICE_ACCOUNT_ALREADY_EXISTS = typeof ErrorReason.SERVICE_ACCOUNT_ALREADY_EXISTS;
   export type CONCURRENT_UPDATE = typeof ErrorReason.CONCURRENT_UPDATE;
   export type INVALID_CREDENTIALS = typeof ErrorReason.INVALID_CREDENTIALS;
   export type INVALID_REFRESH_TOKEN = typeof ErrorReason.INVALID_REFRESH_TOKEN;
   export type EMAIL_NOT_VERIFIED = typeof ErrorReason.EMAIL_NOT_VERIFIED;
   export type TOO_MANY_ATTEMPTS = typeof ErrorReason.TOO_MANY_ATTEMPTS;
   export type PASSWORD_REUSED = typeof ErrorReason.PASSWORD_REUSED;
+  export type CALLER_UNAUTHENTICATED = typeof ErrorReason.CALLER_UNAUTHENTICATED;
+  export type PERMISSION_DENIED = typeof ErrorReason.PERMISSION_DENIED;
+  export type GRANT_EXCEEDS_CALLER = typeof ErrorReason.GRANT_EXCEEDS_CALLER;
+  export type ROLE_BUILT_IN = typeof ErrorReason.ROLE_BUILT_IN;
+  export type RATE_LIMITED = typeof ErrorReason.RATE_LIMITED;
   export type OVERLOADED = typeof ErrorReason.OVERLOADED;
   export type DATABASE_UNAVAILABLE = typeof ErrorReason.DATABASE_UNAVAILABLE;
   export type CALL_CANCELLED = typeof ErrorReason.CALL_CANCELLED;

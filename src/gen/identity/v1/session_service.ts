@@ -342,6 +342,8 @@ export const SessionServiceService = {
    * Lists the live sessions of a user, the most recently active first. Ended and expired ones are not listed. A user
    * has only a handful (MAX_SESSIONS), so there are no pages.
    *
+   * Needs identity.sessions.read; users may list their own.
+   *
    * Errors: NOT_FOUND (USER_NOT_FOUND).
    */
   listSessions: {
@@ -358,6 +360,8 @@ export const SessionServiceService = {
    * Ends one session: its refresh token is refused and its access tokens are no longer active, at once. Ending a
    * session that has already ended succeeds and changes nothing.
    *
+   * Needs identity.sessions.write; users may end their own.
+   *
    * Errors: NOT_FOUND (SESSION_NOT_FOUND).
    */
   revokeSession: {
@@ -372,6 +376,8 @@ export const SessionServiceService = {
   },
   /**
    * Ends every session of a user, but for the one named.
+   *
+   * Needs identity.sessions.write; users may end their own.
    *
    * Errors: NOT_FOUND (USER_NOT_FOUND).
    */
@@ -393,6 +399,8 @@ export interface SessionServiceServer extends UntypedServiceImplementation {
    * Lists the live sessions of a user, the most recently active first. Ended and expired ones are not listed. A user
    * has only a handful (MAX_SESSIONS), so there are no pages.
    *
+   * Needs identity.sessions.read; users may list their own.
+   *
    * Errors: NOT_FOUND (USER_NOT_FOUND).
    */
   listSessions: handleUnaryCall<ListSessionsRequest, ListSessionsResponse>;
@@ -400,11 +408,15 @@ export interface SessionServiceServer extends UntypedServiceImplementation {
    * Ends one session: its refresh token is refused and its access tokens are no longer active, at once. Ending a
    * session that has already ended succeeds and changes nothing.
    *
+   * Needs identity.sessions.write; users may end their own.
+   *
    * Errors: NOT_FOUND (SESSION_NOT_FOUND).
    */
   revokeSession: handleUnaryCall<RevokeSessionRequest, RevokeSessionResponse>;
   /**
    * Ends every session of a user, but for the one named.
+   *
+   * Needs identity.sessions.write; users may end their own.
    *
    * Errors: NOT_FOUND (USER_NOT_FOUND).
    */
@@ -416,6 +428,8 @@ export interface SessionServiceClient extends Client {
    * Lists the live sessions of a user, the most recently active first. Ended and expired ones are not listed. A user
    * has only a handful (MAX_SESSIONS), so there are no pages.
    *
+   * Needs identity.sessions.read; users may list their own.
+   *
    * Errors: NOT_FOUND (USER_NOT_FOUND).
    */
   listSessions(
@@ -437,6 +451,8 @@ export interface SessionServiceClient extends Client {
    * Ends one session: its refresh token is refused and its access tokens are no longer active, at once. Ending a
    * session that has already ended succeeds and changes nothing.
    *
+   * Needs identity.sessions.write; users may end their own.
+   *
    * Errors: NOT_FOUND (SESSION_NOT_FOUND).
    */
   revokeSession(
@@ -456,6 +472,8 @@ export interface SessionServiceClient extends Client {
   ): ClientUnaryCall;
   /**
    * Ends every session of a user, but for the one named.
+   *
+   * Needs identity.sessions.write; users may end their own.
    *
    * Errors: NOT_FOUND (USER_NOT_FOUND).
    */

@@ -1486,6 +1486,8 @@ export const UserServiceService = {
    * Creates a user with its profile, as an administrator or another system would. People who sign up themselves go
    * through AuthService.Register.
    *
+   * Needs identity.users.write.
+   *
    * Errors: ALREADY_EXISTS (EMAIL_ALREADY_EXISTS, USERNAME_ALREADY_EXISTS); INVALID_ARGUMENT (REQUEST_ID_REUSED);
    * RESOURCE_EXHAUSTED (OVERLOADED).
    */
@@ -1501,6 +1503,8 @@ export const UserServiceService = {
   /**
    * Gets one user by id.
    *
+   * Needs identity.users.read; users may get themselves.
+   *
    * Errors: NOT_FOUND (USER_NOT_FOUND).
    */
   getUser: {
@@ -1512,7 +1516,11 @@ export const UserServiceService = {
     responseSerialize: (value: GetUserResponse): Buffer => Buffer.from(GetUserResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): GetUserResponse => GetUserResponse.decode(value),
   },
-  /** Gets up to 1,000 users by id, with one query (AIP-231). Unknown ids are no error: they come back as such. */
+  /**
+   * Gets up to 1,000 users by id, with one query (AIP-231). Unknown ids are no error: they come back as such.
+   *
+   * Needs identity.users.read.
+   */
   batchGetUsers: {
     path: "/identity.v1.UserService/BatchGetUsers" as const,
     requestStream: false as const,
@@ -1525,6 +1533,8 @@ export const UserServiceService = {
   },
   /**
    * Finds the one user with this email or username.
+   *
+   * Needs identity.users.read.
    *
    * Errors: NOT_FOUND (USER_NOT_FOUND).
    */
@@ -1541,6 +1551,8 @@ export const UserServiceService = {
    * Lists users page by page (AIP-158). Pages are stable while users come and go: nobody who was there all along is
    * shown twice or left out, and the last page costs what the first does.
    *
+   * Needs identity.users.read.
+   *
    * Errors: INVALID_ARGUMENT (INVALID_FIELDS, also for a page token of another filter or order).
    */
   listUsers: {
@@ -1554,6 +1566,8 @@ export const UserServiceService = {
   },
   /**
    * Changes the fields that the mask names (AIP-134).
+   *
+   * Needs identity.users.write; users may update themselves.
    *
    * Errors: NOT_FOUND (USER_NOT_FOUND); INVALID_ARGUMENT (EMAIL_IMMUTABLE); ALREADY_EXISTS
    * (USERNAME_ALREADY_EXISTS); ABORTED (CONCURRENT_UPDATE: the etag is stale).
@@ -1571,6 +1585,8 @@ export const UserServiceService = {
    * Shuts a user out without forgetting them: ends every session in the same transaction. Deactivating a deactivated
    * user changes nothing.
    *
+   * Needs identity.users.write.
+   *
    * Errors: NOT_FOUND (USER_NOT_FOUND).
    */
   deactivateUser: {
@@ -1586,6 +1602,8 @@ export const UserServiceService = {
   },
   /**
    * Lets a deactivated user sign in again. Reactivating an active user changes nothing.
+   *
+   * Needs identity.users.write.
    *
    * Errors: NOT_FOUND (USER_NOT_FOUND).
    */
@@ -1603,6 +1621,8 @@ export const UserServiceService = {
   /**
    * Forgets failed attempts and lifts a lock at once. Unlocking a user who is not locked changes nothing.
    *
+   * Needs identity.users.write.
+   *
    * Errors: NOT_FOUND (USER_NOT_FOUND).
    */
   unlockUser: {
@@ -1617,6 +1637,8 @@ export const UserServiceService = {
   /**
    * Erases a user for good (GDPR art. 17): the account and all that hangs on it, in one transaction. Audit events
    * stay, without user, address or device. The email is free again and all tokens stop at once.
+   *
+   * Needs identity.users.delete.
    *
    * Errors: NOT_FOUND (USER_NOT_FOUND).
    */
@@ -1636,6 +1658,8 @@ export interface UserServiceServer extends UntypedServiceImplementation {
    * Creates a user with its profile, as an administrator or another system would. People who sign up themselves go
    * through AuthService.Register.
    *
+   * Needs identity.users.write.
+   *
    * Errors: ALREADY_EXISTS (EMAIL_ALREADY_EXISTS, USERNAME_ALREADY_EXISTS); INVALID_ARGUMENT (REQUEST_ID_REUSED);
    * RESOURCE_EXHAUSTED (OVERLOADED).
    */
@@ -1643,13 +1667,21 @@ export interface UserServiceServer extends UntypedServiceImplementation {
   /**
    * Gets one user by id.
    *
+   * Needs identity.users.read; users may get themselves.
+   *
    * Errors: NOT_FOUND (USER_NOT_FOUND).
    */
   getUser: handleUnaryCall<GetUserRequest, GetUserResponse>;
-  /** Gets up to 1,000 users by id, with one query (AIP-231). Unknown ids are no error: they come back as such. */
+  /**
+   * Gets up to 1,000 users by id, with one query (AIP-231). Unknown ids are no error: they come back as such.
+   *
+   * Needs identity.users.read.
+   */
   batchGetUsers: handleUnaryCall<BatchGetUsersRequest, BatchGetUsersResponse>;
   /**
    * Finds the one user with this email or username.
+   *
+   * Needs identity.users.read.
    *
    * Errors: NOT_FOUND (USER_NOT_FOUND).
    */
@@ -1658,11 +1690,15 @@ export interface UserServiceServer extends UntypedServiceImplementation {
    * Lists users page by page (AIP-158). Pages are stable while users come and go: nobody who was there all along is
    * shown twice or left out, and the last page costs what the first does.
    *
+   * Needs identity.users.read.
+   *
    * Errors: INVALID_ARGUMENT (INVALID_FIELDS, also for a page token of another filter or order).
    */
   listUsers: handleUnaryCall<ListUsersRequest, ListUsersResponse>;
   /**
    * Changes the fields that the mask names (AIP-134).
+   *
+   * Needs identity.users.write; users may update themselves.
    *
    * Errors: NOT_FOUND (USER_NOT_FOUND); INVALID_ARGUMENT (EMAIL_IMMUTABLE); ALREADY_EXISTS
    * (USERNAME_ALREADY_EXISTS); ABORTED (CONCURRENT_UPDATE: the etag is stale).
@@ -1672,11 +1708,15 @@ export interface UserServiceServer extends UntypedServiceImplementation {
    * Shuts a user out without forgetting them: ends every session in the same transaction. Deactivating a deactivated
    * user changes nothing.
    *
+   * Needs identity.users.write.
+   *
    * Errors: NOT_FOUND (USER_NOT_FOUND).
    */
   deactivateUser: handleUnaryCall<DeactivateUserRequest, DeactivateUserResponse>;
   /**
    * Lets a deactivated user sign in again. Reactivating an active user changes nothing.
+   *
+   * Needs identity.users.write.
    *
    * Errors: NOT_FOUND (USER_NOT_FOUND).
    */
@@ -1684,12 +1724,16 @@ export interface UserServiceServer extends UntypedServiceImplementation {
   /**
    * Forgets failed attempts and lifts a lock at once. Unlocking a user who is not locked changes nothing.
    *
+   * Needs identity.users.write.
+   *
    * Errors: NOT_FOUND (USER_NOT_FOUND).
    */
   unlockUser: handleUnaryCall<UnlockUserRequest, UnlockUserResponse>;
   /**
    * Erases a user for good (GDPR art. 17): the account and all that hangs on it, in one transaction. Audit events
    * stay, without user, address or device. The email is free again and all tokens stop at once.
+   *
+   * Needs identity.users.delete.
    *
    * Errors: NOT_FOUND (USER_NOT_FOUND).
    */
@@ -1701,6 +1745,8 @@ export interface UserServiceClient extends Client {
    * Creates a user with its profile, as an administrator or another system would. People who sign up themselves go
    * through AuthService.Register.
    *
+   * Needs identity.users.write.
+   *
    * Errors: ALREADY_EXISTS (EMAIL_ALREADY_EXISTS, USERNAME_ALREADY_EXISTS); INVALID_ARGUMENT (REQUEST_ID_REUSED);
    * RESOURCE_EXHAUSTED (OVERLOADED).
    */
@@ -1722,6 +1768,8 @@ export interface UserServiceClient extends Client {
   /**
    * Gets one user by id.
    *
+   * Needs identity.users.read; users may get themselves.
+   *
    * Errors: NOT_FOUND (USER_NOT_FOUND).
    */
   getUser(
@@ -1739,7 +1787,11 @@ export interface UserServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: GetUserResponse) => void,
   ): ClientUnaryCall;
-  /** Gets up to 1,000 users by id, with one query (AIP-231). Unknown ids are no error: they come back as such. */
+  /**
+   * Gets up to 1,000 users by id, with one query (AIP-231). Unknown ids are no error: they come back as such.
+   *
+   * Needs identity.users.read.
+   */
   batchGetUsers(
     request: BatchGetUsersRequest,
     callback: (error: ServiceError | null, response: BatchGetUsersResponse) => void,
@@ -1757,6 +1809,8 @@ export interface UserServiceClient extends Client {
   ): ClientUnaryCall;
   /**
    * Finds the one user with this email or username.
+   *
+   * Needs identity.users.read.
    *
    * Errors: NOT_FOUND (USER_NOT_FOUND).
    */
@@ -1779,6 +1833,8 @@ export interface UserServiceClient extends Client {
    * Lists users page by page (AIP-158). Pages are stable while users come and go: nobody who was there all along is
    * shown twice or left out, and the last page costs what the first does.
    *
+   * Needs identity.users.read.
+   *
    * Errors: INVALID_ARGUMENT (INVALID_FIELDS, also for a page token of another filter or order).
    */
   listUsers(
@@ -1798,6 +1854,8 @@ export interface UserServiceClient extends Client {
   ): ClientUnaryCall;
   /**
    * Changes the fields that the mask names (AIP-134).
+   *
+   * Needs identity.users.write; users may update themselves.
    *
    * Errors: NOT_FOUND (USER_NOT_FOUND); INVALID_ARGUMENT (EMAIL_IMMUTABLE); ALREADY_EXISTS
    * (USERNAME_ALREADY_EXISTS); ABORTED (CONCURRENT_UPDATE: the etag is stale).
@@ -1821,6 +1879,8 @@ export interface UserServiceClient extends Client {
    * Shuts a user out without forgetting them: ends every session in the same transaction. Deactivating a deactivated
    * user changes nothing.
    *
+   * Needs identity.users.write.
+   *
    * Errors: NOT_FOUND (USER_NOT_FOUND).
    */
   deactivateUser(
@@ -1840,6 +1900,8 @@ export interface UserServiceClient extends Client {
   ): ClientUnaryCall;
   /**
    * Lets a deactivated user sign in again. Reactivating an active user changes nothing.
+   *
+   * Needs identity.users.write.
    *
    * Errors: NOT_FOUND (USER_NOT_FOUND).
    */
@@ -1861,6 +1923,8 @@ export interface UserServiceClient extends Client {
   /**
    * Forgets failed attempts and lifts a lock at once. Unlocking a user who is not locked changes nothing.
    *
+   * Needs identity.users.write.
+   *
    * Errors: NOT_FOUND (USER_NOT_FOUND).
    */
   unlockUser(
@@ -1881,6 +1945,8 @@ export interface UserServiceClient extends Client {
   /**
    * Erases a user for good (GDPR art. 17): the account and all that hangs on it, in one transaction. Audit events
    * stay, without user, address or device. The email is free again and all tokens stop at once.
+   *
+   * Needs identity.users.delete.
    *
    * Errors: NOT_FOUND (USER_NOT_FOUND).
    */

@@ -1,0 +1,22 @@
+import { z } from 'zod';
+import type { Call } from '../rpc/call.ts';
+import type { ApiKey } from './api-key.entity.ts';
+import { findApiKeyByHash } from './api-key.repository.ts';
+import { hashApiKey, isApiKey } from './api-key-format.ts';
+import { recogniseApiKey } from './recognise-api-key.ts';
+
+export const introspectApiKeyInput = z.object({ key: z.string().min(1, 'is required') });
+
+export interface KeyIntrospection {
+  readonly apiKey: ApiKey;
+  readonly permissions: string[];
+}
+
+/** Undefined for a key that does not work, without a reason. */
+export async function introspectApiKey(call: Call, { key }: z.output<typeof introspectApiKeyInput>): Promise<KeyIntrospection | undefined> {
+  if (!isApiKey(key)) return undefined;
+  const hash = hashApiKey(key);
+  const recognised = await recogniseApiKey(call.em, hash, call.now());
+  const apiKey = recognised && (await findApiKeyByHash(call.em, hash));
+  return apiKey ? { apiKey, permissions: recognised.caller.permissions.list() } : undefined;
+}

@@ -1,0 +1,69 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { readEpoch } from './caller.repository.ts';
+
+/** A change of roles, accounts or keys is obeyed by every replica after at most this long. */
+export const MAX_STALENESS_MS = 250;
+const POLL_MS = 100;
+/** Callers are backends and keys, not end users by the million; what is beyond this is looked up again. */
+const MAX_ENTRIES = 10_000;
+
+/**
+ * Remembers what was looked up as long as nothing about authorization has changed anywhere (see database/epoch.ts). It asks the database
+ * for the epoch ten times a second. An answer older than MAX_STALENESS_MS is not relied on: without a database nobody is recognised from
+ * memory.
+ */
+export class EpochCache {
+  readonly #em: EntityManager;
+  readonly #entries = new Map<string, unknown>();
+  #epoch: string | undefined;
+  /** When the last successful question was asked. */
+  #askedAt = Number.NEGATIVE_INFINITY;
+  #timer: NodeJS.Timeout | undefined;
+  #stopped = false;
+
+  constructor(em: EntityManager) {
+    this.#em = em;
+  }
+
+  async start(): Promise<void> {
+    await this.#poll();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+  }
+
+  /** What is remembered under the key, or else what `load` finds; nothing is remembered of what it does not find. */
+  async get<T>(key: string, load: () => Promise<T | undefined>): Promise<T | undefined> {
+    const remembered = this.#isFresh() ? (this.#entries.get(key) as T | undefined) : undefined;
+    if (remembered !== undefined) return remembered;
+    const epoch = this.#epoch;
+    const loaded = await load();
+    // Loaded while a new epoch began: it may be from before.
+    if (loaded !== undefined && epoch === this.#epoch) this.#remember(key, loaded);
+    return loaded;
+  }
+
+  #isFresh(): boolean {
+    return performance.now() - this.#askedAt <= MAX_STALENESS_MS;
+  }
+
+  #remember(key: string, value: unknown): void {
+    if (this.#entries.size >= MAX_ENTRIES) this.#entries.clear();
+    this.#entries.set(key, value);
+  }
+
+  async #poll(): Promise<void> {
+    const askedAt = performance.now();
+    try {
+      const epoch = await readEpoch(this.#em.fork());
+      if (epoch !== this.#epoch) this.#entries.clear();
+      this.#epoch = epoch;
+      this.#askedAt = askedAt;
+    } catch {
+      // The database is away: the entries turn stale by themselves.
+    }
+    if (!this.#stopped) this.#timer = setTimeout(() => void this.#poll(), POLL_MS).unref();
+  }
+}

@@ -1,0 +1,31 @@
+import { loadConfig } from './config.ts';
+import { openDatabase } from './database/database.ts';
+import { type Orm, openOrm } from './database/orm.ts';
+import { ENTITIES } from './entities.ts';
+
+/** Runs one of the commands of `npm run`: `.env` is read where present; a failure is one line and exit code 1. */
+export function runCommand(run: (args: string[]) => Promise<void>): void {
+  try {
+    process.loadEnvFile('.env');
+  } catch {
+    // There is none: the environment has it all.
+  }
+  run(process.argv.slice(2)).catch((error: unknown) => {
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+    process.exitCode = 1;
+  });
+}
+
+/** The settings of the service decide which database is meant; of them, only those of the database need to be right. */
+export async function withDatabase(work: (orm: Orm) => Promise<void>, { writeSnapshot = false } = {}): Promise<void> {
+  const { DATABASE_URL, DATA_DIR } = process.env;
+  const config = loadConfig({ DATABASE_URL, DATA_DIR, JWT_SECRET_KEY: 'not used here, where nothing is signed' });
+  const database = await openDatabase(config.database.url?.reveal(), config.dataDir);
+  const orm = await openOrm({ url: database.url, entities: ENTITIES, patient: true, writeSnapshot });
+  try {
+    await work(orm);
+  } finally {
+    await orm.close();
+    await database.close();
+  }
+}

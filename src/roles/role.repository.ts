@@ -1,0 +1,84 @@
+import { type EntityManager, LockMode } from '@mikro-orm/postgresql';
+import { Role } from './role.entity.ts';
+import { ServiceAccountRole } from './service-account-role.entity.ts';
+import type { Subject } from './subject.ts';
+import { UserRole } from './user-role.entity.ts';
+
+const WITH_PERMISSIONS = { populate: ['permissions'] } as const;
+
+export function findRole(em: EntityManager, name: string): Promise<Role | null> {
+  return em.findOne(Role, { name }, WITH_PERMISSIONS);
+}
+
+/** By name. */
+export function findRoles(em: EntityManager): Promise<Role[]> {
+  return em.find(Role, {}, { ...WITH_PERMISSIONS, orderBy: { name: 'asc' } });
+}
+
+export function findRolesByName(em: EntityManager, names: readonly string[]): Promise<Role[]> {
+  return em.find(Role, { name: { $in: [...names] } }, WITH_PERMISSIONS);
+}
+
+/** Nobody else changes the role, or who has it, until the transaction ends. */
+export function lockRole(em: EntityManager, name: string): Promise<Role | null> {
+  return em.findOne(Role, { name }, { ...WITH_PERMISSIONS, strategy: 'select-in', lockMode: LockMode.PESSIMISTIC_WRITE });
+}
+
+/** Assigns a role; does nothing where it is assigned. */
+export async function assignToUser(em: EntityManager, userId: string, role: Role): Promise<boolean> {
+  if (await em.findOne(UserRole, { user: userId, role })) return false;
+  em.create(UserRole, { user: userId, role });
+  return true;
+}
+
+export async function assignToServiceAccount(em: EntityManager, serviceAccountId: string, role: Role): Promise<boolean> {
+  if (await em.findOne(ServiceAccountRole, { serviceAccount: serviceAccountId, role })) return false;
+  em.create(ServiceAccountRole, { serviceAccount: serviceAccountId, role });
+  return true;
+}
+
+export async function unassignFromUser(em: EntityManager, userId: string, role: Role): Promise<boolean> {
+  return (await em.nativeDelete(UserRole, { user: userId, role })) > 0;
+}
+
+export async function unassignFromServiceAccount(em: EntityManager, serviceAccountId: string, role: Role): Promise<boolean> {
+  return (await em.nativeDelete(ServiceAccountRole, { serviceAccount: serviceAccountId, role })) > 0;
+}
+
+/** What the roles of an active user, or of a service account, permit; null where there is no such active subject. */
+export async function permissionsOfUser(em: EntityManager, userId: string): Promise<string[] | null> {
+  return permissionsOf(
+    em,
+    `select array(
+       select distinct permission::text from user_roles join role_permissions using (role_id) where user_id = users.id
+     ) as permissions from users where id = ? and is_active`,
+    userId,
+  );
+}
+
+export async function permissionsOfServiceAccount(em: EntityManager, id: string): Promise<string[] | null> {
+  return permissionsOf(
+    em,
+    `select array(
+       select distinct permission::text from service_account_roles join role_permissions using (role_id)
+       where service_account_id = service_accounts.id
+     ) as permissions from service_accounts where id = ? and is_active`,
+    id,
+  );
+}
+
+/** What the roles of a subject permit, active or not: who is deactivated may come back. */
+export async function permissionsGranted(em: EntityManager, { userId, serviceAccountId }: Subject): Promise<string[]> {
+  const [roles, id] =
+    userId === undefined ? ['service_account_roles where service_account_id', serviceAccountId] : ['user_roles where user_id', userId];
+  const rows = await em.execute<{ permission: string }[]>(
+    `select distinct permission::text from role_permissions where role_id in (select role_id from ${roles} = ?)`,
+    [id],
+  );
+  return rows.map(({ permission }) => permission);
+}
+
+async function permissionsOf(em: EntityManager, sql: string, id: string): Promise<string[] | null> {
+  const rows = await em.execute<{ permissions: string[] }[]>(sql, [id]);
+  return rows[0]?.permissions ?? null;
+}

@@ -1,0 +1,146 @@
+import { randomUUID } from 'node:crypto';
+import { createFileRegistry, fromBinary } from '@bufbuild/protobuf';
+import { FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
+import { beforeAll, describe, expect, test } from 'vitest';
+import type { User } from '../../src/gen/identity/v1/user.ts';
+import { DESCRIPTORS } from '../../src/rpc/descriptors.ts';
+import { logIn, register } from '../support/builders.ts';
+import type { CallSettings, Clients } from '../support/client.ts';
+import { failureOf } from '../support/expect-status.ts';
+import { keyOf, programInRoles, roleWith } from '../support/grants.ts';
+import { useService } from '../support/service.ts';
+
+/**
+ * The columns, in this order. `self` and `other`: an end user, about themself and about somebody else; `key`: an API key of a user, about
+ * that user; `scoped`: one that is limited to identity.users.read, about its own user; `reads`: an administrator's key that is limited to
+ * identity.users.read; then service accounts by their roles.
+ */
+const CALLERS = ['anonymous', 'self', 'other', 'key', 'scoped', 'reads', 'roleless', 'reader', 'service', 'admin'] as const;
+type CallerKind = (typeof CALLERS)[number];
+
+/** Written by hand: y may, - may not. */
+const TABLE: Readonly<Record<string, string>> = {
+  'UserService.CreateUser': '- - - - - - - - - y',
+  'UserService.GetUser': '- y - y y y - y y y',
+  'UserService.BatchGetUsers': '- - - - y y - y y y',
+  'UserService.LookupUser': '- - - - y y - y y y',
+  'UserService.ListUsers': '- - - - y y - y y y',
+  'UserService.UpdateUser': '- y - y - - - - - y',
+  'UserService.DeactivateUser': '- - - - - - - - - y',
+  'UserService.ReactivateUser': '- - - - - - - - - y',
+  'UserService.UnlockUser': '- - - - - - - - - y',
+  'UserService.DeleteUser': '- - - - - - - - - y',
+  'AuthService.Register': '- - - - - - - - y y',
+  'AuthService.Login': '- - - - - - - - y y',
+  'AuthService.RefreshToken': '- - - - - - - - y y',
+  'AuthService.Logout': '- - - - - - - - y y',
+  'AuthService.IntrospectToken': '- - - - - - - y y y',
+  'AuthService.ChangePassword': '- y - y - - - - y y',
+  'AuthService.GetCaller': '- y y y y y y y y y',
+  'SessionService.ListSessions': '- y - y - - - y y y',
+  // Users may call for what is theirs; what is not does not exist for them (see callers.test.ts).
+  'SessionService.RevokeSession': '- y y y - - - - y y',
+  'SessionService.RevokeAllSessions': '- y - y - - - - y y',
+  'RoleService.CreateRole': '- - - - - - - - - y',
+  'RoleService.GetRole': '- - - - - - - y y y',
+  'RoleService.ListRoles': '- - - - - - - y y y',
+  'RoleService.UpdateRole': '- - - - - - - - - y',
+  'RoleService.DeleteRole': '- - - - - - - - - y',
+  'RoleService.AssignRole': '- - - - - - - - - y',
+  'RoleService.UnassignRole': '- - - - - - - - - y',
+  'RoleService.CheckPermission': '- y - y - - - y y y',
+  'ServiceAccountService.CreateServiceAccount': '- - - - - - - - - y',
+  'ServiceAccountService.GetServiceAccount': '- - - - - - - y - y',
+  'ServiceAccountService.ListServiceAccounts': '- - - - - - - y - y',
+  'ServiceAccountService.DeleteServiceAccount': '- - - - - - - - - y',
+  'ApiKeyService.CreateApiKey': '- y - y - - - - - y',
+  'ApiKeyService.ListApiKeys': '- y - y - - - y - y',
+  'ApiKeyService.RevokeApiKey': '- y y y - - - - - y',
+  'ApiKeyService.IntrospectApiKey': '- - - - - - - y y y',
+  'AuditService.ListAuditEvents': '- - - - - - - y - y',
+};
+
+const CLIENTS: Readonly<Record<string, Exclude<keyof Clients, 'close'>>> = {
+  UserService: 'users',
+  AuthService: 'auth',
+  SessionService: 'sessions',
+  RoleService: 'roles',
+  ServiceAccountService: 'serviceAccounts',
+  ApiKeyService: 'apiKeys',
+  AuditService: 'audit',
+};
+
+/** Every RPC that the descriptors know, as the table names it. */
+const RPCS = [...createFileRegistry(fromBinary(FileDescriptorSetSchema, DESCRIPTORS))]
+  .filter((type) => type.kind === 'service')
+  .flatMap(({ name, methods }) => methods.map((method) => `${name}.${method.name}`));
+
+const service = useService();
+let user: User;
+let other: User;
+let scopedUserId: string;
+const keys = new Map<CallerKind, string>();
+
+beforeAll(async () => {
+  user = await register(service);
+  other = await register(service);
+  const limited = await register(service);
+  await service.roles.assignRole({ userId: limited.id, role: await roleWith(service, ['identity.users.read', 'identity.sessions.read']) });
+  for (const role of ['reader', 'service', 'admin'] as const) keys.set(role, (await programInRoles(service, [role])).key);
+  keys.set('roleless', (await programInRoles(service, [])).key);
+  const admin = await programInRoles(service, ['admin']);
+  keys.set('reads', await keyOf(service, { serviceAccountId: admin.id }, ['identity.users.read']));
+  keys.set('key', await keyOf(service, { userId: user.id }));
+  keys.set('scoped', await keyOf(service, { userId: limited.id }, ['identity.users.read']));
+  scopedUserId = limited.id;
+});
+
+/** With what a kind of caller calls, and about whom. A user signs in anew for each call: some of the calls end sessions. */
+async function arrange(kind: CallerKind): Promise<{ token: string | null; about: string }> {
+  switch (kind) {
+    case 'anonymous':
+      return { token: null, about: user.id };
+    case 'self':
+      return { token: (await logIn(service, user.email)).accessToken, about: user.id };
+    case 'other':
+      return { token: (await logIn(service, user.email)).accessToken, about: other.id };
+    case 'key':
+      return { token: keys.get(kind) ?? '', about: user.id };
+    case 'scoped':
+      return { token: keys.get(kind) ?? '', about: scopedUserId };
+    default:
+      return { token: keys.get(kind) ?? '', about: randomUUID() };
+  }
+}
+
+/** Calls with nothing but the user it is about, so that most of the calls that are let in fail later, at validation. */
+async function isAllowed(rpc: string, kind: CallerKind): Promise<boolean> {
+  const { token, about } = await arrange(kind);
+  const [serviceName = '', methodName = ''] = rpc.split('.');
+  const client = service[CLIENTS[serviceName] ?? 'users'] as unknown as Record<
+    string,
+    (request: object, settings: CallSettings) => Promise<unknown>
+  >;
+  const call = client[`${methodName.charAt(0).toLowerCase()}${methodName.slice(1)}`];
+  if (!call) throw new Error(`no client for ${rpc}`);
+  const answer = call({ userId: about, ...(methodName === 'UpdateUser' && { user: { id: about } }) }, { token });
+  const failure = await answer.then(
+    () => undefined,
+    () => failureOf(answer),
+  );
+  if (failure?.reason === 'CALLER_UNAUTHENTICATED') expect([failure.code, kind]).toEqual(['UNAUTHENTICATED', 'anonymous']);
+  if (failure?.reason === 'PERMISSION_DENIED') expect(failure.code).toBe('PERMISSION_DENIED');
+  return failure?.reason !== 'CALLER_UNAUTHENTICATED' && failure?.reason !== 'PERMISSION_DENIED';
+}
+
+test('the table has every RPC of the descriptors, and no other', () => {
+  expect(Object.keys(TABLE).sort()).toEqual([...RPCS].sort());
+});
+
+describe('who may call', () => {
+  test.each(RPCS)('%s', async (rpc) => {
+    const row: string[] = [];
+    for (const kind of CALLERS) row.push((await isAllowed(rpc, kind)) ? 'y' : '-');
+    expect(row.join(' ')).toBe(TABLE[rpc]);
+  });
+});

@@ -1,0 +1,43 @@
+import pg from 'pg';
+import { expect, vi } from 'vitest';
+import type { TestService } from './service.ts';
+
+const HEALTH_PROBE = 'select 1';
+const EPOCH_QUESTION = 'select version::text from authorization_epoch';
+
+/** What the service asks the database from here on; seen on the wire, where statements are sent or executed. */
+function watchStatements() {
+  const sent = vi.spyOn(pg.Connection.prototype, 'query');
+  const executed = vi.spyOn(pg.Connection.prototype, 'execute');
+  return {
+    all: (): unknown[] => [...sent.mock.calls, ...executed.mock.calls].map(([statement]) => statement),
+    stop() {
+      sent.mockRestore();
+      executed.mockRestore();
+    },
+  };
+}
+
+/** What the service asks the database meanwhile, but for what it asks by the clock and not for a call. */
+export async function statementsOf(run: () => Promise<unknown>): Promise<unknown[]> {
+  const watch = watchStatements();
+  try {
+    await run();
+    return watch.all().filter((statement) => statement !== HEALTH_PROBE && statement !== EPOCH_QUESTION);
+  } finally {
+    watch.stop();
+  }
+}
+
+/** Until the service has noticed all changes of rights and knows its caller again: the next call costs no statement for that. */
+export async function untilCallerIsKnown({ auth }: TestService): Promise<void> {
+  const watch = watchStatements();
+  try {
+    // It asks again only after it has dealt with the answer.
+    const asked = () => watch.all().filter((statement) => statement === EPOCH_QUESTION).length;
+    await expect.poll(asked, { interval: 5, timeout: 10_000 }).toBeGreaterThanOrEqual(2);
+  } finally {
+    watch.stop();
+  }
+  await auth.getCaller({});
+}
