@@ -4,8 +4,9 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     globalSetup: 'test/support/postgres.ts',
-    testTimeout: 20_000,
-    hookTimeout: 30_000,
+    // Generous: the hash threads have the lowest priority, so on a machine that is busy otherwise they wait for long.
+    testTimeout: 60_000,
+    hookTimeout: 90_000,
     // What became of cancelled queries; the library writes it past our log.
     onConsoleLog: (line) => !line.includes('failed in the background after abortion'),
     // Every file runs a whole service; more at once than cores only makes each of them slower.

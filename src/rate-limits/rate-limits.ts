@@ -31,6 +31,15 @@ export type LimitCredentials = (call: Call, check: CredentialCheck) => Promise<v
 const rateLimited = (retryAfterSeconds: number) =>
   new IdentityError({ code: 'RESOURCE_EXHAUSTED', reason: 'RATE_LIMITED', message: 'too many calls', details: { retryAfterSeconds } });
 
+const uncounted = (cause: unknown) =>
+  new IdentityError({
+    code: 'UNAVAILABLE',
+    reason: 'DATABASE_UNAVAILABLE',
+    message: 'credentials cannot be checked now',
+    details: { retryAfterSeconds: 1 },
+    cause,
+  });
+
 /**
  * Limits shared by all replicas through the database. They keep out the flood; guessing one password is the lockout's business, which counts
  * failures and not calls.
@@ -71,7 +80,7 @@ export class RateLimits {
     } catch (error) {
       if (error instanceof RateLimiterRes) throw rateLimited(seconds(error));
       this.#warn('credential checks are refused');
-      throw error;
+      throw uncounted(error);
     }
   };
 

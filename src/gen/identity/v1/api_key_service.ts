@@ -545,7 +545,8 @@ export type ApiKeyServiceService = typeof ApiKeyServiceService;
 export const ApiKeyServiceService = {
   /**
    * Creates a key and shows it, this once. Needs identity.api_keys.write; users may create keys of their own, which
-   * can do no more than they can.
+   * can do no more than they can. A key without scopes does whatever its owner may, now or later, to itself included:
+   * who makes one for somebody else must have all of that.
    *
    * Errors: NOT_FOUND (USER_NOT_FOUND, SERVICE_ACCOUNT_NOT_FOUND); PERMISSION_DENIED (GRANT_EXCEEDS_CALLER: the key
    * could do what the caller cannot).
@@ -611,7 +612,8 @@ export const ApiKeyServiceService = {
 export interface ApiKeyServiceServer extends UntypedServiceImplementation {
   /**
    * Creates a key and shows it, this once. Needs identity.api_keys.write; users may create keys of their own, which
-   * can do no more than they can.
+   * can do no more than they can. A key without scopes does whatever its owner may, now or later, to itself included:
+   * who makes one for somebody else must have all of that.
    *
    * Errors: NOT_FOUND (USER_NOT_FOUND, SERVICE_ACCOUNT_NOT_FOUND); PERMISSION_DENIED (GRANT_EXCEEDS_CALLER: the key
    * could do what the caller cannot).
@@ -641,7 +643,8 @@ export interface ApiKeyServiceServer extends UntypedServiceImplementation {
 export interface ApiKeyServiceClient extends Client {
   /**
    * Creates a key and shows it, this once. Needs identity.api_keys.write; users may create keys of their own, which
-   * can do no more than they can.
+   * can do no more than they can. A key without scopes does whatever its owner may, now or later, to itself included:
+   * who makes one for somebody else must have all of that.
    *
    * Errors: NOT_FOUND (USER_NOT_FOUND, SERVICE_ACCOUNT_NOT_FOUND); PERMISSION_DENIED (GRANT_EXCEEDS_CALLER: the key
    * could do what the caller cannot).

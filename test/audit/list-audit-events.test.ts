@@ -1,0 +1,124 @@
+import { randomUUID } from 'node:crypto';
+import { describe, expect, it } from 'vitest';
+import { auditChores } from '../../src/audit/audit-chores.ts';
+import { doChores } from '../../src/housekeeping.ts';
+import { logIn, PASSWORD, register, required, signedIn } from '../support/builders.ts';
+import { expectInvalid, expectStatus } from '../support/expect-status.ts';
+import { useService } from '../support/service.ts';
+
+const service = useService();
+const list = (request: Parameters<typeof service.audit.listAuditEvents>[0], token?: string) =>
+  service.audit.listAuditEvents(request, token === undefined ? {} : { token });
+
+/** The filter of ListAuditEvents, with every field. */
+const filtered = (fields: object) => ({ filter: { userId: '', type: '', startTime: undefined, endTime: undefined, ...fields } });
+
+describe('ListAuditEvents', () => {
+  it('tells what happened to a user, the newest first, with actor, device and moment', async () => {
+    const before = new Date();
+    const client = { ipAddress: '203.0.113.5', userAgent: 'test', deviceName: 'phone' };
+    const { user } = await service.auth.register({ email: `${randomUUID()}@example.com`, password: PASSWORD, client });
+    const userId = required(user).id;
+    await logIn(service, required(user).email);
+    await service.users.deactivateUser({ userId });
+
+    const { events } = await list(filtered({ userId }));
+    expect(events.map(({ type }) => type).filter((type) => type !== 'session.revoked')).toEqual([
+      'user.deactivated',
+      'user.login',
+      'user.created',
+    ]);
+    const created = required(events.at(-1));
+    expect(created).toMatchObject({ userId, actor: 'service_account:test-admin', client });
+    expect(required(created.occurTime).getTime()).toBeGreaterThanOrEqual(before.getTime() - 1);
+    expect(required(created.occurTime).getTime()).toBeLessThanOrEqual(Date.now() + 1);
+  });
+
+  it('filters by type and time, all conditions together', async () => {
+    const first = await register(service);
+    service.clock.advance(100);
+    const middle = service.clock.now();
+    service.clock.advance(100);
+    const second = await register(service);
+
+    const ids = async (fields: object) => (await list({ pageSize: 1000, ...filtered(fields) })).events.map(({ userId }) => userId);
+    expect(await ids({ type: 'user.created', startTime: middle })).toEqual([second.id]);
+    expect(await ids({ type: 'user.created', endTime: middle })).toContain(first.id);
+    expect(await ids({ type: 'user.created', endTime: middle })).not.toContain(second.id);
+    expect(await ids({ type: 'user.deleted', userId: first.id })).toEqual([]);
+    expect(await ids({ type: `what? ? :x '"` })).toEqual([]);
+  });
+
+  it('gives every event once, page by page, while new ones are added', async () => {
+    const { user } = await signedIn(service);
+    const all = (await list(filtered({ userId: user.id }))).events.map(({ id }) => id);
+    const walked: string[] = [];
+    let pageToken = '';
+    do {
+      const page = await list({ pageSize: 1, pageToken, ...filtered({ userId: user.id }) });
+      walked.push(...page.events.map(({ id }) => id));
+      await logIn(service, user.email);
+      pageToken = page.nextPageToken;
+    } while (pageToken !== '');
+    expect(walked).toEqual(all);
+  });
+
+  it('refuses a token of another filter or of another caller', async () => {
+    const { user, tokens } = await signedIn(service);
+    const { nextPageToken } = await list({ pageSize: 1, ...filtered({ userId: user.id }) });
+    expect(nextPageToken).not.toBe('');
+    await expectInvalid(list({ pageToken: nextPageToken, ...filtered({ type: 'user.login' }) }), ['page_token']);
+    await service.roles.assignRole({ role: 'reader', userId: user.id });
+    await expect
+      .poll(async () => (await service.auth.getCaller({}, { token: tokens.accessToken })).permissions, { timeout: 3000 })
+      .toContain('identity.audit.read');
+    await expectInvalid(list({ pageToken: nextPageToken, ...filtered({ userId: user.id }) }, tokens.accessToken), ['page_token']);
+  });
+
+  it('reports every wrong field', async () => {
+    await expectInvalid(list({ pageSize: -1, ...filtered({ userId: 'nobody', type: 'x'.repeat(101) }) }), [
+      'page_size',
+      'filter.user_id',
+      'filter.type',
+    ]);
+  });
+
+  it('forgets events after their time, and only those', async () => {
+    const { id: userId } = await register(service);
+    const chore = () => doChores(service.app.orm.em, service.clock.now(), auditChores(365));
+    service.clock.advance(364 * 86_400);
+    await chore();
+    expect((await list(filtered({ userId }))).events).toHaveLength(1);
+    service.clock.advance(2 * 86_400);
+    await chore();
+    expect((await list(filtered({ userId }))).events).toEqual([]);
+  });
+});
+
+describe('a refused call', () => {
+  it('is written down once, however often it is made: who, what and why', async () => {
+    const { user, tokens } = await signedIn(service);
+    for (let again = 0; again < 3; again++) {
+      await expectStatus(service.users.listUsers({}, { token: tokens.accessToken }), 'PERMISSION_DENIED', 'PERMISSION_DENIED');
+    }
+    const refusals = async () => (await list(filtered({ type: 'call.refused', userId: user.id }))).events;
+    await expect.poll(refusals, { timeout: 3000 }).toHaveLength(1);
+    expect((await refusals())[0]).toMatchObject({ actor: `user:${user.id}`, client: { ipAddress: '127.0.0.1' } });
+    expect(Object.fromEntries(required((await refusals())[0]).metadata)).toEqual({
+      rpc: '/identity.v1.UserService/ListUsers',
+      reason: 'PERMISSION_DENIED',
+    });
+  });
+
+  it('is written down also where a use case refuses to grant what the caller lacks', async () => {
+    const { user, tokens } = await signedIn(service);
+    await service.roles.createRole({ role: { name: 'role-maker', permissions: ['identity.roles.write'] } });
+    await service.roles.assignRole({ role: 'role-maker', userId: user.id });
+    const raise = () => service.roles.createRole({ role: { name: 'mine', permissions: ['*'] } }, { token: tokens.accessToken });
+    await expect
+      .poll(() => raise().catch((error: Error) => error.message), { timeout: 3000 })
+      .toContain('permissions that the caller does not have');
+    const { events } = await list(filtered({ type: 'call.refused', userId: user.id }));
+    expect(events.map(({ metadata }) => metadata.get('reason'))).toContain('GRANT_EXCEEDS_CALLER');
+  });
+});
