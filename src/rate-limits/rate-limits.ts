@@ -35,7 +35,7 @@ const uncounted = (cause: unknown) =>
   new IdentityError({
     code: 'UNAVAILABLE',
     reason: 'DATABASE_UNAVAILABLE',
-    message: 'credentials cannot be checked now',
+    message: 'the database does not answer',
     details: { retryAfterSeconds: 1 },
     cause,
   });

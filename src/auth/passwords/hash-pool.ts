@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { Piscina } from 'piscina';
 import { overloaded } from '../auth.errors.ts';
-import type { HashTask } from './hash-worker.ts';
+import type { HashTask, RollCall } from './hash-worker.ts';
 import type { SchemeSettings, Verdict } from './password-scheme.ts';
 
 /** Long enough for a burst, short enough that a caller's deadline is not spent in the queue. */
@@ -24,7 +24,8 @@ type Work = { kind: 'hash'; password: string } | { kind: 'verify'; password: str
  * the attempt counts) or not, and Piscina's own abort would end the thread if it has been handed the task.
  */
 export class HashPool {
-  readonly #threads: Piscina<HashTask, string | Verdict>;
+  readonly #threads: Piscina<HashTask | RollCall, string | Verdict | undefined>;
+  readonly #allArrived: Promise<unknown>;
   readonly #settings: SchemeSettings;
   readonly #maxQueue: number;
   /** Who waits for a thread, the longest first; calling it hands one over. */
@@ -41,6 +42,7 @@ export class HashPool {
       maxThreads: threads,
       niceIncrement: 19,
     });
+    this.#allArrived = this.#callTheRoll(threads);
   }
 
   async hash(password: string, signal: AbortSignal): Promise<string> {
@@ -51,15 +53,22 @@ export class HashPool {
     return (await this.#run({ kind: 'verify', password, stored }, signal)) as Verdict;
   }
 
-  close(): Promise<void> {
-    return this.#threads.destroy();
+  /** A thread that is ended while it still loads the native hash takes the whole process with it (Napi::Error, SIGABRT). */
+  async close(): Promise<void> {
+    await this.#allArrived;
+    await this.#threads.destroy();
+  }
+
+  #callTheRoll(threads: number): Promise<unknown> {
+    const arrived = new Int32Array(new SharedArrayBuffer(4));
+    return Promise.allSettled(Array.from({ length: threads }, () => this.#threads.run({ kind: 'roll call', arrived, threads })));
   }
 
   /** A cancelled call withdraws its hash only while it waits; one that was begun is finished. */
   async #run(work: Work, signal: AbortSignal): Promise<string | Verdict> {
     await this.#takeThread(signal);
     try {
-      return await this.#threads.run({ ...work, settings: this.#settings });
+      return (await this.#threads.run({ ...work, settings: this.#settings })) as string | Verdict;
     } finally {
       this.#passThreadOn();
     }
