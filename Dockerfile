@@ -12,9 +12,12 @@ WORKDIR /app
 COPY --from=dependencies /app/node_modules node_modules
 COPY package.json ./
 COPY migrations migrations
+COPY templates templates
 COPY src src
+# Where the service keeps its compiled code.
+RUN mkdir -p node_modules/.cache && chown node node_modules/.cache
 USER node
 EXPOSE 50051
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s CMD ["node", "src/healthcheck.ts"]
 # What `npm start` runs, without npm in between: signals reach the service itself.
-CMD ["node", "src/main.ts"]
+CMD ["node", "--max-semi-space-size=4", "src/main.ts"]

@@ -1,23 +1,21 @@
-import { parseArgs } from 'node:util';
-import { createServiceAccountKey } from './callers/first-key.ts';
-import { runCommand, withDatabase } from './command.ts';
-import { requireCurrentSchema } from './database/migrations.ts';
-import { createServiceAccountInput } from './service-accounts/create-service-account.ts';
+import { CREATE_SERVICE_ACCOUNT_USAGE, createServiceAccountCommand } from './admin/create-service-account.ts';
+import { EXPORT_USAGE, exportCommand } from './admin/export.ts';
+import { IMPORT_USAGE, importCommand } from './admin/import.ts';
+import { runCommand } from './command.ts';
 
-const USAGE = `Usage:
-  npm run admin -- create-service-account NAME --role ROLE [--role ROLE ...]
-      makes a service account, or gives the one of that name the roles that it lacks, and prints a new API key of it, once`;
+const USAGE = ['Usage:', CREATE_SERVICE_ACCOUNT_USAGE, IMPORT_USAGE, EXPORT_USAGE].join('\n');
 
-/** What an operator does on the machine itself, before anybody has a key. */
-async function run(args: string[]): Promise<void> {
-  const { values, positionals } = parseArgs({ args, allowPositionals: true, options: { role: { type: 'string', multiple: true } } });
-  const [command, name = '', ...superfluous] = positionals;
-  const input = createServiceAccountInput.safeParse({ name, description: '', roles: values.role ?? [] });
-  if (command !== 'create-service-account' || superfluous.length > 0 || !input.success) throw new Error(USAGE);
-  await withDatabase(async (orm) => {
-    await requireCurrentSchema(orm);
-    process.stdout.write(`${await createServiceAccountKey(orm.em, name, input.data.roles)}\n`);
-  });
+/** Each takes its arguments; false where they are not such as it takes. */
+const COMMANDS: Readonly<Record<string, (args: string[]) => Promise<boolean>>> = {
+  'create-service-account': createServiceAccountCommand,
+  export: exportCommand,
+  import: importCommand,
+};
+
+/** What an operator does on the machine itself, with the settings of the service and without a key. */
+async function run([name = '', ...args]: string[]): Promise<void> {
+  const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+  if (!(await command?.(args))) throw new Error(USAGE);
 }
 
 runCommand(run);

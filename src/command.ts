@@ -1,5 +1,5 @@
 import { loadConfig } from './config.ts';
-import { openDatabase } from './database/database.ts';
+import { openDatabase, openDatabaseBeside } from './database/database.ts';
 import { type Orm, openOrm } from './database/orm.ts';
 import { ENTITIES } from './entities.ts';
 
@@ -16,14 +16,24 @@ export function runCommand(run: (args: string[]) => Promise<void>): void {
   });
 }
 
+export interface CommandDatabase {
+  readonly writeSnapshot?: boolean;
+  /** Whether the command may work while a service runs on the embedded database. */
+  readonly besideService?: boolean;
+}
+
 /** The settings of the service decide which database is meant; of them, only those of the database need to be right. */
-export async function withDatabase(work: (orm: Orm) => Promise<void>, { writeSnapshot = false } = {}): Promise<void> {
+export async function withDatabase<T>(
+  work: (orm: Orm) => Promise<T>,
+  { writeSnapshot = false, besideService = false }: CommandDatabase = {},
+): Promise<T> {
   const { DATABASE_URL, DATA_DIR } = process.env;
   const config = loadConfig({ DATABASE_URL, DATA_DIR, JWT_SECRET_KEY: 'not used here, where nothing is signed' });
-  const database = await openDatabase(config.database.url?.reveal(), config.dataDir);
+  const open = besideService ? openDatabaseBeside : openDatabase;
+  const database = await open(config.database.url?.reveal(), config.dataDir);
   const orm = await openOrm({ url: database.url, entities: ENTITIES, patient: true, writeSnapshot });
   try {
-    await work(orm);
+    return await work(orm);
   } finally {
     await orm.close();
     await database.close();

@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import { z } from 'zod';
+import type { MailSettings } from './mail/mail-settings.ts';
 import type { RateLimitSettings } from './rate-limits/rate-limits.ts';
 import type { TlsFiles } from './rpc/tls.ts';
 import { Secret } from './secret.ts';
@@ -24,6 +25,11 @@ export interface Config {
   /** Calls a minute, over all replicas; 0 is no limit. */
   readonly rateLimits: RateLimitSettings;
   readonly auditRetentionDays: number;
+  /** How the service calls itself in mails; passwords must not be built from it. */
+  readonly serviceName: string;
+  readonly mail: MailSettings;
+  /** Absent: no metrics. */
+  readonly metricsPort: number | undefined;
   readonly jwt: {
     readonly algorithm: 'HS256';
     /** At least 32 bytes (RFC 7518 §3.2). Absent only beside the embedded database, which keeps one of its own. */
@@ -39,6 +45,8 @@ export interface Config {
     readonly bcryptCost: number;
     readonly minLength: number;
     readonly history: number;
+    /** Where ranges of leaked passwords are asked for, with a closing slash; absent: not at all. */
+    readonly breachCheckUrl: string | undefined;
   };
   readonly lockout: { readonly maxAttempts: number; readonly duration: number };
   readonly maxSessions: number;
@@ -58,13 +66,14 @@ export class ConfigError extends Error {
   }
 }
 
-const integer = (fallback: number, min: number, max: number) =>
+const wholeNumber = (min: number, max: number) =>
   z
     .string()
     .regex(/^\d+$/, 'must be a whole number')
     .transform(Number)
-    .pipe(z.number().min(min, `must be at least ${min}`).max(max, `must be at most ${max}`))
-    .default(fallback);
+    .pipe(z.number().min(min, `must be at least ${min}`).max(max, `must be at most ${max}`));
+
+const integer = (fallback: number, min: number, max: number) => wholeNumber(min, max).default(fallback);
 
 const flag = z
   .enum(['true', 'false'], { error: 'must be true or false' })
@@ -80,6 +89,10 @@ const list = z
       .map((item) => item.trim())
       .filter(Boolean),
   );
+
+const webUrl = z
+  .string()
+  .refine((url) => URL.canParse(url) && ['http:', 'https:'].includes(new URL(url).protocol), 'must begin with https:// or http://');
 
 const DAY = 86_400;
 
@@ -106,6 +119,16 @@ const environment = z
     RATE_LIMIT_PER_ADDRESS: integer(3000, 0, 1_000_000_000),
     RATE_LIMIT_PER_IDENTIFIER: integer(1000, 0, 1_000_000_000),
     AUDIT_RETENTION_DAYS: integer(365, 1, 36_500),
+    SERVICE_NAME: z.string().max(100, 'must have at most 100 characters').default('identity'),
+    SMTP_URL: z
+      .string()
+      .refine((url) => URL.canParse(url) && ['smtp:', 'smtps:'].includes(new URL(url).protocol), 'must begin with smtp:// or smtps://')
+      .optional(),
+    MAIL_FROM: z.string().default('identity@localhost'),
+    MAIL_TEMPLATES: z.string().optional(),
+    PUBLIC_URL: webUrl.default('http://localhost:3000/{action}?token={token}'),
+    BREACH_CHECK_URL: webUrl.transform((url) => url.replace(/\/*$/, '/')).optional(),
+    METRICS_PORT: wholeNumber(0, 65_535).optional(),
     JWT_SECRET_KEY: z
       .string()
       .refine((key) => Buffer.byteLength(key) >= 32, 'must be at least 32 bytes')
@@ -183,6 +206,14 @@ function toConfig(env: z.output<typeof environment>): Config {
       perIdentifier: env.RATE_LIMIT_PER_IDENTIFIER,
     },
     auditRetentionDays: env.AUDIT_RETENTION_DAYS,
+    serviceName: env.SERVICE_NAME,
+    mail: {
+      smtpUrl: secret(env.SMTP_URL),
+      from: env.MAIL_FROM,
+      templates: env.MAIL_TEMPLATES,
+      publicUrl: env.PUBLIC_URL,
+    },
+    metricsPort: env.METRICS_PORT,
     jwt: {
       algorithm: env.JWT_ALGORITHM,
       secretKey: secret(env.JWT_SECRET_KEY),
@@ -197,6 +228,7 @@ function toConfig(env: z.output<typeof environment>): Config {
       bcryptCost: env.BCRYPT_COST,
       minLength: env.PASSWORD_MIN_LENGTH,
       history: env.PASSWORD_HISTORY,
+      breachCheckUrl: env.BREACH_CHECK_URL,
     },
     lockout: { maxAttempts: env.LOCKOUT_MAX_ATTEMPTS, duration: env.LOCKOUT_DURATION },
     maxSessions: env.MAX_SESSIONS,

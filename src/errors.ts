@@ -35,6 +35,9 @@ export type Reason =
   | 'EMAIL_NOT_VERIFIED'
   | 'TOO_MANY_ATTEMPTS'
   | 'PASSWORD_REUSED'
+  | 'INVALID_VERIFICATION_TOKEN'
+  | 'INVALID_RESET_TOKEN'
+  | 'EXPORT_TOO_LARGE'
   | 'CALLER_UNAUTHENTICATED'
   | 'PERMISSION_DENIED'
   | 'GRANT_EXCEEDS_CALLER'
@@ -94,3 +97,15 @@ export function invalidFields(fieldViolations: readonly FieldViolation[], reason
     details: { fieldViolations },
   });
 }
+
+export const databaseUnavailable = (cause: unknown) =>
+  new IdentityError({
+    code: 'UNAVAILABLE',
+    reason: 'DATABASE_UNAVAILABLE',
+    message: 'the database does not answer',
+    details: { retryAfterSeconds: 1 },
+    cause,
+  });
+
+export const concurrentUpdate = (cause?: unknown) =>
+  new IdentityError({ code: 'ABORTED', reason: 'CONCURRENT_UPDATE', message: 'changed by somebody else at the same time', cause });

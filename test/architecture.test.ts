@@ -44,10 +44,23 @@ const FILES = globSync('**/*.ts', { cwd: SRC })
   .map((name) => sourceFile(name, readFileSync(path.join(SRC, name), 'utf8')));
 
 const ORM = /^(@mikro-orm\/|pg$|pg-|kysely)/;
-const FEATURES = ['users', 'auth', 'sessions', 'audit', 'roles', 'service-accounts', 'api-keys', 'callers', 'rate-limits'];
+const FEATURES = [
+  'users',
+  'auth',
+  'sessions',
+  'audit',
+  'roles',
+  'service-accounts',
+  'api-keys',
+  'callers',
+  'rate-limits',
+  'events',
+  'mail',
+];
 
-/** These work beside the calls, each on forks of its own: a poll, writes that no caller waits for, an operator's command. */
-const BESIDE_CALLS = /^(callers\/(epoch-cache|system-call)|api-keys\/key-usage|audit\/refused-calls)\.ts$/;
+/** These work beside the calls, each on forks of its own: polls, what no caller waits for, an operator's command. */
+const BESIDE_CALLS =
+  /^(callers\/(epoch-cache|system-call)|api-keys\/key-usage|audit\/refused-calls|events\/(event-tail|consume-events)|mail\/deliver-mails|sessions\/activity)\.ts$/;
 
 const featureOf = (name: string) => FEATURES.find((feature) => name.startsWith(`${feature}/`));
 
@@ -103,7 +116,7 @@ const RULES: readonly Rule[] = [
   {
     rule: 'rule 3: only the edges (a call, a transaction, a probe, a chore, what works beside the calls) fork an entity manager, and nobody keeps one in a context',
     breaks: ({ name, code }) =>
-      (!/^rpc\/|^database\/|^(app|housekeeping)\.ts$/.test(name) && !BESIDE_CALLS.test(name) && /\.fork\(/.test(code)) ||
+      (!/^rpc\/|^database\/|^(app|parts|housekeeping)\.ts$/.test(name) && !BESIDE_CALLS.test(name) && /\.fork\(/.test(code)) ||
       /\bRequestContext\b/.test(code),
     examples: [
       ['users/get-user.ts', 'const own = em.fork();'],
@@ -180,8 +193,8 @@ const RULES: readonly Rule[] = [
     ],
   },
   {
-    rule: 'rpc/ and database/ know no feature',
-    breaks: (file) => /^(rpc|database)\//.test(file.name) && imports(new RegExp(`^(${FEATURES.join('|')})/`))(file),
+    rule: 'rpc/, database/ and metrics/ know no feature',
+    breaks: (file) => /^(rpc|database|metrics)\//.test(file.name) && imports(new RegExp(`^(${FEATURES.join('|')})/`))(file),
     examples: [
       ['rpc/status.ts', `import { userConstraints } from '../users/user.errors.ts';`],
       ['database/orm.ts', `import { User } from '../users/user.entity.ts';`],
@@ -223,6 +236,7 @@ describe('features', () => {
       'api-keys → roles', // a key reaches as far as the roles of its owner
       'api-keys → service-accounts',
       'api-keys → users',
+      'audit → events', // what happened is told to whoever follows
       'audit → users', // an event belongs to a user
       'auth → audit',
       'auth → rate-limits',
@@ -233,6 +247,11 @@ describe('features', () => {
       'callers → roles',
       'callers → service-accounts',
       'callers → sessions',
+      'mail → audit', // what could not be sent
+      'mail → callers',
+      'mail → events', // mails follow them
+      'mail → sessions',
+      'mail → users',
       'rate-limits → audit', // whom a caller vouches for
       'roles → audit',
       'roles → service-accounts', // a role is assigned to users and service accounts
@@ -240,6 +259,7 @@ describe('features', () => {
       'service-accounts → audit',
       'service-accounts → roles', // a service account is made together with its roles
       'sessions → audit',
+      'sessions → events', // a session that ends is forgotten
       'sessions → users',
       'users → audit', // what happens to a user is recorded
     ]);
@@ -262,7 +282,7 @@ describe('features', () => {
 
   it('are all there is below src, beside what knows no feature', () => {
     const folders = new Set(FILES.filter(({ name }) => name.includes('/')).map(({ name }) => name.slice(0, name.indexOf('/'))));
-    expect([...folders].sort()).toEqual([...FEATURES, 'database', 'rpc'].sort());
+    expect([...folders].sort()).toEqual([...FEATURES, 'admin', 'database', 'metrics', 'rpc'].sort());
   });
 });
 
@@ -271,7 +291,8 @@ describe('the test itself', () => {
     expect(FILES.length).toBeGreaterThan(120);
     const appImports = FILES.find(({ name }) => name === 'app.ts')?.imports ?? [];
     expect(appImports).toContainEqual({ from: '@grpc/grpc-js', typeOnly: true });
-    expect(appImports).toContainEqual({ from: 'users/user.rpc.ts', typeOnly: false });
+    const wiring = FILES.find(({ name }) => name === 'services.ts')?.imports ?? [];
+    expect(wiring).toContainEqual({ from: 'users/user.rpc.ts', typeOnly: false });
     expect(FILES.find(({ name }) => name === 'rpc/server.ts')?.imports).toContainEqual({ from: '@grpc/grpc-js', typeOnly: false });
   });
 });

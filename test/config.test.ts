@@ -21,12 +21,20 @@ describe('the settings', () => {
     expect(jwt).toEqual({ algorithm: 'HS256', secretKey: undefined, issuer: 'identity', audience: ['identity'], accessTokenTtl: 900 });
     const { pepper, ...passwordRules } = passwords;
     expect(pepper.reveal()).toBe('');
-    expect(passwordRules).toEqual({ scheme: 'bcrypt', bcryptCost: 12, minLength: 8, history: 5 });
+    expect(passwordRules).toEqual({ scheme: 'bcrypt', bcryptCost: 12, minLength: 8, history: 5, breachCheckUrl: undefined });
     expect(others).toEqual({
       dataDir: '.data',
       grpc: { host: '127.0.0.1', port: 50051, tls: undefined, reflection: true },
       rateLimits: { perCaller: 600_000, perAddress: 3000, perIdentifier: 1000 },
       auditRetentionDays: 365,
+      serviceName: 'identity',
+      mail: {
+        smtpUrl: undefined,
+        from: 'identity@localhost',
+        templates: undefined,
+        publicUrl: 'http://localhost:3000/{action}?token={token}',
+      },
+      metricsPort: undefined,
       refresh: { ttl: 604_800, grace: 10 },
       lockout: { maxAttempts: 5, duration: 1800 },
       maxSessions: 5,
@@ -70,10 +78,18 @@ describe('the settings', () => {
       REQUIRE_VERIFIED_EMAIL: 'true',
       REQUIRED_PROFILE_FIELDS: 'full_name,birth_date',
       LOG_LEVEL: 'warn',
+      SERVICE_NAME: 'Shop',
+      SMTP_URL: 'smtps://mail.example.com',
+      MAIL_FROM: 'Shop <shop@example.com>',
+      MAIL_TEMPLATES: '/templates',
+      PUBLIC_URL: 'https://shop.example.com',
+      BREACH_CHECK_URL: 'https://breaches.example.com',
+      METRICS_PORT: '19',
     });
     expect(config.database.url?.reveal()).toBe('postgres://db/identity');
     expect(config.jwt.secretKey?.reveal()).toBe(SECRET);
     expect(config.passwords.pepper.reveal()).toBe('pepper');
+    expect(config.mail.smtpUrl?.reveal()).toBe('smtps://mail.example.com');
     expect(config).toMatchObject({
       database: { poolMin: 1, poolMax: 2 },
       dataDir: '/data',
@@ -87,12 +103,15 @@ describe('the settings', () => {
       auditRetentionDays: 18,
       jwt: { algorithm: 'HS256', issuer: 'issuer', audience: ['one', 'two'], accessTokenTtl: 4 },
       refresh: { ttl: 6, grace: 7 },
-      passwords: { scheme: 'argon2id', bcryptCost: 9, minLength: 10, history: 11 },
+      passwords: { scheme: 'argon2id', bcryptCost: 9, minLength: 10, history: 11, breachCheckUrl: 'https://breaches.example.com/' },
       lockout: { maxAttempts: 12, duration: 13 },
       maxSessions: 14,
       requireVerifiedEmail: true,
       requiredProfileFields: ['full_name', 'birth_date'],
       logLevel: 'warn',
+      serviceName: 'Shop',
+      mail: { from: 'Shop <shop@example.com>', templates: '/templates', publicUrl: 'https://shop.example.com' },
+      metricsPort: 19,
     });
   });
 

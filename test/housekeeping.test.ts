@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { lockoutChores } from '../src/auth/lockout/lockout-chores.ts';
 import { BATCH, doChores } from '../src/housekeeping.ts';
+import { rateLimitChores } from '../src/rate-limits/rate-limit-chores.ts';
 import { sessionChores } from '../src/sessions/session-chores.ts';
 import { newEmail, signedIn } from './support/builders.ts';
 import { expectStatus } from './support/expect-status.ts';
@@ -21,7 +22,7 @@ describe('housekeeping', () => {
     const { tokens } = await signedIn(service);
     await expectStatus(service.auth.login({ email: newEmail(), password: 'wrong' }), 'UNAUTHENTICATED', 'INVALID_CREDENTIALS');
 
-    expect(await clean()).toEqual({ expired_sessions: 0, old_refresh_tokens: 0, unknown_logins: 0 });
+    expect(await clean()).toEqual({ expired_sessions: 0, old_refresh_tokens: 0, forgotten_devices: 0, unknown_logins: 0 });
     await service.auth.refreshToken({ refreshToken: tokens.refreshToken });
   });
 
@@ -42,6 +43,15 @@ describe('housekeeping', () => {
     await clean();
 
     expect(await Promise.all(['sessions', 'refresh_tokens', 'unknown_logins'].map(count))).toEqual([0, 0, 0]);
+  });
+
+  it('deletes the counters of rate limits whose window is over, and no others', async () => {
+    const now = new Date();
+    await service.database.pool.query(
+      `truncate rate_limits; insert into rate_limits (key, points, expire) values ('over', 5, ${now.getTime() - 1}), ('open', 5, ${now.getTime()})`,
+    );
+    expect(await doChores(service.app.orm.em, now, rateLimitChores)).toEqual({ expired_rate_limits: 1 });
+    expect((await service.database.pool.query('select key from rate_limits')).rows).toEqual([{ key: 'open' }]);
   });
 
   it('goes on until nothing is left, however much has piled up', async () => {

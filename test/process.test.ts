@@ -1,6 +1,5 @@
-import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -11,54 +10,19 @@ import { type Clients, connect } from './support/client.ts';
 import { createDatabase, type TestDatabase } from './support/database.ts';
 import { failureOf } from './support/expect-status.ts';
 import { connectHealth } from './support/health.ts';
+import { MAIN, Process } from './support/process.ts';
 import { connectRaw, frame } from './support/raw-http2.ts';
 import { SECRET_KEY } from './support/service.ts';
 
-const MAIN = path.resolve(import.meta.dirname, '../src/main.ts');
 const ADMIN = path.resolve(import.meta.dirname, '../src/admin.ts');
 
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
-
-/** `node src/main.ts`, as a person or a container starts it; or another program of ours. */
-class Service {
-  readonly child: ChildProcess;
-  readonly exit: Promise<number | NodeJS.Signals>;
-  stdout = '';
-  stderr = '';
-  ended = false;
-
-  constructor(env: Record<string, string>, cwd: string, command: readonly string[] = [MAIN]) {
-    this.child = spawn(process.execPath, command, { cwd, env: { PATH: process.env.PATH, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
-    this.child.stdout?.on('data', (chunk) => {
-      this.stdout += chunk;
-    });
-    this.child.stderr?.on('data', (chunk) => {
-      this.stderr += chunk;
-    });
-    this.exit = once(this.child, 'close').then(([code, signal]) => {
-      this.ended = true;
-      return code ?? signal;
-    });
-  }
-
-  /** Where it listens, once it says so. */
-  async address(): Promise<string> {
-    await vi.waitFor(
-      () => {
-        if (this.ended) throw new Error(`the service has ended: ${this.stderr}`);
-        expect(this.stdout).toContain('listening on');
-      },
-      { timeout: 30_000, interval: 20 },
-    );
-    return required(/listening on (\S+)/.exec(this.stdout)?.[1]);
-  }
-}
 
 let folder: string;
 let database: TestDatabase;
 /** Of an administrator of `database`, made as an operator makes it. */
 let adminKey: string;
-const started: Service[] = [];
+const started: Process[] = [];
 const clients: Clients[] = [];
 
 beforeAll(async () => {
@@ -81,15 +45,15 @@ const CHEAP = { BCRYPT_COST: '4', GRPC_PORT: '0' };
 const embedded = () => ({ ...CHEAP, DATA_DIR: path.join(folder, 'data') });
 const external = () => ({ ...CHEAP, DATABASE_URL: database.url, JWT_SECRET_KEY: SECRET_KEY });
 
-function start(env: Record<string, string>, cwd = folder): Service {
-  const service = new Service(env, cwd);
+function start(env: Record<string, string>, cwd = folder, { ownGroup = false } = {}): Process {
+  const service = new Process(env, cwd, [MAIN], ownGroup);
   started.push(service);
   return service;
 }
 
 /** `npm run admin`, on `database`. */
 async function admin(...args: string[]): Promise<{ code: unknown; stdout: string; stderr: string }> {
-  const program = new Service({ DATABASE_URL: database.url }, folder, [ADMIN, ...args]);
+  const program = new Process({ DATABASE_URL: database.url }, folder, [ADMIN, ...args]);
   started.push(program);
   const code = await program.exit;
   return { code, stdout: program.stdout, stderr: program.stderr };
@@ -127,6 +91,12 @@ async function isRunning(pid: number): Promise<boolean> {
     return false;
   }
   return (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => 'unknown')) !== '';
+}
+
+/** Exit code 0, and not a word: there was nobody to greet, and nothing went wrong. */
+async function expectSilentEnd(service: Process): Promise<void> {
+  const code = await service.exit;
+  expect({ code, stdout: service.stdout, stderr: service.stderr }).toEqual({ code: 0, stdout: '', stderr: '' });
 }
 
 describe('with the embedded database', () => {
@@ -167,7 +137,8 @@ describe('with the embedded database', () => {
   it('makes an administrator at the first start, shows the key this once, and keeps it in a file for its owner alone', async () => {
     const dataDir = path.join(folder, 'first-key');
     const keyFile = path.join(dataDir, 'admin.key');
-    const first = start({ ...CHEAP, DATA_DIR: dataDir });
+    // A path below the folder it is started in is shown whole: it works from any other, too.
+    const first = start({ ...CHEAP, DATA_DIR: 'first-key' });
     const address = await first.address();
     const content = await readFile(keyFile, 'utf8');
     const key = content.trim();
@@ -215,16 +186,39 @@ describe('with the embedded database', () => {
     squatter.close();
   });
 
-  it('can be stopped while it starts', async () => {
+  /** Waits for a sign of how far a start has come. */
+  const until = (sign: () => Promise<boolean>) => expect.poll(sign, { timeout: 20_000, interval: 5 }).toBe(true);
+
+  it('a signal while PostgreSQL starts ends it in order', async () => {
     const service = start(embedded());
-    await vi.waitFor(async () => expect(await postmaster()).toBeDefined(), { timeout: 20_000, interval: 5 });
+    await until(async () => (await postmaster()) !== undefined);
+    const server = required(await postmaster());
     service.child.kill('SIGTERM');
-    await service.exit;
+    await expectSilentEnd(service);
+    expect(await postmaster()).toBeUndefined();
+    expect(await isRunning(server)).toBe(false);
     const next = start(embedded());
     clientOf(await next.address());
     next.child.kill('SIGINT');
     expect(await next.exit).toBe(0);
     expect(await postmaster()).toBeUndefined();
+  });
+
+  it.each([
+    ['SIGTERM to the service', 'SIGTERM', (pid: number) => pid],
+    ['Ctrl-C, which PostgreSQL gets as well', 'SIGINT', (pid: number) => -pid],
+  ] as const)('%s while its database is being made ends it in order, and the next start makes it', async (_, signal, target) => {
+    const dataDir = path.join(folder, `interrupted-${signal}`);
+    const service = start({ ...CHEAP, DATA_DIR: dataDir }, folder, { ownGroup: true });
+    await until(async () => (await readdir(dataDir).catch(() => [])).some((name) => name.startsWith('postgres.new-')));
+    process.kill(target(required(service.child.pid)), signal);
+    await expectSilentEnd(service);
+    expect((await readdir(dataDir)).filter((name) => name.startsWith('postgres.new-'))).toEqual([]);
+    expect(await readdir(path.join(dataDir, 'postgres')).catch(() => [])).not.toContain('postmaster.pid');
+    const next = start({ ...CHEAP, DATA_DIR: dataDir });
+    await next.address();
+    next.child.kill('SIGTERM');
+    expect(await next.exit).toBe(0);
   });
 });
 
@@ -232,7 +226,7 @@ describe('a signal', () => {
   const SLOW = { BCRYPT_COST: '13', LOG_LEVEL: 'silent' };
 
   /** A login whose password is being compared. */
-  async function slowLogin(service: Service): Promise<{ login: Promise<unknown>; address: string }> {
+  async function slowLogin(service: Process): Promise<{ login: Promise<unknown>; address: string }> {
     const address = await service.address();
     const { auth } = clientOf(address);
     const account = { email: newEmail(), password: PASSWORD };
@@ -265,6 +259,18 @@ describe('a signal', () => {
       health.close();
     },
   );
+
+  it('while the service still waits for its database ends it in order', async () => {
+    const silent = createServer().listen(0, '127.0.0.1');
+    await once(silent, 'listening');
+    const asked = once(silent, 'connection');
+    const { port } = silent.address() as AddressInfo;
+    const service = start({ ...external(), DATABASE_URL: `postgresql://identity:hunter2@127.0.0.1:${port}/identity` });
+    await asked;
+    service.child.kill('SIGTERM');
+    await expectSilentEnd(service);
+    silent.close();
+  });
 
   it('once more, at once after the first, is the same wish', async () => {
     const service = start({ ...external(), ...SLOW });
@@ -412,7 +418,7 @@ describe('npm run admin', () => {
 
   it('names the command to run where the schema is behind', async () => {
     const empty = await createDatabase({ migrated: false });
-    const program = new Service({ DATABASE_URL: empty.url }, folder, [ADMIN, MAKE, 'one', '--role', 'admin']);
+    const program = new Process({ DATABASE_URL: empty.url }, folder, [ADMIN, MAKE, 'one', '--role', 'admin']);
     expect(await program.exit).toBe(1);
     expect(program.stdout).toBe('');
     expect(program.stderr).toContain('npm run db:up');
@@ -421,7 +427,7 @@ describe('npm run admin', () => {
 
   it('says that the database does not answer', async () => {
     const url = `postgresql://identity:hunter2@localhost:${await freePort()}/identity`;
-    const program = new Service({ DATABASE_URL: url }, folder, [ADMIN, MAKE, 'one', '--role', 'admin']);
+    const program = new Process({ DATABASE_URL: url }, folder, [ADMIN, MAKE, 'one', '--role', 'admin']);
     expect(await program.exit).toBe(1);
     expect(program.stderr.trimEnd().split('\n')).toEqual([expect.stringMatching(/ECONNREFUSED/)]);
     expect(program.stderr).not.toContain('hunter2');
@@ -449,6 +455,33 @@ describe('the file .env of the folder it is started in', () => {
 });
 
 describe('what the process writes', () => {
+  it('says once, and not for every call, that the store of the rate limits does not answer', async () => {
+    const service = start({ ...external(), LOG_LEVEL: 'warn' });
+    const { auth } = clientOf(await service.address());
+    const email = newEmail();
+    await auth.register({ email, password: PASSWORD });
+    await database.pool.query('alter table rate_limits rename to elsewhere');
+    try {
+      // Of one caller after another, as each has a share of the limit in memory once it has called.
+      for (let caller = 0; caller < 5; caller++) {
+        const { stdout: key } = await admin('create-service-account', `caller-${caller}`, '--role', 'admin');
+        for (let call = 0; call < 4; call++) await auth.getCaller({}, { token: key.trim() });
+        expect(await failureOf(auth.login({ email, password: PASSWORD }))).toMatchObject({
+          code: 'UNAVAILABLE',
+          reason: 'DATABASE_UNAVAILABLE',
+        });
+      }
+    } finally {
+      await database.pool.query('alter table elsewhere rename to rate_limits');
+    }
+    await auth.login({ email, password: PASSWORD });
+    service.child.kill('SIGTERM');
+    expect(await service.exit).toBe(0);
+    const warnings = service.stdout.split('\n').filter((line) => line.includes('store of the rate limits'));
+    expect(warnings).toHaveLength(1);
+    expect(JSON.parse(warnings[0] ?? '')).toMatchObject({ level: 40, msg: expect.stringContaining('does not answer') });
+  });
+
   it('names a defect by its place and SQLSTATE, and nothing of what the caller sent', async () => {
     const service = start({ ...external(), LOG_LEVEL: 'trace' });
     const address = await service.address();

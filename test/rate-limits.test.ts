@@ -91,6 +91,48 @@ describe('the limits of credential checks', () => {
     expect([times(refreshed, 'INVALID_REFRESH_TOKEN'), times(refreshed, 'RATE_LIMITED')]).toEqual([10, 10]);
   });
 
+  it('stop requests for mails: of one address, and of one identifier whether somebody has it or not, for each RPC apart', async () => {
+    const known = (await register(service)).email;
+    for (const method of ['requestEmailVerification', 'requestPasswordReset', 'requestLoginCode'] as const) {
+      const request = (email: string, ipAddress = '') => service.auth[method]({ email, client: { ipAddress } });
+      for (const email of [known, newEmail()]) {
+        const reasons = await reasonsOf(Array.from({ length: 20 }, () => request(email)));
+        expect([times(reasons, 'ok'), times(reasons, 'RATE_LIMITED')]).toEqual([5, 15]);
+      }
+      const reasons = await reasonsOf(Array.from({ length: 20 }, () => request(newEmail(), '203.0.113.20')));
+      expect([times(reasons, 'ok'), times(reasons, 'RATE_LIMITED')]).toEqual([10, 10]);
+      const { retryAfterSeconds } = await expectStatus(request(known), 'RESOURCE_EXHAUSTED', 'RATE_LIMITED');
+      expect(retryAfterSeconds).toBeGreaterThan(0);
+      await request(newEmail(), '203.0.113.21');
+    }
+    const requests = await service.database.pool.query(
+      `select count(*)::int as count from audit_events where type like 'user.%_requested' and user_id = (select id from users where email = $1)
+       group by type`,
+      [known],
+    );
+    // What is refused leaves nothing behind, and no mail: Register has asked for one, too.
+    expect(requests.rows.map(({ count }) => count).sort()).toEqual([5, 5, 6]);
+  });
+
+  it('stop codes: of one address, and of one identifier whether somebody has it or not', async () => {
+    const login = (email: string, ipAddress = '') => service.auth.loginWithCode({ email, code: '12345678', client: { ipAddress } });
+    for (const email of [(await register(service)).email, newEmail()]) {
+      const reasons = await reasonsOf(Array.from({ length: 20 }, () => login(email)));
+      expect([times(reasons, 'INVALID_CREDENTIALS'), times(reasons, 'RATE_LIMITED')]).toEqual([5, 15]);
+    }
+    const reasons = await reasonsOf(Array.from({ length: 20 }, () => login(newEmail(), '203.0.113.30')));
+    expect([times(reasons, 'INVALID_CREDENTIALS'), times(reasons, 'RATE_LIMITED')]).toEqual([10, 10]);
+    await expectStatus(login(newEmail(), '203.0.113.31'), 'UNAUTHENTICATED', 'INVALID_CREDENTIALS');
+  });
+
+  it('stop reset tokens of one address', async () => {
+    const reset = (ipAddress: string) =>
+      service.auth.resetPassword({ resetToken: 'unknown', newPassword: 'an entirely different secret', client: { ipAddress } });
+    const reasons = await reasonsOf(Array.from({ length: 20 }, () => reset('203.0.113.40')));
+    expect([times(reasons, 'INVALID_RESET_TOKEN'), times(reasons, 'RATE_LIMITED')]).toEqual([10, 10]);
+    await expectStatus(reset('203.0.113.41'), 'UNAUTHENTICATED', 'INVALID_RESET_TOKEN');
+  });
+
   it('believe an address only from a caller that may vouch for it', async () => {
     await service.roles.createRole({ role: { name: 'login-only', permissions: ['identity.auth.login'] } });
     const key = await keyOf(service, 'unvouched', 'login-only');

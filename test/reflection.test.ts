@@ -80,6 +80,8 @@ describe.each(['v1', 'v1alpha'])('grpc.reflection.%s', (version) => {
         'google/type/date.proto',
         'google/protobuf/descriptor.proto',
         'google/protobuf/field_mask.proto',
+        'google/protobuf/struct.proto',
+        'identity/v1/error_reason.proto',
       ]),
     );
     for (const { dependency } of files) expect(names).toEqual(expect.arrayContaining(dependency));

@@ -6,13 +6,19 @@ import { User } from '../users/user.entity.ts';
 export const AUDIT_EVENT_TYPES = [
   'user.created',
   'user.updated',
+  'user.email_verification_requested',
+  'user.email_verified',
+  'user.password_reset_requested',
   'user.password_changed',
+  'user.login_code_requested',
   'user.locked',
   'user.unlocked',
   'user.login',
   'user.login_failed',
+  'user.new_device',
   'user.deactivated',
   'user.reactivated',
+  'user.exported',
   'user.deleted',
   'session.revoked',
   'session.refresh_reused',
@@ -26,6 +32,7 @@ export const AUDIT_EVENT_TYPES = [
   'api_key.created',
   'api_key.revoked',
   'call.refused',
+  'mail.failed',
 ] as const;
 
 export type AuditEventType = (typeof AUDIT_EVENT_TYPES)[number];

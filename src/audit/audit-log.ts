@@ -1,9 +1,14 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
+import { Event } from '../events/event.entity.ts';
+import { isEventType } from '../events/event-types.ts';
 import type { Call } from '../rpc/call.ts';
 import { User } from '../users/user.entity.ts';
 import { AuditEvent, type AuditEventType } from './audit-event.entity.ts';
 import { actorToInsert } from './audit-event.repository.ts';
 import { type Client, NO_CLIENT } from './client.ts';
+
+/** Who does it, and when. */
+export type Deed = Pick<Call, 'caller' | 'now'>;
 
 export interface Occurrence {
   readonly type: AuditEventType;
@@ -12,10 +17,18 @@ export interface Occurrence {
   readonly client?: Client;
   /** Never personal data: it outlives the user. */
   readonly metadata?: Record<string, string>;
+  /** Whom it is about, for the consumers of events alone: the audit trail does not name who was erased. */
+  readonly erasedUserId?: string;
+  /** What only the consumers of events need to know beside the metadata. */
+  readonly payload?: Record<string, string>;
 }
 
-/** Adds an event to the unit of work: it is committed, or rolled back, together with what it records. */
-export function record(em: EntityManager, call: Call, { type, userId, client = NO_CLIENT, metadata = {} }: Occurrence): void {
+/**
+ * Writes down what happened, for auditors and, where the type is one that others follow, for the consumers of events. It belongs to the unit
+ * of work: it is committed, or rolled back, together with what it records.
+ */
+export function record(em: EntityManager, call: Deed, occurrence: Occurrence): void {
+  const { type, userId, client = NO_CLIENT, metadata = {}, erasedUserId, payload = {} } = occurrence;
   em.create(AuditEvent, {
     type,
     user: userId === undefined ? null : em.getReference(User, userId),
@@ -24,4 +37,7 @@ export function record(em: EntityManager, call: Call, { type, userId, client = N
     occurredAt: call.now(),
     metadata,
   });
+  if (isEventType(type)) {
+    em.create(Event, { type, userId: userId ?? erasedUserId ?? null, payload: { ...metadata, ...payload }, occurredAt: call.now() });
+  }
 }

@@ -1,4 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
+import { BoundedMap } from '../bounded-map.ts';
 import type { IdentityError } from '../errors.ts';
 import { actorOf, type Call } from '../rpc/call.ts';
 import type { Log } from '../rpc/log.ts';
@@ -12,7 +13,7 @@ const MAX_REMEMBERED = 10_000;
 export class RefusedCalls {
   readonly #em: EntityManager;
   readonly #log: Log;
-  readonly #noted = new Map<string, number>();
+  readonly #noted = new BoundedMap<string, number>(MAX_REMEMBERED);
 
   constructor(em: EntityManager, log: Log) {
     this.#em = em;
@@ -24,7 +25,6 @@ export class RefusedCalls {
     const key = [actorOf(call), call.peerAddress, rpc, reason].join(' ');
     const now = performance.now();
     if (now - (this.#noted.get(key) ?? Number.NEGATIVE_INFINITY) < EVERY_MS) return;
-    if (this.#noted.size >= MAX_REMEMBERED) this.#noted.clear();
     this.#noted.set(key, now);
     this.#write(call, rpc, reason).catch(() => this.#log.warn('a refused call could not be written to the audit trail'));
   };

@@ -1,4 +1,4 @@
-import { IdentityError, invalidFields } from '../errors.ts';
+import { IdentityError } from '../errors.ts';
 
 /** One error for everything that must not be told apart. */
 export const invalidCredentials = () =>
@@ -6,6 +6,12 @@ export const invalidCredentials = () =>
 
 export const invalidRefreshToken = () =>
   new IdentityError({ code: 'UNAUTHENTICATED', reason: 'INVALID_REFRESH_TOKEN', message: 'the refresh token is not valid' });
+
+export const invalidVerificationToken = () =>
+  new IdentityError({ code: 'UNAUTHENTICATED', reason: 'INVALID_VERIFICATION_TOKEN', message: 'the verification token is not valid' });
+
+export const invalidResetToken = () =>
+  new IdentityError({ code: 'UNAUTHENTICATED', reason: 'INVALID_RESET_TOKEN', message: 'the reset token is not valid' });
 
 export const emailNotVerified = () =>
   new IdentityError({ code: 'FAILED_PRECONDITION', reason: 'EMAIL_NOT_VERIFIED', message: 'the email must be verified first' });
@@ -17,9 +23,6 @@ export const tooManyAttempts = (retryAfterSeconds: number) =>
     message: 'too many failed attempts',
     details: { retryAfterSeconds },
   });
-
-export const passwordReused = () =>
-  invalidFields([{ field: 'new_password', description: 'is one of the latest passwords' }], 'PASSWORD_REUSED');
 
 export const overloaded = () =>
   new IdentityError({

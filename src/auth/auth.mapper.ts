@@ -10,10 +10,13 @@ export function toTokensMessage({ accessToken, expiresIn, refreshToken, refreshE
 
 export function toIntrospection(introspection: Introspection | undefined, now: Date): IntrospectTokenResponse {
   if (!introspection) return { active: false, claims: undefined };
-  const { claims, roles, permissions } = introspection;
+  const { claims, standing } = introspection;
   const { sub, email, sid, jti, iss, aud, exp } = claims;
   const expiresIn = Math.max(0, exp - Math.floor(now.getTime() / 1000));
-  return { active: true, claims: { sub, email, sid, jti, iss, aud, roles, permissions, expiresIn } };
+  return {
+    active: true,
+    claims: { sub, email, sid, jti, iss, aud, roles: [...standing.roles], permissions: standing.permissions.list(), expiresIn },
+  };
 }
 
 export function toCallerMessage(caller: UserCaller | ServiceAccountCaller): GetCallerResponse {

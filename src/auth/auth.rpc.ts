@@ -2,32 +2,68 @@ import { AuthServiceService } from '../gen/identity/v1/auth_service.ts';
 import { type Service, service } from '../rpc/server.ts';
 import { rpc } from '../rpc/unary.ts';
 import { toUserMessage } from '../users/user.mapper.ts';
+import { viewOf } from '../users/user-view.ts';
 import { toCallerMessage, toIntrospection, toTokensMessage } from './auth.mapper.ts';
 import { type ChangePasswordDeps, changePassword, changePasswordInput } from './change-password.ts';
+import { type CheckPasswordDeps, checkPassword, checkPasswordInput } from './check-password.ts';
 import { getCaller, getCallerInput } from './get-caller.ts';
+import { getPasswordPolicy, getPasswordPolicyInput } from './get-password-policy.ts';
 import { type IntrospectTokenDeps, introspectToken, introspectTokenInput } from './introspect-token.ts';
 import { type LoginDeps, login, loginInput } from './login.ts';
+import { type LoginWithCodeDeps, loginWithCode, loginWithCodeInput } from './login-with-code.ts';
 import { logout, logoutInput } from './logout.ts';
+import { toCheckMessage, toPolicyMessage } from './password.mapper.ts';
 import { type RefreshTokenDeps, refreshToken, refreshTokenInput } from './refresh-token.ts';
 import { type RegisterDeps, register, registerInput } from './register.ts';
+import { requestByMailInput } from './request-by-mail.ts';
+import { requestEmailVerification } from './request-email-verification.ts';
+import { requestLoginCode } from './request-login-code.ts';
+import { requestPasswordReset } from './request-password-reset.ts';
+import { type ResetPasswordDeps, resetPassword, resetPasswordInput } from './reset-password.ts';
+import { verifyEmail, verifyEmailInput } from './verify-email.ts';
 
-export type AuthDeps = RegisterDeps & LoginDeps & RefreshTokenDeps & IntrospectTokenDeps & ChangePasswordDeps;
+export type AuthDeps = RegisterDeps &
+  LoginDeps &
+  RefreshTokenDeps &
+  IntrospectTokenDeps &
+  ChangePasswordDeps &
+  CheckPasswordDeps &
+  LoginWithCodeDeps &
+  ResetPasswordDeps;
 
 export const authService = (deps: AuthDeps): Service =>
   service(AuthServiceService, {
-    register: rpc(registerInput(deps), async (call, input) => ({ user: toUserMessage(await register(call, deps, input)) })),
+    register: rpc(registerInput(deps), async (call, input) => ({ user: toUserMessage(viewOf(await register(call, deps, input))) })),
     login: rpc(loginInput, async (call, input) => ({ tokens: toTokensMessage(await login(call, deps, input)) })),
     refreshToken: rpc(refreshTokenInput, async (call, input) => ({ tokens: toTokensMessage(await refreshToken(call, deps, input)) })),
     logout: rpc(logoutInput, async (call, input) => {
       await logout(call, input);
       return {};
     }),
-    introspectToken: rpc(introspectTokenInput, async (call, input) =>
-      toIntrospection(await introspectToken(call, deps, input), call.now()),
-    ),
+    introspectToken: rpc(introspectTokenInput, async (call, input) => toIntrospection(await introspectToken(deps, input), call.now())),
     changePassword: rpc(changePasswordInput(deps), async (call, input) => {
       await changePassword(call, deps, input);
       return {};
     }),
+    getPasswordPolicy: rpc(getPasswordPolicyInput, async () => ({ policy: toPolicyMessage(getPasswordPolicy(deps)) })),
+    checkPassword: rpc(checkPasswordInput, async (call, input) => toCheckMessage(await checkPassword(call, deps, input))),
+    requestEmailVerification: rpc(requestByMailInput, async (call, input) => {
+      await requestEmailVerification(call, deps, input);
+      return {};
+    }),
+    verifyEmail: rpc(verifyEmailInput, async (call, input) => ({ user: toUserMessage(viewOf(await verifyEmail(call, deps, input))) })),
+    requestPasswordReset: rpc(requestByMailInput, async (call, input) => {
+      await requestPasswordReset(call, deps, input);
+      return {};
+    }),
+    resetPassword: rpc(resetPasswordInput, async (call, input) => {
+      await resetPassword(call, deps, input);
+      return {};
+    }),
+    requestLoginCode: rpc(requestByMailInput, async (call, input) => {
+      await requestLoginCode(call, deps, input);
+      return {};
+    }),
+    loginWithCode: rpc(loginWithCodeInput, async (call, input) => ({ tokens: toTokensMessage(await loginWithCode(call, deps, input)) })),
     getCaller: rpc(getCallerInput, async (call) => toCallerMessage(getCaller(call))),
   });

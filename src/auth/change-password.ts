@@ -8,11 +8,11 @@ import type { EndSessions } from '../users/deactivate-user.ts';
 import type { User } from '../users/user.entity.ts';
 import { userNotFound } from '../users/user.errors.ts';
 import { findUser } from '../users/user.repository.ts';
-import { passwordReused } from './auth.errors.ts';
-import { asOwner, type CheckPasswordDeps } from './check-password.ts';
+import { type AsOwnerDeps, asOwner } from './as-owner.ts';
 import { presentedPassword } from './passwords/password-policy.ts';
+import { personalData } from './passwords/personal-data.ts';
 
-export interface ChangePasswordDeps extends CheckPasswordDeps {
+export interface ChangePasswordDeps extends AsOwnerDeps {
   readonly endSessions: EndSessions;
 }
 
@@ -24,10 +24,12 @@ type ChangePasswordInput = z.output<ReturnType<typeof changePasswordInput>>;
 /** The current password is a guess like any other, so it goes through the lockout. */
 export async function changePassword(call: Call, deps: ChangePasswordDeps, input: ChangePasswordInput): Promise<void> {
   const { userId, currentPassword, newPassword } = input;
-  if (!(await findUser(call.em, userId))) throw userNotFound();
+  const owner = await findUser(call.em, userId);
+  if (!owner) throw userNotFound();
   const attempt = await deps.attempts.claim(call, 'id', userId);
   await asOwner(call, deps, { attempt, password: currentPassword, client: NO_CLIENT }, async () => {
-    if (await deps.passwords.isReused(call, userId, newPassword, currentPassword)) throw passwordReused();
+    // Only now: what is refused tells about the user, their names and what they had for a password.
+    await deps.passwords.requireAcceptable(call, { ...personalData(owner), password: newPassword, field: 'new_password', userId });
     const newHash = await deps.passwords.hash(newPassword, call.signal);
     return (em, user) => replacePassword(em, call, deps, user, newHash);
   });

@@ -1,85 +1,61 @@
-import type { EntityManager } from '@mikro-orm/postgresql';
-import type { Client } from '../audit/client.ts';
-import { transaction } from '../database/transaction.ts';
+import { z } from 'zod';
+import { NO_CLIENT, vouchedClient } from '../audit/client.ts';
+import type { LimitCredentials } from '../rate-limits/rate-limits.ts';
+import { mayTouch, permissionDenied } from '../rpc/access.ts';
 import type { Call } from '../rpc/call.ts';
+import { emptyAsAbsent, uuid } from '../rpc/validation.ts';
 import type { User } from '../users/user.entity.ts';
-import { lockUserWithPassword } from '../users/user.repository.ts';
-import { invalidCredentials } from './auth.errors.ts';
-import type { Attempts } from './lockout/attempts.ts';
-import type { ClaimedAttempt } from './lockout/login-attempt.repository.ts';
-import type { Verdict } from './passwords/password-scheme.ts';
+import { userNotFound } from '../users/user.errors.ts';
+import { findUser } from '../users/user.repository.ts';
+import type { PersonalData, Refusal } from './passwords/password-policy.ts';
 import type { Passwords } from './passwords/passwords.ts';
+import { personalData } from './passwords/personal-data.ts';
+
+/** What it takes to be told about the passwords of others. */
+const WRITE = 'identity.passwords.write';
+
+interface Names {
+  readonly firstName?: string | undefined;
+  readonly lastName?: string | undefined;
+  readonly fullName?: string | undefined;
+}
+
+/** Loose on purpose: a form asks while it is being filled in. */
+export const checkPasswordInput = z.object({
+  password: z.string().min(1, 'is required'),
+  email: z.string(),
+  username: z.string(),
+  profile: z.custom<Names | undefined>(),
+  userId: emptyAsAbsent(uuid),
+});
+
+type CheckPasswordInput = z.output<typeof checkPasswordInput>;
 
 export interface CheckPasswordDeps {
   readonly passwords: Passwords;
-  readonly attempts: Attempts;
+  readonly limitCredentials: LimitCredentials;
 }
 
-/** A password that somebody presents for an account. */
-export interface Guess {
-  readonly attempt: ClaimedAttempt;
-  readonly password: string;
-  readonly client: Client;
+/** The rules that a password would break; none where it could be set. */
+export async function checkPassword(call: Call, deps: CheckPasswordDeps, input: CheckPasswordInput): Promise<Refusal[]> {
+  const { password, userId } = input;
+  if (userId === undefined) return deps.passwords.refusals(call, { password, about: [given(input)] });
+  const user = await requireUser(call, userId);
+  const about = [given(input), personalData(user)];
+  // The current password is among the latest ones: with a stolen token, one could guess it here, past the lockout.
+  if (!call.caller.permissions.has(WRITE)) return deps.passwords.refusals(call, { password, about });
+  await deps.limitCredentials(call, { rpc: 'CheckPassword', client: vouchedClient(call, NO_CLIENT), identifier: userId });
+  return deps.passwords.refusals(call, { password, about, userId });
 }
 
-/** What is done for who knows the password: in one transaction, with the user locked. */
-export type OwnersWork<T> = (em: EntityManager, user: User) => Promise<T>;
-
-/**
- * Checks a password, lets `prepare` do what takes long, and runs the work that it gives; throws INVALID_CREDENTIALS where the password is
- * wrong.
- *
- * The stored hash may be replaced before the user is locked: by a change of password, or by a parallel login that brings it up to date.
- * Then the password is checked against the new one: who knows only the old password does not get in, and who knows the right one does.
- */
-export async function asOwner<T>(
-  call: Call,
-  deps: CheckPasswordDeps,
-  guess: Guess,
-  prepare: (verdict: Verdict) => Promise<OwnersWork<T>>,
-): Promise<T> {
-  const verdict = await checkPassword(call, deps, guess);
-  const outcome = await runUnlessReplaced(call, guess, verdict, prepare).catch(async (error: unknown) => {
-    // The password was right: whatever else went wrong, it was no guess.
-    await deps.attempts.release(call, guess.attempt);
-    throw error;
-  });
-  if ('result' in outcome) return outcome.result;
-  return asOwner(call, deps, { ...guess, attempt: { ...guess.attempt, passwordHash: outcome.replacedBy } }, prepare);
+async function requireUser({ caller, em }: Call, userId: string): Promise<User> {
+  if (!mayTouch(caller, WRITE, userId)) throw permissionDenied(WRITE);
+  const user = await findUser(em, userId);
+  if (!user) throw userNotFound();
+  return user;
 }
 
-/**
- * Compares a password for a claimed attempt. The attempt is given back only if nothing was compared (cancelled or shed while it waited):
- * otherwise short deadlines would make for free guesses.
- */
-async function checkPassword(
-  call: Call,
-  { passwords, attempts }: CheckPasswordDeps,
-  { attempt, password, client }: Guess,
-): Promise<Verdict> {
-  const verdict = await passwords.verify(password, attempt.passwordHash, call.signal).catch(async (error: unknown) => {
-    await attempts.release(call, attempt);
-    throw error;
-  });
-  if (verdict.matches) return verdict;
-  await attempts.fail(call, attempt, client);
-  throw invalidCredentials();
-}
-
-type Outcome<T> = { readonly result: T } | { readonly replacedBy: string | null };
-
-async function runUnlessReplaced<T>(
-  call: Call,
-  { attempt }: Guess,
-  verdict: Verdict,
-  prepare: (verdict: Verdict) => Promise<OwnersWork<T>>,
-): Promise<Outcome<T>> {
-  const work = await prepare(verdict);
-  return transaction(call.em, async (em): Promise<Outcome<T>> => {
-    const user = await lockUserWithPassword(em, attempt.userId ?? '');
-    // Deactivated or deleted since the attempt was claimed.
-    if (!user?.active) throw invalidCredentials();
-    if (user.passwordHash !== attempt.passwordHash) return { replacedBy: user.passwordHash ?? null };
-    return { result: await work(em, user) };
-  });
+function given({ email, username, profile }: CheckPasswordInput): PersonalData {
+  const { firstName = '', lastName = '', fullName = '' } = profile ?? {};
+  return { email, username, names: [firstName, lastName, fullName] };
 }

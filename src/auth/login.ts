@@ -1,18 +1,15 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { z } from 'zod';
-import { record } from '../audit/audit-log.ts';
 import { type Client, client, vouchedClient } from '../audit/client.ts';
 import type { LimitCredentials } from '../rate-limits/rate-limits.ts';
 import type { Call } from '../rpc/call.ts';
-import { beginSession } from '../sessions/begin-session.ts';
 import { hasOneIdentifier, identifierFields } from '../users/lookup-user.ts';
 import type { User } from '../users/user.entity.ts';
+import { type AsOwnerDeps, asOwner } from './as-owner.ts';
 import { emailNotVerified } from './auth.errors.ts';
-import { asOwner, type CheckPasswordDeps } from './check-password.ts';
 import { presentedPassword } from './passwords/password-policy.ts';
-import type { AccessTokens } from './tokens/access-tokens.ts';
-import { type IssuedTokens, issueTokens } from './tokens/issue-tokens.ts';
-import { createRefreshToken, hashRefreshToken } from './tokens/refresh-tokens.ts';
+import { type SignInDeps, signIn } from './sign-in.ts';
+import type { IssuedTokens } from './tokens/issue-tokens.ts';
 
 export const loginInput = z
   .object({ ...identifierFields, password: presentedPassword, client })
@@ -21,10 +18,7 @@ export const loginInput = z
 
 type LoginInput = z.output<typeof loginInput>;
 
-export interface LoginDeps extends CheckPasswordDeps {
-  readonly accessTokens: AccessTokens;
-  readonly refreshTtl: number;
-  readonly maxSessions: number;
+export interface LoginDeps extends AsOwnerDeps, SignInDeps {
   readonly requireVerifiedEmail: boolean;
   readonly limitCredentials: LimitCredentials;
 }
@@ -41,11 +35,11 @@ export async function login(call: Call, deps: LoginDeps, input: LoginInput): Pro
   const attempt = await deps.attempts.claim(call, column, value);
   return asOwner(call, deps, { attempt, password, client }, async ({ outdated }) => {
     const newHash = outdated ? await deps.passwords.hash(password, call.signal) : undefined;
-    return (em, user) => signIn(em, call, deps, user, client, newHash);
+    return (em, user) => signInWithPassword(em, call, deps, user, client, newHash);
   });
 }
 
-async function signIn(
+async function signInWithPassword(
   em: EntityManager,
   call: Call,
   deps: LoginDeps,
@@ -53,22 +47,7 @@ async function signIn(
   client: Client,
   newHash: string | undefined,
 ): Promise<IssuedTokens> {
-  const now = call.now();
   if (deps.requireVerifiedEmail && !user.isEmailVerified()) throw emailNotVerified();
-  user.failedAttempts = 0;
-  user.lockedUntil = null;
-  user.lastLoginAt = now;
   if (newHash !== undefined) await deps.passwords.upgrade(em, user, newHash);
-  const refreshToken = createRefreshToken();
-  const session = await beginSession(em, call, {
-    user,
-    client,
-    refreshHash: hashRefreshToken(refreshToken),
-    authMethods: ['pwd'],
-    expiresAt: new Date(now.getTime() + deps.refreshTtl * 1000),
-    maxSessions: deps.maxSessions,
-    now,
-  });
-  record(em, call, { type: 'user.login', userId: user.id, client, metadata: { session_id: session.id } });
-  return issueTokens(deps.accessTokens, user, session, refreshToken, now);
+  return signIn(em, call, deps, { user, client, authMethods: ['pwd'] });
 }

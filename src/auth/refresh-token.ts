@@ -5,8 +5,10 @@ import { type Client, client, vouchedClient } from '../audit/client.ts';
 import { transaction } from '../database/transaction.ts';
 import type { LimitCredentials } from '../rate-limits/rate-limits.ts';
 import type { Call } from '../rpc/call.ts';
+import type { SessionActivity } from '../sessions/activity.ts';
 import { endSession } from '../sessions/end-sessions.ts';
 import { RefreshToken } from '../sessions/refresh-token.entity.ts';
+import type { RotatedSession, Rotation } from '../sessions/rotate-session.repository.ts';
 import type { Session } from '../sessions/session.entity.ts';
 import { findSessionIdByRefreshHash, lockSessionWithUser } from '../sessions/session.repository.ts';
 import { invalidRefreshToken } from './auth.errors.ts';
@@ -26,16 +28,41 @@ export interface RefreshTokenDeps {
   readonly refreshTtl: number;
   readonly refreshGrace: number;
   readonly limitCredentials: LimitCredentials;
+  /** Rotates where the current token is presented; undefined for any other case. */
+  readonly rotateSession: (rotation: Rotation) => Promise<RotatedSession | undefined>;
+  readonly activity: SessionActivity;
 }
 
-/** Rotation with reuse detection, under the lock that revocation and change of password take as well. */
+/**
+ * Rotation with reuse detection, under the lock that revocation and change of password take as well. Nearly every refresh presents the current
+ * token of a live session and is one statement; what any other one means is judged at leisure.
+ */
 export async function refreshToken(call: Call, deps: RefreshTokenDeps, given: RefreshTokenInput): Promise<IssuedTokens> {
   const input = { ...given, client: vouchedClient(call, given.client) };
   await deps.limitCredentials(call, { rpc: 'RefreshToken', client: input.client });
+  const rotated = await rotateAtOnce(call, deps, input);
+  if (rotated) return rotated;
   // The outcome is committed before it is judged: that a stolen token came back must be remembered although the call fails.
   const tokens = await transaction(call.em, (em) => tradeIn(em, call, deps, input));
   if (!tokens) throw invalidRefreshToken();
   return tokens;
+}
+
+async function rotateAtOnce(
+  call: Call,
+  deps: RefreshTokenDeps,
+  { refreshToken, client }: RefreshTokenInput,
+): Promise<IssuedTokens | undefined> {
+  const now = call.now();
+  const salt = createSuccessorSalt();
+  const successor = successorOf(refreshToken, salt);
+  const [presentedHash, nextHash] = [hashRefreshToken(refreshToken), hashRefreshToken(successor)];
+  const expiresAt = new Date(now.getTime() + deps.refreshTtl * 1000);
+  const session = await deps.rotateSession({ presentedHash, nextHash, salt, now, expiresAt, client });
+  if (!session) return undefined;
+  const { id, userId, email, roles, lastLoginAt } = session;
+  deps.activity.note({ id, userId, lastActiveAt: lastLoginAt }, now);
+  return issueTokens(deps.accessTokens, { ...session, expiresAt, user: { id: userId, email, roles } }, successor, now);
 }
 
 async function tradeIn(em: EntityManager, call: Call, deps: RefreshTokenDeps, input: RefreshTokenInput): Promise<IssuedTokens | undefined> {
@@ -57,7 +84,7 @@ async function tradeIn(em: EntityManager, call: Call, deps: RefreshTokenDeps, in
   }
   Object.assign(session, known(input.client), { lastActiveAt: now });
   session.user.lastLoginAt = now;
-  return issueTokens(deps.accessTokens, session.user, session, successorOf(input.refreshToken, saltOf(session)), now);
+  return issueTokens(deps.accessTokens, session, successorOf(input.refreshToken, saltOf(session)), now);
 }
 
 /** The token is looked up without a lock: which session it was issued for never changes. */

@@ -5,7 +5,7 @@ import type { Call } from '../rpc/call.ts';
 import { type CreateUserDeps, createUser, createUserInput } from '../users/create-user.ts';
 import type { User } from '../users/user.entity.ts';
 
-export const registerInput = (deps: CreateUserDeps) => createUserInput(deps).extend({ client });
+export const registerInput = (deps: CreateUserDeps) => createUserInput(deps).safeExtend({ client });
 
 export interface RegisterDeps extends CreateUserDeps {
   readonly limitCredentials: LimitCredentials;
@@ -15,5 +15,5 @@ export interface RegisterDeps extends CreateUserDeps {
 export async function register(call: Call, deps: RegisterDeps, input: z.output<ReturnType<typeof registerInput>>): Promise<User> {
   const client = vouchedClient(call, input.client);
   await deps.limitCredentials(call, { rpc: 'Register', client, identifier: input.email });
-  return createUser(call, deps, { ...input, client });
+  return createUser(call, deps, { ...input, client, requestVerification: true });
 }

@@ -1,5 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { permissionsOfServiceAccount, permissionsOfUser } from '../roles/role.repository.ts';
+import type { Pool } from 'pg';
+import { permissionsOfServiceAccount } from '../roles/role.repository.ts';
+import { findGrantsOfUser } from '../roles/user-grants.repository.ts';
 import type { Caller } from '../rpc/call.ts';
 import { Permissions } from '../rpc/permissions.ts';
 import { findServiceAccountByName } from '../service-accounts/service-account.repository.ts';
@@ -12,10 +14,15 @@ export async function recogniseServiceAccount(em: EntityManager, name: string): 
   return { kind: 'service_account', id: account.id, name, permissions: new Permissions(names) };
 }
 
-/** What an active user may do. */
-export async function recogniseUser(em: EntityManager, userId: string): Promise<Permissions | undefined> {
-  const names = await permissionsOfUser(em, userId);
-  return names ? new Permissions(names) : undefined;
+/** What an active user is and may do. */
+export interface UserStanding {
+  readonly roles: readonly string[];
+  readonly permissions: Permissions;
+}
+
+export async function recogniseUser(pool: Pool, userId: string): Promise<UserStanding | undefined> {
+  const granted = await findGrantsOfUser(pool, userId);
+  return granted ? { roles: granted.roles, permissions: new Permissions(granted.permissions) } : undefined;
 }
 
 export async function readEpoch(em: EntityManager): Promise<string> {

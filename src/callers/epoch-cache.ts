@@ -1,4 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
+import { BoundedMap } from '../bounded-map.ts';
+import { repeat } from '../repeat.ts';
 import { readEpoch } from './caller.repository.ts';
 
 /** A change of roles, accounts or keys is obeyed by every replica after at most this long. */
@@ -14,34 +16,43 @@ const MAX_ENTRIES = 10_000;
  */
 export class EpochCache {
   readonly #em: EntityManager;
-  readonly #entries = new Map<string, unknown>();
+  readonly #entries = new BoundedMap<string, unknown>(MAX_ENTRIES);
   #epoch: string | undefined;
   /** When the last successful question was asked. */
   #askedAt = Number.NEGATIVE_INFINITY;
-  #timer: NodeJS.Timeout | undefined;
-  #stopped = false;
+  #stop: () => unknown = () => undefined;
 
   constructor(em: EntityManager) {
     this.#em = em;
   }
 
   async start(): Promise<void> {
-    await this.#poll();
+    await this.#ask().catch(() => undefined);
+    // While the database is away, the entries turn stale by themselves.
+    this.#stop = repeat(
+      () => this.#ask(),
+      POLL_MS,
+      () => undefined,
+    );
   }
 
   stop(): void {
-    this.#stopped = true;
-    clearTimeout(this.#timer);
+    this.#stop();
+  }
+
+  /** What is remembered under the key, if that can be relied on now. */
+  peek<T>(key: string): T | undefined {
+    return this.#isFresh() ? (this.#entries.get(key) as T | undefined) : undefined;
   }
 
   /** What is remembered under the key, or else what `load` finds; nothing is remembered of what it does not find. */
   async get<T>(key: string, load: () => Promise<T | undefined>): Promise<T | undefined> {
-    const remembered = this.#isFresh() ? (this.#entries.get(key) as T | undefined) : undefined;
+    const remembered = this.peek<T>(key);
     if (remembered !== undefined) return remembered;
     const epoch = this.#epoch;
     const loaded = await load();
     // Loaded while a new epoch began: it may be from before.
-    if (loaded !== undefined && epoch === this.#epoch) this.#remember(key, loaded);
+    if (loaded !== undefined && epoch === this.#epoch) this.#entries.set(key, loaded);
     return loaded;
   }
 
@@ -49,21 +60,11 @@ export class EpochCache {
     return performance.now() - this.#askedAt <= MAX_STALENESS_MS;
   }
 
-  #remember(key: string, value: unknown): void {
-    if (this.#entries.size >= MAX_ENTRIES) this.#entries.clear();
-    this.#entries.set(key, value);
-  }
-
-  async #poll(): Promise<void> {
+  async #ask(): Promise<void> {
     const askedAt = performance.now();
-    try {
-      const epoch = await readEpoch(this.#em.fork());
-      if (epoch !== this.#epoch) this.#entries.clear();
-      this.#epoch = epoch;
-      this.#askedAt = askedAt;
-    } catch {
-      // The database is away: the entries turn stale by themselves.
-    }
-    if (!this.#stopped) this.#timer = setTimeout(() => void this.#poll(), POLL_MS).unref();
+    const epoch = await readEpoch(this.#em.fork());
+    if (epoch !== this.#epoch) this.#entries.clear();
+    this.#epoch = epoch;
+    this.#askedAt = askedAt;
   }
 }

@@ -1,4 +1,4 @@
-import { type EmbeddedPostgres, startEmbeddedPostgres } from './embedded-postgres.ts';
+import { type EmbeddedPostgres, findEmbeddedPostgres, InUseError, startEmbeddedPostgres } from './embedded-postgres.ts';
 
 /** Where the data is: on a server of the operator's, or on the embedded one. */
 export interface Database {
@@ -11,4 +11,15 @@ export async function openDatabase(url: string | undefined, dataDir: string): Pr
   if (url !== undefined) return { url, embedded: undefined, close: async () => undefined };
   const embedded = await startEmbeddedPostgres(dataDir);
   return { url: embedded.url, embedded, close: () => embedded.stop() };
+}
+
+/** The same for a command that may work beside a service: it takes the embedded server as it is where a service runs it. */
+export async function openDatabaseBeside(url: string | undefined, dataDir: string): Promise<Database> {
+  try {
+    return await openDatabase(url, dataDir);
+  } catch (error) {
+    const running = error instanceof InUseError ? await findEmbeddedPostgres(dataDir) : undefined;
+    if (running === undefined) throw error;
+    return { url: running, embedded: undefined, close: async () => undefined };
+  }
 }

@@ -18,7 +18,8 @@ interface Connected {
   reused: boolean;
 }
 
-class InUseError extends Error {}
+/** Another service runs on the folder. */
+export class InUseError extends Error {}
 
 const startLimitMs = 60_000;
 // A killed service's connections are gone a moment after it.
@@ -34,13 +35,27 @@ const lockKey = 7_233_173_015;
 export async function startEmbeddedPostgres(dataDir: string): Promise<EmbeddedPostgres> {
   const cluster = await prepareCluster(dataDir);
   const { server, lock, reused } = await connect(cluster);
-  const url = `postgresql://identity:${cluster.password}@127.0.0.1:${server.port}/identity`;
+  const url = urlOf(cluster, server);
   let stopping: Promise<void> | undefined;
   const stop = () => {
     stopping ??= shutDown(cluster, server, lock);
     return stopping;
   };
   return { url, dataDir: cluster.dataDir, reused, stop };
+}
+
+/**
+ * Where the server is that another service runs on the folder: for a command beside that service, which may use it but must neither lock
+ * nor stop it. Undefined where none runs.
+ */
+export async function findEmbeddedPostgres(dataDir: string): Promise<string | undefined> {
+  const cluster = await prepareCluster(dataDir);
+  const server = await findPostmaster(cluster);
+  return server?.ready ? urlOf(cluster, server) : undefined;
+}
+
+function urlOf({ password }: Cluster, { port }: Postmaster): string {
+  return `postgresql://identity:${password}@127.0.0.1:${port}/identity`;
 }
 
 /** The lock is held until the server is gone, so that no other service can join a server that is about to stop. */

@@ -1,4 +1,5 @@
 import type { RateLimiterAbstract, RateLimiterRes } from 'rate-limiter-flexible';
+import { BoundedMap } from '../bounded-map.ts';
 
 /** End users are callers, too: what is beyond this is leased anew. */
 const MAX_LEASES = 10_000;
@@ -16,7 +17,7 @@ interface Lease {
 export class LeasedLimiter {
   readonly #limiter: RateLimiterAbstract;
   readonly #leaseSize: number;
-  readonly #leases = new Map<string, Lease>();
+  readonly #leases = new BoundedMap<string, Lease>(MAX_LEASES);
   readonly #pending = new Map<string, Promise<Lease>>();
 
   constructor(limiter: RateLimiterAbstract, limit: number) {
@@ -24,16 +25,17 @@ export class LeasedLimiter {
     this.#leaseSize = Math.max(1, Math.floor(limit / 50));
   }
 
+  /** Takes a call from what is leased; false where it has to be leased first. */
+  tryConsume(key: string): boolean {
+    const lease = this.#leases.get(key);
+    if (!lease || lease.left === 0 || lease.until <= Date.now()) return false;
+    lease.left -= 1;
+    return true;
+  }
+
   /** Rejects with a RateLimiterRes where the limit is reached, with any other error where the store does not answer. */
   async consume(key: string): Promise<void> {
-    for (;;) {
-      const lease = this.#leases.get(key);
-      if (lease && lease.until > Date.now() && lease.left > 0) {
-        lease.left -= 1;
-        return;
-      }
-      await this.#renew(key);
-    }
+    while (!this.tryConsume(key)) await this.#renew(key);
   }
 
   /** Calls that find no lease at the same time wait for one and the same. */
@@ -49,7 +51,6 @@ export class LeasedLimiter {
   async #take(key: string): Promise<Lease> {
     const { msBeforeNext }: RateLimiterRes = await this.#limiter.consume(key, this.#leaseSize);
     const lease = { left: this.#leaseSize, until: Date.now() + msBeforeNext };
-    if (this.#leases.size >= MAX_LEASES) this.#leases.clear();
     this.#leases.set(key, lease);
     return lease;
   }

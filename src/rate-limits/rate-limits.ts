@@ -1,7 +1,7 @@
 import { createHmac } from 'node:crypto';
 import { RateLimiterPostgres, RateLimiterRes } from 'rate-limiter-flexible';
 import type { Client } from '../audit/client.ts';
-import { IdentityError } from '../errors.ts';
+import { databaseUnavailable, IdentityError } from '../errors.ts';
 import { actorOf, type Call } from '../rpc/call.ts';
 import type { Log } from '../rpc/log.ts';
 import { LeasedLimiter } from './leased-limiter.ts';
@@ -31,15 +31,6 @@ export type LimitCredentials = (call: Call, check: CredentialCheck) => Promise<v
 const rateLimited = (retryAfterSeconds: number) =>
   new IdentityError({ code: 'RESOURCE_EXHAUSTED', reason: 'RATE_LIMITED', message: 'too many calls', details: { retryAfterSeconds } });
 
-const uncounted = (cause: unknown) =>
-  new IdentityError({
-    code: 'UNAVAILABLE',
-    reason: 'DATABASE_UNAVAILABLE',
-    message: 'the database does not answer',
-    details: { retryAfterSeconds: 1 },
-    cause,
-  });
-
 /**
  * Limits shared by all replicas through the database. They keep out the flood; guessing one password is the lockout's business, which counts
  * failures and not calls.
@@ -62,15 +53,20 @@ export class RateLimits {
   }
 
   /** Every call. Fails open: without its counters, the service serves on. */
-  readonly call = async (call: Call): Promise<void> => {
-    if (!this.#perCaller) return;
+  readonly call = (call: Call): void | Promise<void> => {
+    const limiter = this.#perCaller;
+    const caller = limiter && actorOf(call);
+    if (limiter && caller !== undefined && !limiter.tryConsume(caller)) return this.#consume(limiter, caller);
+  };
+
+  async #consume(limiter: LeasedLimiter, caller: string): Promise<void> {
     try {
-      await this.#perCaller.consume(actorOf(call));
+      await limiter.consume(caller);
     } catch (error) {
       if (error instanceof RateLimiterRes) throw rateLimited(seconds(error));
       this.#warn('the limit of calls is not enforced');
     }
-  };
+  }
 
   /** A call that checks a credential. Fails closed: nobody may guess uncounted. */
   readonly credentials: LimitCredentials = async (_call, { rpc, client, identifier }) => {
@@ -80,7 +76,7 @@ export class RateLimits {
     } catch (error) {
       if (error instanceof RateLimiterRes) throw rateLimited(seconds(error));
       this.#warn('credential checks are refused');
-      throw uncounted(error);
+      throw databaseUnavailable(error);
     }
   };
 
@@ -103,7 +99,8 @@ function limiter(pool: unknown, keyPrefix: string, points: number): RateLimiterP
     storeType: 'pool',
     tableName: TABLE,
     tableCreated: true,
-    clearExpiredByTimeout: true,
+    // By timers that nobody could stop: housekeeping does that.
+    clearExpiredByTimeout: false,
     keyPrefix,
     points,
     duration: WINDOW_SECONDS,

@@ -37,6 +37,10 @@ export async function assignToServiceAccount(em: EntityManager, serviceAccountId
   return true;
 }
 
+export function countRolesOfUser(em: EntityManager, userId: string): Promise<number> {
+  return em.count(UserRole, { user: userId });
+}
+
 export async function unassignFromUser(em: EntityManager, userId: string, role: Role): Promise<boolean> {
   return (await em.nativeDelete(UserRole, { user: userId, role })) > 0;
 }
@@ -45,15 +49,13 @@ export async function unassignFromServiceAccount(em: EntityManager, serviceAccou
   return (await em.nativeDelete(ServiceAccountRole, { serviceAccount: serviceAccountId, role })) > 0;
 }
 
+/** As a part of a query on `users`. */
+export const PERMISSIONS_OF_USER =
+  'array(select distinct permission::text from user_roles join role_permissions using (role_id) where user_id = users.id)';
+
 /** What the roles of an active user, or of a service account, permit; null where there is no such active subject. */
 export async function permissionsOfUser(em: EntityManager, userId: string): Promise<string[] | null> {
-  return permissionsOf(
-    em,
-    `select array(
-       select distinct permission::text from user_roles join role_permissions using (role_id) where user_id = users.id
-     ) as permissions from users where id = ? and is_active`,
-    userId,
-  );
+  return permissionsOf(em, `select ${PERMISSIONS_OF_USER} as permissions from users where id = ? and is_active`, userId);
 }
 
 export async function permissionsOfServiceAccount(em: EntityManager, id: string): Promise<string[] | null> {
@@ -81,4 +83,33 @@ export async function permissionsGranted(em: EntityManager, { userId, serviceAcc
 async function permissionsOf(em: EntityManager, sql: string, id: string): Promise<string[] | null> {
   const rows = await em.execute<{ permissions: string[] }[]>(sql, [id]);
   return rows[0]?.permissions ?? null;
+}
+
+/** The ids of the roles of these names. Nobody changes them until the transaction ends, but others may give them, too. */
+export async function lockRolesToRead(em: EntityManager, names: readonly string[]): Promise<Map<string, string>> {
+  const rows = await em.execute<{ id: string; name: string }[]>(
+    'select id, name from roles where name in (select json_array_elements_text(?)) order by name for share',
+    [JSON.stringify(names)],
+  );
+  return new Map(rows.map(({ id, name }) => [name, id]));
+}
+
+/** What each of the roles permits. A statement of its own, after the lock: what is read along with a lock may be from before it. */
+export async function permissionsByRole(em: EntityManager, roleIds: readonly string[]): Promise<Map<string, string[]>> {
+  const rows = await em.execute<{ role_id: string; permissions: string[] }[]>(
+    `select role_id, array_agg(permission::text) as permissions from role_permissions
+     where role_id in (select json_array_elements_text(?)::uuid) group by role_id`,
+    [JSON.stringify(roleIds)],
+  );
+  return new Map(rows.map(({ role_id, permissions }) => [role_id, permissions]));
+}
+
+/** In one statement. */
+export async function assignRolesToUsers(em: EntityManager, given: readonly { userId: string; roleId: string }[]): Promise<void> {
+  if (given.length === 0) return;
+  await em.execute(
+    `insert into user_roles (user_id, role_id)
+     select "userId", "roleId" from json_to_recordset(?) as given ("userId" uuid, "roleId" uuid)`,
+    [JSON.stringify(given)],
+  );
 }

@@ -32,8 +32,10 @@ export async function updateRole(call: Call, { role: given, updateMask = UPDATAB
     if (!role) throw roleNotFound();
     if (role.builtIn) throw roleBuiltIn();
     if (etag !== '' && etag !== roleEtagOf(role)) throw staleRole();
+    const before = roleEtagOf(role);
     if (updateMask.includes('description')) role.description = description;
     if (updateMask.includes('permissions')) setPermissions(em, call, role, permissions);
+    if (roleEtagOf(role) === before) return role;
     record(em, call, { type: 'role.updated', metadata: { role: name, permissions: role.permissionNames().join(',') } });
     return role;
   });

@@ -6,28 +6,45 @@ import {
   setLogVerbosity,
   type UntypedServiceImplementation,
 } from '@grpc/grpc-js';
+import { isStreamRpc, type StreamRpc, streamHandler } from './stream.ts';
 import { serverCredentials, type TlsFiles } from './tls.ts';
 import { refineTransportErrors } from './transport-errors.ts';
 import { type Rpc, type Runtime, unaryHandler } from './unary.ts';
 
 /** An upper bound on what is buffered before a request is looked at; MAX_REQUEST_BYTES is the limit that callers are told. */
 const MAX_RECEIVE_BYTES = 4 * 1024 * 1024;
-const MAX_STREAMS_PER_CONNECTION = 1000;
 
-/** Connections are long-lived; ending them now and then lets load balancers spread them anew. Calls in flight may finish. */
-const MAX_CONNECTION_AGE_MS = 30 * 60 * 1000;
-const MAX_CONNECTION_AGE_GRACE_MS = 30 * 1000;
-/** A connection whose other end is gone without a word is noticed after this long. */
-const KEEPALIVE_MS = 60 * 1000;
-const KEEPALIVE_TIMEOUT_MS = 20 * 1000;
+export interface ConnectionLimits {
+  readonly maxStreams: number;
+  /** Connections are long-lived; ending them now and then lets load balancers spread them anew. */
+  readonly maxAgeMs: number;
+  /** How long calls in flight may take then. */
+  readonly maxAgeGraceMs: number;
+  /** A connection whose other end is gone without a word is noticed after these two. */
+  readonly keepaliveMs: number;
+  readonly keepaliveTimeoutMs: number;
+}
+
+const CONNECTION_LIMITS: ConnectionLimits = {
+  maxStreams: 1000,
+  maxAgeMs: 30 * 60 * 1000,
+  maxAgeGraceMs: 30 * 1000,
+  keepaliveMs: 60 * 1000,
+  keepaliveTimeoutMs: 20 * 1000,
+};
 
 type RequestOf<M> = M extends { requestDeserialize: (bytes: Buffer) => infer Request } ? Request : never;
 type ResponseOf<M> = M extends { responseDeserialize: (bytes: Buffer) => infer Response } ? Response : never;
 
-/** One Rpc for every method of a generated service: a missing or a superfluous one does not compile. */
-export type Rpcs<Definition> = { readonly [Name in keyof Definition]: Rpc<RequestOf<Definition[Name]>, ResponseOf<Definition[Name]>> };
+type RpcOf<M> = M extends { requestStream: true; responseStream: true }
+  ? StreamRpc<RequestOf<M>, ResponseOf<M>>
+  : Rpc<RequestOf<M>, ResponseOf<M>>;
 
-export function createServer(): Server {
+/** One Rpc for every method of a generated service: a missing or a superfluous one does not compile. */
+export type Rpcs<Definition> = { readonly [Name in keyof Definition]: RpcOf<Definition[Name]> };
+
+export function createServer(connections: Partial<ConnectionLimits> = {}): Server {
+  const limits = { ...CONNECTION_LIMITS, ...connections };
   refineTransportErrors();
   // By itself grpc-js writes headers that it does not accept to the console, with what is in them: tokens, or forged log lines.
   setLogVerbosity(logVerbosity.NONE);
@@ -35,18 +52,18 @@ export function createServer(): Server {
     // channelz keeps books on every call; nobody reads them here.
     'grpc.enable_channelz': 0,
     'grpc.max_receive_message_length': MAX_RECEIVE_BYTES,
-    'grpc.max_concurrent_streams': MAX_STREAMS_PER_CONNECTION,
-    'grpc.max_connection_age_ms': MAX_CONNECTION_AGE_MS,
-    'grpc.max_connection_age_grace_ms': MAX_CONNECTION_AGE_GRACE_MS,
-    'grpc.keepalive_time_ms': KEEPALIVE_MS,
-    'grpc.keepalive_timeout_ms': KEEPALIVE_TIMEOUT_MS,
+    'grpc.max_concurrent_streams': limits.maxStreams,
+    'grpc.max_connection_age_ms': limits.maxAgeMs,
+    'grpc.max_connection_age_grace_ms': limits.maxAgeGraceMs,
+    'grpc.keepalive_time_ms': limits.keepaliveMs,
+    'grpc.keepalive_timeout_ms': limits.keepaliveTimeoutMs,
   });
 }
 
 /** A generated service together with what answers it. */
 export interface Service {
   readonly definition: ServiceDefinition;
-  readonly rpcs: Readonly<Record<string, Rpc<unknown, unknown>>>;
+  readonly rpcs: Readonly<Record<string, Rpc<unknown, unknown> | StreamRpc<unknown, unknown>>>;
 }
 
 export function service<Definition extends ServiceDefinition>(definition: Definition, rpcs: Rpcs<Definition>): Service {
@@ -65,7 +82,8 @@ export function addService(server: Server, { definition, rpcs }: Service, runtim
     >;
     const access = runtime.access.get(method.path);
     if (!access) throw new Error(`${method.path} does not say who may call it`);
-    handlers[name] = unaryHandler({ method, access, rpc: rpcs[name] as Rpc<unknown, unknown> }, runtime);
+    const rpc = rpcs[name] as Service['rpcs'][string];
+    handlers[name] = isStreamRpc(rpc) ? streamHandler({ method, access, rpc }, runtime) : unaryHandler({ method, access, rpc }, runtime);
   }
   server.addService(undecoded, handlers);
   return serviceName(definition);
@@ -91,7 +109,9 @@ export function listen(server: Server, { host, port, tls }: { host: string; port
 export function drain(server: Server, patienceMs: number): Promise<void> {
   return new Promise((resolve) => {
     const timer = setTimeout(() => {
+      const connections = connectionsOf(server);
       server.forceShutdown();
+      for (const connection of connections) connection.destroy();
       resolve();
     }, patienceMs);
     server.tryShutdown(() => {
@@ -99,6 +119,14 @@ export function drain(server: Server, patienceMs: number): Promise<void> {
       resolve();
     });
   });
+}
+
+/** Without channelz, grpc-js (1.14.7) does not find its own connections when it is to end them: a stream would stay open for ever. */
+function connectionsOf(server: Server): { destroy(): void }[] {
+  const { http2Servers } = server as unknown as {
+    readonly http2Servers: ReadonlyMap<unknown, { readonly sessions: Set<{ destroy(): void }> }>;
+  };
+  return [...http2Servers.values()].flatMap(({ sessions }) => [...sessions]);
 }
 
 /** `/identity.v1.UserService/GetUser` → `identity.v1.UserService` */

@@ -1,6 +1,6 @@
 import { Metadata, status } from '@grpc/grpc-js';
 import { databaseFailure } from '../database/sqlstate.ts';
-import { type FieldViolation, IdentityError, type Reason, type StatusName } from '../errors.ts';
+import { concurrentUpdate, databaseUnavailable, type FieldViolation, IdentityError, type Reason, type StatusName } from '../errors.ts';
 import type { Any } from '../gen/google/protobuf/any.ts';
 import { BadRequest, ErrorInfo, RequestInfo, RetryInfo } from '../gen/google/rpc/error_details.ts';
 import { Status } from '../gen/google/rpc/status.ts';
@@ -35,18 +35,6 @@ export interface GrpcStatus {
   readonly metadata: Metadata;
 }
 
-const unavailable = (cause: unknown) =>
-  new IdentityError({
-    code: 'UNAVAILABLE',
-    reason: 'DATABASE_UNAVAILABLE',
-    message: 'the database does not answer',
-    details: { retryAfterSeconds: 1 },
-    cause,
-  });
-
-const concurrentUpdate = (cause: unknown) =>
-  new IdentityError({ code: 'ABORTED', reason: 'CONCURRENT_UPDATE', message: 'changed by somebody else at the same time', cause });
-
 const cancelled = () => new IdentityError({ code: 'CANCELLED', reason: 'CALL_CANCELLED', message: 'the call was cancelled' });
 
 const deadlineExceeded = () =>
@@ -67,10 +55,10 @@ export function translate(error: unknown, { signal, deadlinePassed }: CallOutcom
     case 'conflict':
       return concurrentUpdate(error);
     case 'unavailable':
-      return unavailable(error);
+      return databaseUnavailable(error);
     // PostgreSQL cancels only for us (abort) or for an operator; the former was dealt with above.
     case 'cancelled':
-      return unavailable(error);
+      return databaseUnavailable(error);
     default:
       return internal(error);
   }

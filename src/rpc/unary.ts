@@ -1,13 +1,15 @@
-import type { handleUnaryCall, MethodDefinition, ServerUnaryCall, sendUnaryData } from '@grpc/grpc-js';
+import type { handleUnaryCall, MethodDefinition, ServerUnaryCall } from '@grpc/grpc-js';
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { z } from 'zod';
 import { IdentityError, type StatusName } from '../errors.ts';
 import { type Access, authorize } from './access.ts';
-import { ANONYMOUS, type Call, type Caller } from './call.ts';
+import type { Call, Caller } from './call.ts';
+import { CallEnd } from './call-end.ts';
 import type { Log } from './log.ts';
-import { addressOf, dnsNamesOf } from './peer.ts';
-import { requestIdOf } from './request-id.ts';
-import { type ConstraintErrors, toGrpcStatus, translate } from './status.ts';
+import { refuseLargeMetadata } from './metadata-size.ts';
+import { OpenCall, type ServerCall } from './open-call.ts';
+import { dnsNamesOf } from './peer.ts';
+import { type ConstraintErrors, type GrpcStatus, toGrpcStatus, translate } from './status.ts';
 import { parse } from './validation.ts';
 
 /** Requests larger than this are refused; none of the messages of the API comes near it. */
@@ -35,9 +37,11 @@ export interface Runtime {
   /** Who may call which RPC, by its path. */
   readonly access: ReadonlyMap<string, Access>;
   /** Who makes a call; throws where the credentials are not valid. */
-  readonly identify: (em: EntityManager, credentials: Credentials) => Promise<Caller>;
+  readonly identify: (call: Call, credentials: Credentials) => Caller | Promise<Caller>;
   /** Throws where the caller calls too often. */
-  readonly limit: (call: Call) => Promise<void>;
+  readonly limit: (call: Call) => void | Promise<void>;
+  /** Told how each call ended; absent: nobody measures. */
+  readonly observe: ((rpc: string, code: string, reason: string | undefined, seconds: number) => void) | undefined;
   /** Writes down that a call was refused for who made it. */
   readonly refused: (call: Call, rpc: string, error: IdentityError) => void;
 }
@@ -71,11 +75,12 @@ export interface Endpoint<Request, Response> {
  */
 export function unaryHandler<Request, Response>(endpoint: Endpoint<Request, Response>, runtime: Runtime): handleUnaryCall<Buffer, Buffer> {
   return (grpcCall, callback) => {
-    const end = endOf(grpcCall);
-    const call = anonymousCall(grpcCall, end.signal, runtime);
+    const end = new CallEnd(grpcCall, DEFAULT_DEADLINE_MS);
+    const call = new OpenCall(grpcCall, end, runtime);
     serve(endpoint, runtime, call, grpcCall).then(
       (response) => {
         end.disarm();
+        observe(runtime, call, grpcCall);
         callback(null, response);
       },
       (error: unknown) => {
@@ -86,11 +91,14 @@ export function unaryHandler<Request, Response>(endpoint: Endpoint<Request, Resp
   };
 }
 
-/** Caller, permission, validation, use case: in this order, so that a refusal tells nothing about what the request names (AIP-211). */
+/**
+ * The size of the metadata, then caller, permission, validation, use case: in this order, so that a refusal tells nothing about what the
+ * request names (AIP-211).
+ */
 async function serve<Request, Response>(
   { method, access, rpc }: Endpoint<Request, Response>,
   runtime: Runtime,
-  anonymous: Call,
+  call: OpenCall,
   grpcCall: ServerUnaryCall<Buffer, Buffer>,
 ): Promise<Buffer> {
   let request: Request | undefined;
@@ -98,7 +106,7 @@ async function serve<Request, Response>(
     request ??= decode(method, grpcCall.request);
     return request;
   };
-  const call = await admit(access, runtime, anonymous, grpcCall, decoded);
+  await admit(access, runtime, call, grpcCall, decoded);
   const response = await rpc.answer(call, decoded()).catch((error: unknown) => {
     // A use case refuses who would grant more than they have.
     if (error instanceof IdentityError && error.code === 'PERMISSION_DENIED') runtime.refused(call, grpcCall.getPath(), error);
@@ -107,27 +115,32 @@ async function serve<Request, Response>(
   return method.responseSerialize(response);
 }
 
-async function admit(
+/** Lets a call in, with who makes it; throws unless they may make it, now. */
+export async function admit(access: Access, runtime: Runtime, call: OpenCall, grpcCall: ServerCall, request: () => unknown): Promise<void> {
+  refuseLargeMetadata(grpcCall.metadata);
+  await recognise(access, runtime, call, grpcCall, request);
+  await runtime.limit(call);
+}
+
+/** Finds out who makes the call; throws, and writes it down, unless they may. */
+export async function recognise(
   access: Access,
   runtime: Runtime,
-  anonymous: Call,
-  grpcCall: ServerUnaryCall<Buffer, unknown>,
+  call: OpenCall,
+  grpcCall: ServerCall,
   request: () => unknown,
-): Promise<Call> {
-  let call = anonymous;
+): Promise<void> {
   try {
-    call = { ...anonymous, caller: await runtime.identify(anonymous.em, credentialsOf(grpcCall)) };
+    call.caller = await runtime.identify(call, credentialsOf(grpcCall));
     authorize(access, call.caller, request);
   } catch (error) {
     // Not a request that could not be decoded, for one.
     if (error instanceof IdentityError && REFUSALS.has(error.code)) runtime.refused(call, grpcCall.getPath(), error);
     throw error;
   }
-  await runtime.limit(call);
-  return call;
 }
 
-function credentialsOf(grpcCall: ServerUnaryCall<Buffer, unknown>): Credentials {
+function credentialsOf(grpcCall: ServerCall): Credentials {
   const authorization = grpcCall.metadata.get('authorization')[0];
   return {
     authorization: typeof authorization === 'string' ? authorization : undefined,
@@ -135,44 +148,7 @@ function credentialsOf(grpcCall: ServerUnaryCall<Buffer, unknown>): Credentials 
   };
 }
 
-function anonymousCall(grpcCall: ServerUnaryCall<Buffer, unknown>, signal: AbortSignal, { em, now }: Runtime): Call {
-  return {
-    em: em.fork({ signal, inflightQueryAbortStrategy: 'cancel query' }),
-    signal,
-    requestId: requestIdOf(grpcCall.metadata),
-    caller: ANONYMOUS,
-    peerAddress: addressOf(grpcCall.getPeer()),
-    now,
-    uncancelled: () => em.fork(),
-  };
-}
-
-/** When the work for a call has to stop: the caller cancels, or its deadline passes, or ours where it has none. */
-function endOf(grpcCall: ServerUnaryCall<Buffer, unknown>) {
-  const abort = new AbortController();
-  const onCancelled = () => abort.abort();
-  grpcCall.on('cancelled', onCancelled);
-  if (grpcCall.cancelled) abort.abort();
-  const deadline = Number(grpcCall.getDeadline());
-  let oursPassed = false;
-  const onOurDeadline = () => {
-    oursPassed = true;
-    abort.abort();
-  };
-  const timer = Number.isFinite(deadline) ? undefined : setTimeout(onOurDeadline, DEFAULT_DEADLINE_MS);
-  return {
-    signal: abort.signal,
-    // Ours is asked of its timer: that may go off a moment before the clock on the wall gets there.
-    deadlinePassed: () => oursPassed || deadline <= Date.now(),
-    // grpc-js emits `cancelled` after a normal answer, too: disarm first, or the answer would abort itself.
-    disarm() {
-      clearTimeout(timer);
-      grpcCall.off('cancelled', onCancelled);
-    },
-  };
-}
-
-function decode<Request, Response>(method: MethodDefinition<Request, Response>, bytes: Buffer): Request {
+export function decode<Request, Response>(method: MethodDefinition<Request, Response>, bytes: Buffer): Request {
   if (bytes.length > MAX_REQUEST_BYTES) {
     throw new IdentityError({
       code: 'INVALID_ARGUMENT',
@@ -188,15 +164,22 @@ function decode<Request, Response>(method: MethodDefinition<Request, Response>, 
   }
 }
 
-function fail(
+export function fail(
   thrown: unknown,
-  grpcCall: ServerUnaryCall<Buffer, Buffer>,
-  call: Call,
+  grpcCall: ServerCall,
+  call: OpenCall,
   deadlinePassed: boolean,
-  { constraints, log }: Runtime,
-  callback: sendUnaryData<Buffer>,
+  runtime: Runtime,
+  send: (status: GrpcStatus) => void,
 ): void {
+  const { constraints, log } = runtime;
   const error = translate(thrown, { signal: call.signal, deadlinePassed }, constraints);
+  observe(runtime, call, grpcCall, error);
   log.failedCall(error, { rpc: grpcCall.getPath(), requestId: call.requestId });
-  callback(toGrpcStatus(error, call.requestId));
+  send(toGrpcStatus(error, call.requestId));
+}
+
+/** Tells whoever measures that the call has ended. */
+export function observe({ observe }: Runtime, call: OpenCall, grpcCall: ServerCall, error?: IdentityError): void {
+  observe?.(grpcCall.getPath(), error?.code ?? 'OK', error?.reason, (performance.now() - call.begunAt) / 1000);
 }

@@ -1,4 +1,5 @@
 import { type EntityManager, LockMode } from '@mikro-orm/postgresql';
+import type { Activity } from './activity.ts';
 import { RefreshToken } from './refresh-token.entity.ts';
 import { Session } from './session.entity.ts';
 
@@ -39,9 +40,31 @@ export function countSessions(em: EntityManager, userId: string): Promise<number
   return em.count(Session, { user: userId });
 }
 
-/** Moves `last_active_at`; does nothing where somebody else has done so since `before`. */
-export async function touchSession(em: EntityManager, id: string, now: Date, before: Date): Promise<void> {
-  await em.nativeUpdate(Session, { id, lastActiveAt: { $lt: before } }, { lastActiveAt: now });
+/**
+ * Moves `last_active_at` of sessions, and `last_login_at` of their users, where nobody has done so within the resolution. Two transactions, so
+ * that neither kind of row is locked while the other is waited for; in order, for the same reason between replicas.
+ */
+export async function noteActivity(em: EntityManager, activity: ReadonlyMap<string, Activity>, resolutionMs: number): Promise<void> {
+  const sessions = [...activity].map(([id, { at }]) => [id, at] as const);
+  await noteMoments(em, 'sessions', 'last_active_at', sessions, resolutionMs);
+  const users = new Map([...activity.values()].map(({ userId, at }) => [userId, at]));
+  await noteMoments(em, 'users', 'last_login_at', [...users], resolutionMs);
+}
+
+async function noteMoments(
+  em: EntityManager,
+  table: string,
+  column: string,
+  moments: (readonly [id: string, at: Date])[],
+  resolutionMs: number,
+): Promise<void> {
+  const rows = moments.toSorted(([a], [b]) => (a < b ? -1 : 1));
+  const values = rows.map(() => '(cast(? as uuid), cast(? as timestamptz))').join(', ');
+  await em.execute(
+    `update ${table} set ${column} = active.at from (values ${values}) as active (id, at)
+     where ${table}.id = active.id and ${column} < active.at - ? * interval '1 millisecond'`,
+    [...rows.flat(), resolutionMs],
+  );
 }
 
 /** Deletes up to `limit` sessions that have expired before then, with their tokens. */

@@ -1,8 +1,7 @@
 import { z } from 'zod';
-import type { Call } from '../rpc/call.ts';
 import { uuid } from '../rpc/validation.ts';
-import type { User } from './user.entity.ts';
-import { findUsers } from './user.repository.ts';
+import type { GetUserDeps } from './get-user.ts';
+import type { UserView } from './user-view.ts';
 
 const MAX_IDS = 1000;
 
@@ -12,10 +11,10 @@ export const batchGetUsersInput = z.object({
 
 /** The users in the order of the request, and the ids that nobody has. */
 export async function batchGetUsers(
-  call: Call,
+  { userLookup }: GetUserDeps,
   { userIds }: z.output<typeof batchGetUsersInput>,
-): Promise<{ users: User[]; missing: string[] }> {
-  const found = new Map((await findUsers(call.em, userIds)).map((user) => [user.id, user]));
+): Promise<{ users: UserView[]; missing: string[] }> {
+  const found = await userLookup.getAll(userIds);
   return {
     users: userIds.flatMap((id) => found.get(id) ?? []),
     missing: userIds.filter((id) => !found.has(id)),

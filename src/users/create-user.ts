@@ -11,12 +11,19 @@ import { requestIdReused } from './user.errors.ts';
 import { findUserByRequestId } from './user.repository.ts';
 import { email, newProfile, type ProfileInput, type ProfileRules, username } from './user-fields.ts';
 
+/** Who gets a password: it must not be built from this. */
+export interface PasswordOwner {
+  readonly email: string;
+  readonly username?: string | undefined;
+  readonly names: readonly string[];
+}
+
 /** What users need to know of passwords; `auth` provides it. */
 export interface NewPasswords {
-  /** Checks a new password against the policy. */
-  readonly schema: z.ZodType<string, string>;
-  /** Hashes it; the function that comes back gives it to a user, within the unit of work. */
-  prepare(call: Call, password: string): Promise<(em: EntityManager, user: User) => void>;
+  /** The rules that a password breaks, as far as that can be told at once. */
+  problems(password: string, owner: PasswordOwner): string[];
+  /** Refuses a password that breaks any rule, and hashes it; the function that comes back gives it to a user, within the unit of work. */
+  prepare(call: Call, password: string, owner: PasswordOwner): Promise<(em: EntityManager, user: User) => void>;
 }
 
 export interface CreateUserDeps extends ProfileRules {
@@ -30,23 +37,43 @@ export interface NewUser {
   readonly profile: ProfileInput;
   readonly requestId?: string | undefined;
   readonly client?: Client;
+  /** Asks for the mail that verifies the address, in the same transaction. */
+  readonly requestVerification?: boolean;
 }
 
 export const createUserInput = (deps: CreateUserDeps) =>
-  z.object({
-    email,
-    password: deps.newPasswords.schema.optional(),
-    username: username.optional(),
-    profile: newProfile(deps),
-    requestId: emptyAsAbsent(uuid),
-  });
+  z
+    .object({
+      email,
+      password: z.string().optional(),
+      username: username.optional(),
+      profile: newProfile(deps),
+      requestId: emptyAsAbsent(uuid),
+    })
+    // Beside other violations, so that the caller is told all of them; without any, createUser looks further and tells everything.
+    .superRefine(refusePassword(deps), { when: ({ issues }) => issues.length > 0 });
+
+/** Also where the other fields are not valid: their values are as they were given. */
+function refusePassword({ newPasswords }: CreateUserDeps) {
+  return ({ password, ...given }: Named & { password?: string | undefined }, context: z.RefinementCtx) => {
+    if (password === undefined) return;
+    for (const message of newPasswords.problems(password, ownerOf(given)))
+      context.addIssue({ code: 'custom', path: ['password'], message });
+  };
+}
+
+type Named = Pick<NewUser, 'email' | 'username'> & { readonly profile?: Partial<ProfileInput> };
+
+function ownerOf({ email, username, profile: { firstName, lastName, fullName } = {} }: Named): PasswordOwner {
+  return { email, username, names: [firstName, lastName, fullName].filter((name) => name != null) };
+}
 
 /**
  * User, profile, password and audit event in one transaction. Whether email and username are free is decided by their unique indexes
  * alone: a check beforehand could be overtaken.
  */
 export async function createUser(call: Call, { newPasswords }: CreateUserDeps, input: NewUser): Promise<User> {
-  const givePassword = input.password === undefined ? undefined : await newPasswords.prepare(call, input.password);
+  const givePassword = input.password === undefined ? undefined : await newPasswords.prepare(call, input.password, ownerOf(input));
   try {
     return await transaction(call.em, async (em) => {
       const { email, username = null, profile, requestId = null } = input;
@@ -55,6 +82,7 @@ export async function createUser(call: Call, { newPasswords }: CreateUserDeps, i
       user.hasPassword = givePassword !== undefined;
       givePassword?.(em, user);
       record(em, call, { type: 'user.created', userId: user.id, client: input.client ?? NO_CLIENT });
+      if (input.requestVerification) record(em, call, { type: 'user.email_verification_requested', userId: user.id });
       return user;
     });
   } catch (error) {

@@ -1,7 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { z } from 'zod';
 import { anonymizeEventsOfUser } from '../audit/audit-event.repository.ts';
-import { record } from '../audit/audit-log.ts';
+import { type Deed, record } from '../audit/audit-log.ts';
 import { transaction } from '../database/transaction.ts';
 import { ANONYMOUS, type Call } from '../rpc/call.ts';
 import { getUserInput } from './get-user.ts';
@@ -10,14 +10,16 @@ import { lockUser } from './user.repository.ts';
 
 export const deleteUserInput = getUserInput;
 
-/** Something of another feature that goes with the user; the foreign keys delete it, this counts it for the receipt. */
+/** Something of another feature that goes with the user. The foreign keys delete it, and it is counted for the receipt; or it is deleted here. */
 export interface Belonging {
   readonly kind: string;
-  count(em: EntityManager, userId: string): Promise<number>;
+  countOrDelete(em: EntityManager, userId: string): Promise<number>;
 }
 
 export interface DeleteUserDeps {
   readonly belongings: readonly Belonging[];
+  /** Keeps an address readable for the service alone, for the one mail that is still to be sent to it. */
+  readonly sealRecipient: (email: string) => string;
 }
 
 export interface Receipt {
@@ -29,7 +31,11 @@ export interface Receipt {
 const WHY_AUDIT_IS_KEPT = 'accountability (GDPR art. 5(2)): without user, address, agent and device';
 
 /** Erasure (GDPR art. 17) in one transaction. */
-export function deleteUser(call: Call, { belongings }: DeleteUserDeps, { userId }: z.output<typeof deleteUserInput>): Promise<Receipt> {
+export function deleteUser(
+  call: Call,
+  { belongings, sealRecipient }: DeleteUserDeps,
+  { userId }: z.output<typeof deleteUserInput>,
+): Promise<Receipt> {
   return transaction(call.em, async (em) => {
     const user = await lockUser(em, userId);
     if (!user) throw userNotFound();
@@ -37,15 +43,19 @@ export function deleteUser(call: Call, { belongings }: DeleteUserDeps, { userId 
       { kind: 'user', count: 1 },
       { kind: 'profile', count: 1 },
     ];
-    for (const { kind, count } of belongings) deleted.push({ kind, count: await count(em, userId) });
+    for (const { kind, countOrDelete } of belongings) deleted.push({ kind, count: await countOrDelete(em, userId) });
     const events = await anonymizeEventsOfUser(em, userId);
     em.remove(user);
-    record(em, erasedActor(call, userId), { type: 'user.deleted' });
+    record(em, erasedActor(call, userId), {
+      type: 'user.deleted',
+      erasedUserId: userId,
+      payload: { recipient: sealRecipient(user.email) },
+    });
     return { userId, deleted, kept: [{ kind: 'audit_events', count: events, reason: WHY_AUDIT_IS_KEPT }] };
   });
 }
 
 /** Who erases themself leaves no name in the audit trail, either. */
-function erasedActor(call: Call, userId: string): Call {
-  return call.caller.kind === 'user' && call.caller.userId === userId ? { ...call, caller: ANONYMOUS } : call;
+function erasedActor(call: Call, userId: string): Deed {
+  return call.caller.kind === 'user' && call.caller.userId === userId ? { now: call.now, caller: ANONYMOUS } : call;
 }

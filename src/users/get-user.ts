@@ -1,14 +1,17 @@
 import { z } from 'zod';
-import type { Call } from '../rpc/call.ts';
 import { uuid } from '../rpc/validation.ts';
-import type { User } from './user.entity.ts';
 import { userNotFound } from './user.errors.ts';
-import { findUser } from './user.repository.ts';
+import type { UserLookup } from './user-lookup.ts';
+import type { UserView } from './user-view.ts';
 
 export const getUserInput = z.object({ userId: uuid });
 
-export async function getUser(call: Call, { userId }: z.output<typeof getUserInput>): Promise<User> {
-  const user = await findUser(call.em, userId);
+export interface GetUserDeps {
+  readonly userLookup: UserLookup;
+}
+
+export async function getUser({ userLookup }: GetUserDeps, { userId }: z.output<typeof getUserInput>): Promise<UserView> {
+  const user = await userLookup.get(userId);
   if (!user) throw userNotFound();
   return user;
 }

@@ -10,6 +10,7 @@ import { emailImmutable, staleEtag, userNotFound } from './user.errors.ts';
 import { lockUser } from './user.repository.ts';
 import { etagOf } from './user-etag.ts';
 import { email, PROPERTY_OF, type ProfileInput, type ProfileRules, type ProfileValue, profileField, username } from './user-fields.ts';
+import { viewOf } from './user-view.ts';
 
 /** Loose on purpose: only the fields that the mask names have to be valid. */
 export const updateUserInput = z.object({
@@ -50,7 +51,7 @@ export async function updateUser(call: Call, rules: ProfileRules, input: z.outpu
   return transaction(call.em, async (em) => {
     const user = await lockUser(em, given.id);
     if (!user) throw userNotFound();
-    if (given.etag !== '' && given.etag !== etagOf(user)) throw staleEtag();
+    if (given.etag !== '' && given.etag !== etagOf(viewOf(user))) throw staleEtag();
     if (!input.updateMask) refuseOtherEmail(given, user);
     for (const [path, value] of changes) UPDATABLE.get(path)?.write(user, value);
     if (paths.length > 0) record(em, call, { type: 'user.updated', userId: user.id, metadata: { fields: paths.join(',') } });

@@ -1,14 +1,14 @@
 import { hash } from 'node:crypto';
-import type { User } from './user.entity.ts';
+import type { UserView } from './user-view.ts';
 
 /**
  * A strong validator (AIP-154) over what the API shows of a user: it changes exactly when that does, so a login in between, which only
  * touches the bookkeeping, makes no etag stale.
  */
-export function etagOf(user: User): string {
+export function etagOf(user: UserView): string {
   const { firstName, lastName, fullName, bio, birthDate, avatarUrl, phone } = user.profile;
   const visible = [
-    [user.id, user.email, user.isEmailVerified(), user.username, user.active, user.hasPassword, user.roles],
+    [user.id, user.email, user.emailVerified, user.username, user.active, user.hasPassword, user.roles],
     [firstName, lastName, fullName, bio, birthDate, avatarUrl, phone],
   ];
   return hash('sha256', JSON.stringify(visible), 'base64url').slice(0, 22);

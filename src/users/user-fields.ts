@@ -2,6 +2,10 @@ import { z } from 'zod';
 import { line, multiline, orNull } from '../rpc/validation.ts';
 import { PROFILE_FIELDS, type ProfileField } from './profile-fields.ts';
 
+/** What may stand there unquoted, more or less (RFC 5322 §3.2.3): the others have a meaning of their own in the header of a mail. */
+const ATOM = String.raw`[^\s@.<>()[\]\\,;:"]+`;
+const EMAIL = new RegExp(String.raw`^[^\s@<>()[\]\\,;:"]+@${ATOM}(?:\.${ATOM})*$`, 'u');
+
 /**
  * Trimmed, lower case and NFC (RFC 6531 §3.1); in this order, because letters exist that compose only in lower case. Whether mail arrives
  * there only a verification mail can tell, so the form is checked no further than "something@something".
@@ -10,7 +14,7 @@ export const email = z
   .string()
   .transform((value) => value.trim().toLowerCase().normalize('NFC'))
   .pipe(line(255))
-  .pipe(z.string().regex(/^[^\s@]+@[^\s@.]+(\.[^\s@.]+)*$/u, 'must be an email address'));
+  .pipe(z.string().regex(EMAIL, 'must be an email address'));
 
 /** Cannot hold an '@', so no username looks like somebody's email. */
 export const username = z

@@ -2,6 +2,7 @@ import { defineEntity, p } from '@mikro-orm/postgresql';
 import { id, insertedAt, moment } from '../database/columns.ts';
 import { bumpEpoch } from '../database/epoch.ts';
 import { Profile } from './profile.entity.ts';
+import { roleNamesOf } from './role-names.ts';
 
 const UserSchema = defineEntity({
   name: 'User',
@@ -11,7 +12,7 @@ const UserSchema = defineEntity({
     email: p.string().length(255).unique('users_email_key'),
     username: p.string().length(64).nullable().unique('users_username_key'),
     /** Names its scheme (see auth/passwords). Loaded only where a password is checked. */
-    passwordHash: p.string().length(255).nullable().lazy(),
+    passwordHash: p.string().length(512).nullable().lazy(),
     hasPassword: p.boolean().formula((cols) => `(${cols.passwordHash} is not null)`),
     emailVerifiedAt: moment().nullable(),
     failedAttempts: p.integer().default(0),
@@ -24,12 +25,7 @@ const UserSchema = defineEntity({
     updatedAt: insertedAt(),
     lastLoginAt: insertedAt(),
     /** Names, sorted. Part of the same query, so that a page of users costs no more for it. */
-    roles: p
-      .array()
-      .formula(
-        (cols) =>
-          `array(select r.name::text from user_roles ur join roles r on r.id = ur.role_id where ur.user_id = ${cols.id} order by r.name)`,
-      ),
+    roles: p.array().formula((cols) => roleNamesOf(String(cols.id))),
     profile: () => p.oneToOne(Profile).mappedBy('user'),
   },
   checks: [

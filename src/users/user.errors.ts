@@ -18,6 +18,13 @@ export const emailImmutable = (field: string) =>
 export const requestIdReused = () =>
   invalidFields([{ field: 'request_id', description: 'was used before, for another email' }], 'REQUEST_ID_REUSED');
 
+export const exportTooLarge = () =>
+  new IdentityError({
+    code: 'FAILED_PRECONDITION',
+    reason: 'EXPORT_TOO_LARGE',
+    message: 'more is held about the user than fits into one answer',
+  });
+
 /** The database decides who was first; these say what its refusal means. */
 export const userConstraints: ConstraintErrors = {
   users_email_key: emailAlreadyExists,

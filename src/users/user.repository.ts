@@ -20,9 +20,26 @@ export function findUserByRequestId(em: EntityManager, requestId: string): Promi
   return em.findOne(User, { requestId }, WITH_PROFILE);
 }
 
-/** In one query. */
-export function findUsers(em: EntityManager, ids: readonly string[]): Promise<User[]> {
-  return em.find(User, { id: { $in: [...ids] } }, WITH_PROFILE);
+/** Whose email it is. The user is not deleted before the transaction ends. */
+export async function lockUserIdByEmail(em: EntityManager, email: string): Promise<string | undefined> {
+  const rows = await em.execute<{ id: string }[]>('select id from users where email = ? for key share', [email]);
+  return rows[0]?.id;
+}
+
+/** Whether the user exists. If so, they are not deleted before the transaction ends. */
+export async function lockUserId(em: EntityManager, id: string): Promise<boolean> {
+  return (await em.execute('select 1 from users where id = ? for key share', [id])).length > 0;
+}
+
+export interface ActiveUser {
+  readonly id: string;
+  readonly verified: boolean;
+}
+
+/** Those of the users who exist and are active. */
+export function findActiveUsers(em: EntityManager, ids: readonly string[]): Promise<ActiveUser[]> {
+  const sql = 'select id, email_verified_at is not null as verified from users where id = any(cast(? as uuid[])) and is_active';
+  return em.execute<ActiveUser[]>(sql, [`{${ids.join(',')}}`]);
 }
 
 /** Nobody else changes the user, or begins a session of theirs, until the transaction ends. */
@@ -37,11 +54,6 @@ export async function lockUser(em: EntityManager, id: string): Promise<User | nu
 /** The same with the password hash, but without the profile, for where a password is at stake. */
 export async function lockUserWithPassword(em: EntityManager, id: string): Promise<User | null> {
   return em.findOne(User, { id }, { populate: ['passwordHash'], lockMode: LockMode.PESSIMISTIC_WRITE });
-}
-
-/** Moves `last_login_at`; does nothing where somebody else has done so since `before`. */
-export async function touchUser(em: EntityManager, id: string, now: Date, before: Date): Promise<void> {
-  await em.nativeUpdate(User, { id, lastLoginAt: { $lt: before } }, { lastLoginAt: now });
 }
 
 export interface Page {

@@ -1,32 +1,18 @@
 import pg from 'pg';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { register, required, signedIn } from '../support/builders.ts';
-import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { failureOf } from '../support/expect-status.ts';
 import { keyOf, programInRoles, programWith, roleWith } from '../support/grants.ts';
+import { untilNoMailIsPending } from '../support/mailbox.ts';
 import { rows } from '../support/rows.ts';
-import { startService, type TestService } from '../support/service.ts';
+import { startService, useReplicas } from '../support/service.ts';
 import { startTcpProxy } from '../support/tcp-proxy.ts';
 
 /** The promise is 250 ms; a machine that runs everything else at the same time gets some more. */
 const OBEYED_WITHIN_MS = 400;
 
-let database: TestDatabase;
-/** Where things are changed. */
-let here: TestService;
-/** Where the change has to be obeyed. */
-let there: TestService;
-
-beforeAll(async () => {
-  database = await createDatabase();
-  here = await startService({}, database);
-  there = await startService({}, database);
-});
-
-afterAll(async () => {
-  await Promise.all([here?.stop(), there?.stop()]);
-  await database?.drop();
-});
+/** Things are changed here, and the change has to be obeyed there. */
+const { database, here, there } = useReplicas();
 
 /** What the other replica takes a caller for; undefined: for nobody. */
 async function seenThere(token: string): Promise<string[] | undefined> {
@@ -132,14 +118,15 @@ describe('every replica soon obeys', () => {
 });
 
 describe('checking a known caller', () => {
-  /** The statements that `run` makes this process send, but for what it asks by itself: the epoch, and whether the database is there. */
+  /** The statements that `run` makes this process send, but for what it asks by itself: the epoch, events, mails, and whether the database is there. */
   async function statementsOf(run: () => Promise<unknown>): Promise<string[]> {
     const simple = vi.spyOn(pg.Connection.prototype, 'query');
     const prepared = vi.spyOn(pg.Connection.prototype, 'parse');
+    const polled = /authorization_epoch|^select 1$|^select\b.*\b(events|mails)\b/s;
     try {
       await run();
       const texts = [...simple.mock.calls.map(([text]) => text), ...prepared.mock.calls.map(([{ text }]) => text)];
-      return texts.filter((text) => !text.includes('authorization_epoch') && text !== 'select 1');
+      return texts.filter((text) => !polled.test(text));
     } finally {
       simple.mockRestore();
       prepared.mockRestore();
@@ -148,6 +135,7 @@ describe('checking a known caller', () => {
 
   /** Until both replicas have asked for the epoch often enough to know of all that was changed before. */
   async function untilSettled(): Promise<void> {
+    await untilNoMailIsPending(database.pool);
     const query = vi.spyOn(pg.Connection.prototype, 'query');
     const asked = () => query.mock.calls.filter(([text]) => text.includes('authorization_epoch')).length;
     await expect.poll(asked, { interval: 10, timeout: 5000 }).toBeGreaterThanOrEqual(6);

@@ -24,6 +24,7 @@ const OVER_SELF = [
   'identity.roles.read',
   'identity.sessions.read',
   'identity.sessions.write',
+  'identity.users.export',
   'identity.users.read',
   'identity.users.write',
 ];

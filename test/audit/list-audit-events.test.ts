@@ -23,12 +23,13 @@ describe('ListAuditEvents', () => {
     await service.users.deactivateUser({ userId });
 
     const { events } = await list(filtered({ userId }));
-    expect(events.map(({ type }) => type).filter((type) => type !== 'session.revoked')).toEqual([
+    const besides = ['session.revoked', 'user.email_verification_requested'];
+    expect(events.map(({ type }) => type).filter((type) => !besides.includes(type))).toEqual([
       'user.deactivated',
       'user.login',
       'user.created',
     ]);
-    const created = required(events.at(-1));
+    const created = required(events.find(({ type }) => type === 'user.created'));
     expect(created).toMatchObject({ userId, actor: 'service_account:test-admin', client });
     expect(required(created.occurTime).getTime()).toBeGreaterThanOrEqual(before.getTime() - 1);
     expect(required(created.occurTime).getTime()).toBeLessThanOrEqual(Date.now() + 1);
@@ -88,7 +89,7 @@ describe('ListAuditEvents', () => {
     const chore = () => doChores(service.app.orm.em, service.clock.now(), auditChores(365));
     service.clock.advance(364 * 86_400);
     await chore();
-    expect((await list(filtered({ userId }))).events).toHaveLength(1);
+    expect((await list(filtered({ userId, type: 'user.created' }))).events).toHaveLength(1);
     service.clock.advance(2 * 86_400);
     await chore();
     expect((await list(filtered({ userId }))).events).toEqual([]);

@@ -126,7 +126,7 @@ describe('ChangePassword', () => {
     };
     const before = await state();
     await expectInvalid(change(user.id, PASSWORD, PASSWORD), ['new_password'], 'PASSWORD_REUSED');
-    await expectInvalid(change(user.id, PASSWORD, 'short'), ['new_password']);
+    await expectInvalid(change(user.id, PASSWORD, 'too few'), ['new_password']);
     expect(await state()).toEqual(before);
     await expectAlive(service, tokens);
   });

@@ -1,12 +1,16 @@
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { HashPool, HashWithdrawn } from '../../src/auth/passwords/hash-pool.ts';
 import { slowHash } from '../support/passwords.ts';
 
 const NEVER = new AbortController().signal;
 
 describe('the hash pool', () => {
-  const pool = new HashPool({ scheme: 'bcrypt', bcryptCost: 4, pepper: '' }, 1);
-  afterAll(() => pool.close());
+  let pool: HashPool;
+  // A new one for each test: it learns from its hashes how long they take.
+  beforeEach(() => {
+    pool = new HashPool({ scheme: 'bcrypt', bcryptCost: 4, pepper: '' }, undefined, 1);
+  });
+  afterEach(() => pool.close());
 
   const occupy = () => pool.verify('x', slowHash(12), NEVER);
 
@@ -40,7 +44,21 @@ describe('the hash pool', () => {
     const waiting = Array.from({ length: 64 }, () => pool.hash('x', NEVER));
     await expect(pool.hash('x', NEVER)).rejects.toMatchObject({ code: 'RESOURCE_EXHAUSTED', reason: 'OVERLOADED' });
     await Promise.all([first, ...waiting]);
+    await expect.poll(() => pool.waiting).toBe(0);
     await pool.hash('x', NEVER);
+  });
+
+  it('takes no more than can begin within five seconds, at the pace of the hashes before', async () => {
+    const begunAt = performance.now();
+    await pool.verify('x', slowHash(13), NEVER);
+    const inTime = Math.floor(5000 / (performance.now() - begunAt));
+    const first = pool.verify('x', slowHash(12), NEVER);
+    const outcomes = await Promise.allSettled(Array.from({ length: 64 }, () => pool.hash('x', NEVER)));
+    await first;
+    const taken = outcomes.filter(({ status }) => status === 'fulfilled').length;
+    // The first hash of a thread also waits for it to start.
+    expect(taken).toBeGreaterThanOrEqual(Math.max(2, inTime));
+    expect(taken).toBeLessThanOrEqual(2 * inTime + 2);
   });
 
   it('gives the place of a withdrawn hash to the next one', async () => {
@@ -60,5 +78,13 @@ describe('the hash pool', () => {
     const first = occupy();
     await Promise.all([first, ...[1, 2, 3].map((number) => pool.hash('x', NEVER).then(() => order.push(number)))]);
     expect(order).toEqual([1, 2, 3]);
+  });
+
+  it('finishes what was begun before it closes', async () => {
+    const closing = new HashPool({ scheme: 'bcrypt', bcryptCost: 4, pepper: '' }, undefined, 2);
+    const hashes = [closing.verify('x', slowHash(12), NEVER), closing.hash('x', NEVER), closing.hash('x', NEVER)];
+    const ends = Promise.allSettled(hashes);
+    await closing.close();
+    expect((await ends).map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'fulfilled']);
   });
 });

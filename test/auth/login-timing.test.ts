@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { newEmail, register } from '../support/builders.ts';
+import { storeHash } from '../support/passwords.ts';
 import { useService } from '../support/service.ts';
 
 const service = useService({ BCRYPT_COST: '8', LOCKOUT_MAX_ATTEMPTS: '1000' });
@@ -31,11 +32,15 @@ async function spread(accounts: readonly (() => string)[]): Promise<number> {
 }
 
 describe('Login', () => {
-  it('takes as long for an account that does not exist or is deactivated as for a wrong password', { timeout: 60_000 }, async () => {
+  it('takes as long for an account that does not exist, is deactivated or has an unknown hash as for a wrong password', {
+    timeout: 60_000,
+  }, async () => {
     const known = await register(service);
     const deactivated = await register(service);
     await service.users.deactivateUser({ userId: deactivated.id });
-    const accounts = [() => known.email, newEmail, () => deactivated.email];
+    const unreadable = await register(service);
+    await storeHash(service, unreadable.id, '{SSHA}of a system that nobody knows any more');
+    const accounts = [() => known.email, newEmail, () => deactivated.email, () => unreadable.email];
     await measure(accounts, 5);
 
     // A busy machine may spoil a measurement, but not three of them in a row.

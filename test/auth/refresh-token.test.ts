@@ -60,18 +60,25 @@ describe('RefreshToken', () => {
       for (const { refreshToken } of [tokens, next]) expect(Buffer.from(refreshToken, 'base64url')).toHaveLength(32);
     });
 
-    it('moves last_login_at of the user and last_active_at of the session', async () => {
-      const { user, tokens } = await signedIn(service);
-      service.clock.advance(30);
-      const before = service.clock.now();
-      await refresh(service, tokens.refreshToken);
-      const { rows } = await service.database.pool.query<{ last_login_at: Date; last_active_at: Date }>(
-        'select u.last_login_at, s.last_active_at from users u join sessions s on s.user_id = u.id where u.id = $1',
-        [user.id],
+    async function momentsOf(userId: string) {
+      const { rows } = await service.database.pool.query<{ login: Date; active: Date }>(
+        'select u.last_login_at as login, s.last_active_at as active from users u join sessions s on s.user_id = u.id where u.id = $1',
+        [userId],
       );
-      const { last_login_at, last_active_at } = required(rows[0]);
-      expect(last_login_at.getTime()).toBeGreaterThanOrEqual(before.getTime());
-      expect(last_active_at).toEqual(last_login_at);
+      return required(rows[0]);
+    }
+
+    it('moves last_active_at of the session at once, and last_login_at of the user soon, once a minute', async () => {
+      const { user, tokens } = await signedIn(service);
+      const atLogin = await momentsOf(user.id);
+      service.clock.advance(30);
+      const next = await refresh(service, tokens.refreshToken);
+      const atRefresh = await momentsOf(user.id);
+      expect(atRefresh.active.getTime()).toBeGreaterThanOrEqual(atLogin.active.getTime() + 30_000);
+      service.clock.advance(31);
+      await refresh(service, next.refreshToken);
+      const login = async () => (await momentsOf(user.id)).login;
+      await expect.poll(login, { timeout: 10_000 }).toEqual((await momentsOf(user.id)).active);
     });
 
     it('does not touch the other sessions of the user', async () => {

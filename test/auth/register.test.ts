@@ -92,7 +92,7 @@ describe('Register', () => {
   });
 
   it('names every violated field', async () => {
-    const request = { email: 'nobody', password: 'short', username: '-', requestId: '1', client: { ipAddress: '1.2.3' } };
+    const request = { email: 'nobody', password: 'too few', username: '-', requestId: '1', client: { ipAddress: '1.2.3' } };
     await expectInvalid(service.auth.register(request), ['email', 'password', 'username', 'request_id', 'client.ip_address']);
   });
 

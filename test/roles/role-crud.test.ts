@@ -165,6 +165,18 @@ describe('UpdateRole', () => {
     ]);
   });
 
+  test('is not written down where it changes nothing, whatever the mask names', async () => {
+    const name = await roleWith(service, ['a.read', 'b.read']);
+    const { role: before } = await service.roles.getRole({ name });
+    const same = { name, description: '', permissions: ['b.read', 'a.read', 'b.read'] };
+    for (const updateMask of [undefined, ['description'], ['permissions'], []]) {
+      expect((await service.roles.updateRole({ role: same, updateMask })).role).toEqual(before);
+    }
+    expect((await eventsOf(name)).map(({ type }) => type)).toEqual(['role.created']);
+    await service.roles.updateRole({ role: { ...same, description: 'new' } });
+    expect((await eventsOf(name)).map(({ type }) => type)).toEqual(['role.created', 'role.updated']);
+  });
+
   test('a role that does not exist, and no role at all', async () => {
     await expectStatus(service.roles.updateRole({ role: { name: newName() } }), 'NOT_FOUND', 'ROLE_NOT_FOUND');
     await expectInvalid(service.roles.updateRole({}), ['role']);

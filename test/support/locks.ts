@@ -8,8 +8,8 @@ export interface HeldUser {
   release(): Promise<void>;
 }
 
-export async function holdUser({ database }: TestService, userId: string): Promise<HeldUser> {
-  const connection = await database.pool.connect();
+export async function holdUser(service: TestService, userId: string): Promise<HeldUser> {
+  const connection = await service.database.pool.connect();
   await connection.query('begin');
   await connection.query('select 1 from users where id = $1 for update', [userId]);
   return {

@@ -1,7 +1,11 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { afterAll, beforeAll } from 'vitest';
 import { type App, createApp } from '../../src/app.ts';
 import { createServiceAccountKey } from '../../src/callers/first-key.ts';
 import { loadConfig } from '../../src/config.ts';
+import type { Overrides } from '../../src/parts.ts';
 import { type Clients, connect } from './client.ts';
 import { createDatabase, type TestDatabase } from './database.ts';
 
@@ -26,11 +30,13 @@ export interface TestService extends Clients {
   readonly adminKey: string;
   readonly clock: Clock;
   readonly database: TestDatabase;
+  /** Where mails go without a mail server. */
+  readonly dataDir: string;
   stop(): Promise<void>;
 }
 
 /** The cheapest hash there is: the tests are about everything around it. */
-const TEST_SETTINGS = {
+export const TEST_SETTINGS = {
   BCRYPT_COST: '4',
   LOG_LEVEL: 'silent',
   GRPC_PORT: '0',
@@ -39,12 +45,17 @@ const TEST_SETTINGS = {
   RATE_LIMIT_PER_ADDRESS: '0',
 };
 
-/** Starts a service; `database` lets several share one. */
-export async function startService(env: Record<string, string> = {}, shared?: TestDatabase): Promise<TestService> {
+/** Starts a service; `shared` lets several use one database. */
+export async function startService(
+  env: Record<string, string> = {},
+  shared?: TestDatabase,
+  connections: Overrides['connections'] = {},
+): Promise<TestService> {
   const database = shared ?? (await createDatabase());
   const clock = new Clock();
-  const config = loadConfig({ ...TEST_SETTINGS, DATABASE_URL: database.url, ...env });
-  const app = await createApp(config, { databaseUrl: database.url, secretKey: SECRET_KEY }, { now: clock.now });
+  const dataDir = await mkdtemp(path.join(tmpdir(), 'identity-test-'));
+  const config = loadConfig({ ...TEST_SETTINGS, DATABASE_URL: database.url, DATA_DIR: dataDir, ...env });
+  const app = await createApp(config, { databaseUrl: database.url, secretKey: SECRET_KEY }, { now: clock.now, connections });
   const address = `127.0.0.1:${app.port}`;
   const adminKey = await createServiceAccountKey(app.orm.em, 'test-admin', ['admin']);
   const clients = connect(address, adminKey);
@@ -52,14 +63,30 @@ export async function startService(env: Record<string, string> = {}, shared?: Te
     clients.close();
     await app.close();
     if (!shared) await database.drop();
+    await rm(dataDir, { recursive: true, force: true });
   };
-  return { ...clients, app, address, adminKey, clock, database, stop };
+  return { ...clients, app, address, adminKey, clock, database, dataDir, stop };
 }
 
 /** A service for all tests of a file; to be called at its top level. */
-export function useService(env: Record<string, string> = {}): TestService {
+export function useService(env: Record<string, string> | (() => Record<string, string>) = {}): TestService {
   const service = {} as TestService;
-  beforeAll(async () => void Object.assign(service, await startService(env)));
+  beforeAll(async () => void Object.assign(service, await startService(typeof env === 'function' ? env() : env)));
   afterAll(() => service.stop());
   return service;
+}
+
+/** Two services on one database, for all tests of a file; to be called at its top level. */
+export function useReplicas(): { readonly database: TestDatabase; readonly here: TestService; readonly there: TestService } {
+  const replicas = { database: {} as TestDatabase, here: {} as TestService, there: {} as TestService };
+  beforeAll(async () => {
+    const database = Object.assign(replicas.database, await createDatabase());
+    Object.assign(replicas.here, await startService({}, database));
+    Object.assign(replicas.there, await startService({}, database));
+  });
+  afterAll(async () => {
+    await Promise.all([replicas.here.stop?.(), replicas.there.stop?.()]);
+    await replicas.database.drop?.();
+  });
+  return replicas;
 }

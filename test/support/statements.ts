@@ -1,9 +1,15 @@
 import pg from 'pg';
 import { expect, vi } from 'vitest';
+import { untilNoMailIsPending } from './mailbox.ts';
 import type { TestService } from './service.ts';
 
 const HEALTH_PROBE = 'select 1';
 const EPOCH_QUESTION = 'select version::text from authorization_epoch';
+/** Whether there are events to follow, or mails to send. */
+const POLL = /^select\b.*\b(events|mails)\b/s;
+
+const isByTheClock = (statement: unknown) =>
+  typeof statement === 'string' && (statement === HEALTH_PROBE || statement === EPOCH_QUESTION || POLL.test(statement));
 
 /** What the service asks the database from here on; seen on the wire, where statements are sent or executed. */
 function watchStatements() {
@@ -23,14 +29,15 @@ export async function statementsOf(run: () => Promise<unknown>): Promise<unknown
   const watch = watchStatements();
   try {
     await run();
-    return watch.all().filter((statement) => statement !== HEALTH_PROBE && statement !== EPOCH_QUESTION);
+    return watch.all().filter((statement) => !isByTheClock(statement));
   } finally {
     watch.stop();
   }
 }
 
 /** Until the service has noticed all changes of rights and knows its caller again: the next call costs no statement for that. */
-export async function untilCallerIsKnown({ auth }: TestService): Promise<void> {
+export async function untilCallerIsKnown({ auth, database }: TestService): Promise<void> {
+  await untilNoMailIsPending(database.pool);
   const watch = watchStatements();
   try {
     // It asks again only after it has dealt with the answer.

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { atOnce, logIn, newEmail, newUsername, PASSWORD, register, required, signedIn } from '../support/builders.ts';
 import { decode, expectInvalid, expectStatus } from '../support/expect-status.ts';
 import { holdUser, untilBlocked } from '../support/locks.ts';
+import { untilNoMailIsPending } from '../support/mailbox.ts';
 import { rows, totals, whileInsertsFail } from '../support/rows.ts';
 import { useService } from '../support/service.ts';
 
@@ -122,17 +123,24 @@ describe('DeleteUser', () => {
   it('tells in a receipt what is gone and what is kept', async () => {
     const { user } = await experienced();
     const count = async (table: string) => (await rows(service, `select from ${table} where user_id = $1`, [user.id])).length;
+    await untilNoMailIsPending(service.database.pool);
     const [sessions, history, events] = [await count('sessions'), await count('password_history'), await count('audit_events')];
     expect([sessions, history]).toEqual([2, 2]);
+    const devices = await count('known_devices');
     const { receipt } = await erase(user.id);
     expect(receipt).toEqual({
       userId: user.id,
       deleted: [
         { kind: 'user', count: 1, reason: '' },
         { kind: 'profile', count: 1, reason: '' },
+        { kind: 'roles', count: 1, reason: '' },
         { kind: 'sessions', count: sessions, reason: '' },
         { kind: 'password_history', count: history, reason: '' },
         { kind: 'api_keys', count: 1, reason: '' },
+        { kind: 'known_devices', count: devices, reason: '' },
+        // What is sent by mail comes and goes by itself.
+        { kind: 'one_time_tokens', count: expect.any(Number), reason: '' },
+        { kind: 'mails', count: expect.any(Number), reason: '' },
       ],
       kept: [{ kind: 'audit_events', count: events, reason: expect.stringContaining('GDPR') }],
     });
@@ -234,7 +242,8 @@ describe('DeleteUser', () => {
       const shifted = [...actions.slice(round), ...actions.slice(0, round)];
       const results = await atOnce(shifted.length, async (index) => shifted[index]?.());
       const reasons = results.flatMap((result) => (result.status === 'rejected' ? [decode(result.reason).reason] : []));
-      for (const reason of reasons) expect(['USER_NOT_FOUND', 'INVALID_CREDENTIALS', 'INVALID_REFRESH_TOKEN']).toContain(reason);
+      for (const reason of reasons)
+        expect(['USER_NOT_FOUND', 'INVALID_CREDENTIALS', 'INVALID_REFRESH_TOKEN', 'CALLER_UNAUTHENTICATED']).toContain(reason);
       expect(await tablesThatHold([id, email])).toEqual([]);
     }
   });

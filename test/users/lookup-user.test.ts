@@ -21,7 +21,7 @@ describe('LookupUser', () => {
     }
   });
 
-  it.each(['?', '??', ':email', '$1', '%', '_', '\\', "'", '"', '💥'])('takes %j in an email literally', async (special) => {
+  it.each(['?', '??', '$1', '%', '_', '|', "'", '#', '💥'])('takes %j in an email literally', async (special) => {
     const user = await register(service, { email: `${special}${newEmail()}` });
     expect((await service.users.lookupUser({ email: user.email })).user).toEqual(user);
   });

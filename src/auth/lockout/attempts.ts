@@ -1,4 +1,5 @@
 import { createHmac } from 'node:crypto';
+import type { EntityManager } from '@mikro-orm/postgresql';
 import { record } from '../../audit/audit-log.ts';
 import type { Client } from '../../audit/client.ts';
 import { transaction } from '../../database/transaction.ts';
@@ -6,6 +7,7 @@ import type { Call } from '../../rpc/call.ts';
 import { tooManyAttempts } from '../auth.errors.ts';
 import { isLocked, type LockoutPolicy, lockEnd, secondsUntilUnlocked } from './lockout-policy.ts';
 import {
+  type AttemptedAccount,
   type AttemptedIdentifier,
   type ClaimedAttempt,
   claimAttempt,
@@ -45,11 +47,13 @@ export class Attempts {
 
   /** The password was wrong: the attempt stays counted and is written down, with the lock that it has led to. */
   async fail(call: Call, attempt: ClaimedAttempt, client: Client): Promise<void> {
-    await transaction(call.uncancelled(), async (em) => {
-      const account = await lockAccountOf(em, attempt);
-      const subject = account ? { userId: account.id } : {};
-      record(em, call, { type: 'user.login_failed', ...subject, client });
-      if (account?.lockStands) record(em, call, { type: 'user.locked', ...subject, client });
-    });
+    await transaction(call.uncancelled(), async (em) => recordFailure(em, call, await lockAccountOf(em, attempt), client));
   }
+}
+
+/** The same as a part of a unit of work that has locked the account. */
+export function recordFailure(em: EntityManager, call: Call, account: AttemptedAccount | undefined, client: Client): void {
+  const subject = account ? { userId: account.id } : {};
+  record(em, call, { type: 'user.login_failed', ...subject, client });
+  if (account?.lockStands) record(em, call, { type: 'user.locked', ...subject, client });
 }

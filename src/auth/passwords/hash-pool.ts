@@ -1,17 +1,34 @@
 import { availableParallelism } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Piscina } from 'piscina';
 import { overloaded } from '../auth.errors.ts';
 import type { HashTask, RollCall } from './hash-worker.ts';
 import type { SchemeSettings, Verdict } from './password-scheme.ts';
 
-/** Long enough for a burst, short enough that a caller's deadline is not spent in the queue. */
-const QUEUED_PER_THREAD = 32;
+/** Long enough for a burst, short enough that a caller's deadline (10 s, unless it says otherwise) is not spent in the queue. */
+const MAX_WAIT_MS = 5000;
+/** However quick the hashes are. */
+const MAX_QUEUE_PER_THREAD = 32;
 /** A burst is no smaller on a small machine. */
-const MIN_QUEUE = 64;
+const MAX_QUEUE = 64;
+/** However slow they are: two a thread are no burst. */
+const MIN_QUEUE_PER_THREAD = 2;
+/** How much the latest hash counts for what hashes take now. */
+const WEIGHT_OF_LATEST = 0.1;
+
+/** At the lowest priority, a hash can take long on a busy machine; nobody waits for it any more. */
+const CLOSE_PATIENCE_MS = 2000;
+
+const NEVER = new AbortController().signal;
 
 /** The call was cancelled while its hash still waited: nothing was computed. */
 export class HashWithdrawn extends Error {
   override readonly name = 'HashWithdrawn';
+}
+
+export interface HashMetrics {
+  readonly hashWait: { observe(seconds: number): void };
+  readonly hashesShed: { inc(): void };
 }
 
 type Work = { kind: 'hash'; password: string } | { kind: 'verify'; password: string; stored: string };
@@ -27,14 +44,18 @@ export class HashPool {
   readonly #threads: Piscina<HashTask | RollCall, string | Verdict | undefined>;
   readonly #allArrived: Promise<unknown>;
   readonly #settings: SchemeSettings;
-  readonly #maxQueue: number;
+  readonly #threadCount: number;
+  readonly #metrics: HashMetrics | undefined;
+  /** What a hash takes at the moment; unknown at first. */
+  #hashMs: number | undefined;
   /** Who waits for a thread, the longest first; calling it hands one over. */
   readonly #queue = new Set<() => void>();
   #idle: number;
 
-  constructor(settings: SchemeSettings, threads = availableParallelism()) {
+  constructor(settings: SchemeSettings, metrics?: HashMetrics, threads = availableParallelism()) {
     this.#settings = settings;
-    this.#maxQueue = Math.max(threads * QUEUED_PER_THREAD, MIN_QUEUE);
+    this.#metrics = metrics;
+    this.#threadCount = threads;
     this.#idle = threads;
     this.#threads = new Piscina({
       filename: new URL('./hash-worker.ts', import.meta.url).href,
@@ -45,6 +66,10 @@ export class HashPool {
     this.#allArrived = this.#callTheRoll(threads);
   }
 
+  get waiting(): number {
+    return this.#queue.size;
+  }
+
   async hash(password: string, signal: AbortSignal): Promise<string> {
     return (await this.#run({ kind: 'hash', password }, signal)) as string;
   }
@@ -53,10 +78,17 @@ export class HashPool {
     return (await this.#run({ kind: 'verify', password, stored }, signal)) as Verdict;
   }
 
-  /** A thread that is ended while it still loads the native hash takes the whole process with it (Napi::Error, SIGABRT). */
+  /**
+   * Finishes what was begun. A thread that is ended while it still loads the native hash takes the whole process with it (Napi::Error,
+   * SIGABRT); one that is ended while it hashes may answer yet, which Piscina throws where nobody can catch it.
+   */
   async close(): Promise<void> {
     await this.#allArrived;
-    await this.#threads.destroy();
+    // Whoever has taken all threads knows that none is at work.
+    const all = Array.from({ length: this.#threads.options.maxThreads }, () => this.#takeThread(NEVER));
+    const idle = await Promise.race([Promise.allSettled(all), sleep(CLOSE_PATIENCE_MS, undefined, { ref: false })]);
+    // On a machine that starves them, the end of the process is the end of the threads.
+    if (idle) await this.#threads.destroy();
   }
 
   #callTheRoll(threads: number): Promise<unknown> {
@@ -66,10 +98,14 @@ export class HashPool {
 
   /** A cancelled call withdraws its hash only while it waits; one that was begun is finished. */
   async #run(work: Work, signal: AbortSignal): Promise<string | Verdict> {
+    const askedAt = performance.now();
     await this.#takeThread(signal);
+    const begunAt = performance.now();
+    this.#metrics?.hashWait.observe((begunAt - askedAt) / 1000);
     try {
       return (await this.#threads.run({ ...work, settings: this.#settings })) as string | Verdict;
     } finally {
+      this.#learn(performance.now() - begunAt);
       this.#passThreadOn();
     }
   }
@@ -80,7 +116,10 @@ export class HashPool {
       this.#idle--;
       return;
     }
-    if (this.#queue.size >= this.#maxQueue) throw overloaded();
+    if (this.#queue.size >= this.#maxQueue()) {
+      this.#metrics?.hashesShed.inc();
+      throw overloaded();
+    }
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const withdraw = () => {
       // Not in the queue any more: it has been given a thread already.
@@ -89,6 +128,17 @@ export class HashPool {
     this.#queue.add(resolve);
     signal.addEventListener('abort', withdraw, { once: true });
     await promise.finally(() => signal.removeEventListener('abort', withdraw));
+  }
+
+  #learn(ms: number): void {
+    this.#hashMs = this.#hashMs === undefined ? ms : this.#hashMs + WEIGHT_OF_LATEST * (ms - this.#hashMs);
+  }
+
+  /** As many as can begin in time, at the pace of the latest ones. */
+  #maxQueue(): number {
+    const threads = this.#threadCount;
+    const inTime = this.#hashMs === undefined ? Number.POSITIVE_INFINITY : Math.floor((threads * MAX_WAIT_MS) / this.#hashMs);
+    return Math.min(Math.max(inTime, threads * MIN_QUEUE_PER_THREAD), Math.max(threads * MAX_QUEUE_PER_THREAD, MAX_QUEUE));
   }
 
   #passThreadOn(): void {

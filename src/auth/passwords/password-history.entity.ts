@@ -8,7 +8,7 @@ const PasswordHistorySchema = defineEntity({
   properties: {
     id: id(),
     user: () => p.manyToOne(User).deleteRule('cascade').updateRule('no action').foreignKeyName('password_history_user_id_fkey'),
-    passwordHash: p.string().length(255),
+    passwordHash: p.string().length(512),
     createdAt: moment(),
   },
   indexes: [{ name: 'password_history_user_id_created_at_idx', properties: ['user', 'createdAt'] }],

@@ -1,63 +1,136 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { Config } from '../../config.ts';
+import { invalidFields } from '../../errors.ts';
 import type { Call } from '../../rpc/call.ts';
 import type { NewPasswords } from '../../users/create-user.ts';
 import type { User } from '../../users/user.entity.ts';
-import { HashPool } from './hash-pool.ts';
+import type { PasswordPolicy } from '../get-password-policy.ts';
+import type { BreachCheck } from './breach-check.ts';
+import { type HashMetrics, HashPool } from './hash-pool.ts';
 import { PasswordHistory } from './password-history.entity.ts';
-import { findPasswordHistory, replaceInPasswordHistory } from './password-history.repository.ts';
-import { newPassword } from './password-policy.ts';
-import type { Verdict } from './password-scheme.ts';
+import { findLatestHashes, findPasswordHistory, replaceInPasswordHistory } from './password-history.repository.ts';
+import {
+  BREACHED,
+  brokenRules,
+  MAX_PASSWORD_BYTES,
+  newPassword,
+  type PasswordRules,
+  type PersonalData,
+  REUSED,
+  type Refusal,
+} from './password-policy.ts';
+import { problemOfHash, type Verdict } from './password-scheme.ts';
+import { COMMON_PASSWORDS } from './popular-passwords.ts';
 
 /** More than any setting keeps. */
 const ALL = 1000;
 
 const NEVER = new AbortController().signal;
 
+/** A password that somebody wants to have. */
+export interface Candidate {
+  readonly password: string;
+  /** What is known of who would get it. */
+  readonly about: readonly PersonalData[];
+  /** Who would get it: their latest passwords are refused. */
+  readonly userId?: string | undefined;
+}
+
+/** A password for somebody, and the field of the request that it was in. */
+export interface AskedPassword extends PersonalData {
+  readonly password: string;
+  readonly field: string;
+  readonly userId?: string | undefined;
+}
+
+export interface PasswordsDeps {
+  readonly serviceName: string;
+  /** Absent: nobody is asked for leaked passwords. */
+  readonly breachCheck: BreachCheck | undefined;
+  readonly metrics?: HashMetrics;
+}
+
 /** Sets and checks the passwords of users. */
 export class Passwords implements NewPasswords {
-  readonly schema: NewPasswords['schema'];
+  /** A new password, as far as it can be judged without knowing whose it is. */
+  readonly schema: ReturnType<typeof newPassword>;
+  readonly #rules: PasswordRules;
   readonly #pool: HashPool;
   readonly #historyLength: number;
+  readonly #breachCheck: BreachCheck | undefined;
   /** Compared where there is no hash to compare with, so that this takes as long as a wrong password does. */
   readonly #decoy: Promise<string>;
 
-  constructor({ scheme, bcryptCost, pepper, minLength, history }: Config['passwords']) {
-    this.schema = newPassword(minLength);
+  constructor(
+    { scheme, bcryptCost, pepper, minLength, history }: Config['passwords'],
+    { serviceName, breachCheck, metrics }: PasswordsDeps,
+  ) {
+    this.#rules = { minLength, serviceName, common: COMMON_PASSWORDS };
+    this.schema = newPassword(this.#rules);
     this.#historyLength = history;
-    this.#pool = new HashPool({ scheme, bcryptCost, pepper: pepper.reveal() });
+    this.#breachCheck = breachCheck;
+    this.#pool = new HashPool({ scheme, bcryptCost, pepper: pepper.reveal() }, metrics);
     this.#decoy = this.#pool.hash(crypto.randomUUID(), NEVER);
     // Fails only if the pool is closed before it is needed.
     this.#decoy.catch(() => undefined);
   }
 
+  get policy(): PasswordPolicy {
+    return {
+      minLength: this.#rules.minLength,
+      maxBytes: MAX_PASSWORD_BYTES,
+      history: this.#historyLength,
+      commonPasswords: this.#rules.common.size,
+      breachCheck: this.#breachCheck !== undefined,
+    };
+  }
+
+  /** A stored value that nobody understands is one that nothing matches. */
   async verify(password: string, stored: string | null | undefined, signal: AbortSignal): Promise<Verdict> {
-    const { matches, outdated } = await this.#pool.verify(password, stored ?? (await this.#decoy), signal);
-    return { matches: matches && stored != null, outdated };
+    const comparable = stored != null && problemOfHash(stored) === undefined;
+    const { matches, outdated } = await this.#pool.verify(password, comparable ? stored : await this.#decoy, signal);
+    return { matches: matches && comparable, outdated };
   }
 
   hash(password: string, signal: AbortSignal): Promise<string> {
     return this.#pool.hash(password, signal);
   }
 
-  async prepare(call: Call, password: string): Promise<(em: EntityManager, user: User) => void> {
+  /** Every rule that a password breaks which can be told without asking anybody. */
+  problems(password: string, about: PersonalData): string[] {
+    return brokenRules(password, this.#rules, [about]).map(({ description }) => description);
+  }
+
+  async prepare(call: Call, password: string, about: PersonalData): Promise<(em: EntityManager, user: User) => void> {
+    await this.requireAcceptable(call, { ...about, password, field: 'password' });
     const passwordHash = await this.hash(password, call.signal);
     return (em, user) => this.give(em, user, passwordHash, call.now());
+  }
+
+  /** Throws INVALID_ARGUMENT with every rule that the password breaks. */
+  async requireAcceptable(call: Call, { password, field, userId, ...about }: AskedPassword): Promise<void> {
+    const refusals = await this.refusals(call, { password, userId, about: [about] });
+    if (refusals.length === 0) return;
+    const violations = refusals.map(({ description }) => ({ field, description }));
+    throw invalidFields(violations, refusals.includes(REUSED) ? 'PASSWORD_REUSED' : 'INVALID_FIELDS');
+  }
+
+  /** Every rule that the password breaks. */
+  async refusals(call: Call, { password, about, userId }: Candidate): Promise<Refusal[]> {
+    const broken = brokenRules(password, this.#rules, about);
+    // Neither hashed nor sent anywhere.
+    if (broken.some(({ rule }) => rule === 'too_long')) return broken;
+    const [reused, breached] = await Promise.all([
+      userId !== undefined && this.#isReused(call, userId, password),
+      this.#breachCheck?.hasLeaked(password, call.signal),
+    ]);
+    return [...broken, ...(reused ? [REUSED] : []), ...(breached ? [BREACHED] : [])];
   }
 
   /** Sets the password of a user and remembers it in the history. */
   give(em: EntityManager, user: User, passwordHash: string, now: Date): void {
     user.passwordHash = passwordHash;
     if (this.#historyLength > 0) em.create(PasswordHistory, { user, passwordHash, createdAt: now });
-  }
-
-  /** Whether it is one of the latest passwords of the user; the current one may have been brought along without a history. */
-  async isReused(call: Call, userId: string, password: string, current: string): Promise<boolean> {
-    if (this.#historyLength === 0) return false;
-    if (password === current) return true;
-    const history = await findPasswordHistory(call.em, userId, this.#historyLength);
-    const verdicts = await Promise.all(history.map(({ passwordHash }) => this.verify(password, passwordHash, call.signal)));
-    return verdicts.some(({ matches }) => matches);
   }
 
   /** Gives the user another password; the history keeps the latest ones, also one that was brought along without a history. */
@@ -78,7 +151,19 @@ export class Passwords implements NewPasswords {
     user.passwordHash = passwordHash;
   }
 
+  /** How many passwords wait to be hashed. */
+  get waiting(): number {
+    return this.#pool.waiting;
+  }
+
   close(): Promise<void> {
     return this.#pool.close();
+  }
+
+  async #isReused(call: Call, userId: string, password: string): Promise<boolean> {
+    if (this.#historyLength === 0) return false;
+    const hashes = await findLatestHashes(call.em, userId, this.#historyLength);
+    const verdicts = await Promise.all(hashes.map((hash) => this.verify(password, hash, call.signal)));
+    return verdicts.some(({ matches }) => matches);
   }
 }

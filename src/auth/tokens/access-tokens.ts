@@ -1,6 +1,7 @@
 import { createSecretKey, hash, type KeyObject, randomUUID } from 'node:crypto';
 import jwt from 'jsonwebtoken';
 import { z } from 'zod';
+import { BoundedMap } from '../../bounded-map.ts';
 import type { Config } from '../../config.ts';
 import { uuid } from '../../rpc/validation.ts';
 
@@ -22,6 +23,9 @@ const claimsSchema = z.object({
   exp: z.int(),
 });
 
+/** A token is used for many calls; about 1 kB each. */
+const MAX_REMEMBERED = 10_000;
+
 /** What an access token says, after its signature was checked. Whether its session still lives is another question. */
 export type AccessClaims = z.output<typeof claimsSchema>;
 
@@ -41,6 +45,7 @@ export class AccessTokens {
   readonly #settings: Config['jwt'];
   readonly #key: KeyObject;
   readonly #keyId: string;
+  readonly #verified = new BoundedMap<string, AccessClaims>(MAX_REMEMBERED);
 
   constructor(settings: Config['jwt'], secretKey: string) {
     this.ttl = settings.accessTokenTtl;
@@ -70,6 +75,14 @@ export class AccessTokens {
 
   /** Undefined for anything that is not an unexpired access token of ours, whatever the reason. */
   verify(token: string, now: Date): AccessClaims | undefined {
+    const remembered = this.#verified.get(token);
+    if (remembered) return remembered.exp > seconds(now) ? remembered : undefined;
+    const claims = this.#verify(token, now);
+    if (claims) this.#verified.set(token, claims);
+    return claims;
+  }
+
+  #verify(token: string, now: Date): AccessClaims | undefined {
     const { algorithm, issuer, audience } = this.#settings;
     try {
       const { header, payload } = jwt.verify(token, this.#key, {

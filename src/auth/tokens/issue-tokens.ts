@@ -1,5 +1,3 @@
-import type { Session } from '../../sessions/session.entity.ts';
-import type { User } from '../../users/user.entity.ts';
 import type { AccessTokens } from './access-tokens.ts';
 
 /** What a caller gets after a login or a refresh. */
@@ -11,23 +9,23 @@ export interface IssuedTokens {
   readonly sessionId: string;
 }
 
-export function issueTokens(accessTokens: AccessTokens, user: User, session: Session, refreshToken: string, now: Date): IssuedTokens {
-  const accessToken = accessTokens.issue(
-    {
-      userId: user.id,
-      email: user.email,
-      sessionId: session.id,
-      authMethods: session.authMethods,
-      authTime: session.createdAt,
-      roles: user.roles ?? [],
-    },
-    now,
-  );
+/** The session that the tokens are for, and its user. */
+export interface TokenSubject {
+  readonly id: string;
+  readonly authMethods: readonly string[];
+  readonly createdAt: Date;
+  readonly expiresAt: Date;
+  readonly user: { readonly id: string; readonly email: string; readonly roles?: readonly string[] | null };
+}
+
+export function issueTokens(accessTokens: AccessTokens, session: TokenSubject, refreshToken: string, now: Date): IssuedTokens {
+  const { id: sessionId, user, authMethods, createdAt: authTime, expiresAt } = session;
+  const subject = { userId: user.id, email: user.email, sessionId, authMethods, authTime, roles: user.roles ?? [] };
   return {
-    accessToken,
+    accessToken: accessTokens.issue(subject, now),
     expiresIn: accessTokens.ttl,
     refreshToken,
-    refreshExpiresIn: Math.max(0, Math.floor((session.expiresAt.getTime() - now.getTime()) / 1000)),
-    sessionId: session.id,
+    refreshExpiresIn: Math.max(0, Math.floor((expiresAt.getTime() - now.getTime()) / 1000)),
+    sessionId,
   };
 }

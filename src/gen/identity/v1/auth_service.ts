@@ -30,8 +30,9 @@ export interface RegisterRequest {
   /** An address of at most 255 characters. Stored trimmed and in lower case. Required. */
   email: string;
   /**
-   * At least PASSWORD_MIN_LENGTH (8) characters and at most 1,024 bytes of any Unicode. An account without one cannot
-   * sign in with a password.
+   * At least PASSWORD_MIN_LENGTH (8) characters and at most 1,024 bytes of any Unicode; not a common one, nor one built
+   * from email, username or names (see GetPasswordPolicy). An account without one cannot sign in with a password; it can
+   * get one through RequestPasswordReset.
    */
   password?:
     | string
@@ -158,6 +159,163 @@ export interface ChangePasswordRequest {
 }
 
 export interface ChangePasswordResponse {
+}
+
+export interface GetPasswordPolicyRequest {
+}
+
+export interface GetPasswordPolicyResponse {
+  /** The rules in force. */
+  policy: GetPasswordPolicyResponse_PasswordPolicy | undefined;
+}
+
+/** What a new password must be. There are no rules on its composition (NIST SP 800-63B §3.1.1.2, ASVS 6.2.5). */
+export interface GetPasswordPolicyResponse_PasswordPolicy {
+  /** In characters (Unicode code points); PASSWORD_MIN_LENGTH. */
+  minLength: number;
+  /** In bytes of UTF-8. Nothing is cut off before that. */
+  maxBytes: number;
+  /** How many of the latest passwords of the user are refused; PASSWORD_HISTORY. */
+  history: number;
+  /** How many of the most common passwords are refused. */
+  commonPasswords: number;
+  /** Whether passwords are looked up among those that have leaked elsewhere; BREACH_CHECK_URL. */
+  breachCheck: boolean;
+}
+
+export interface CheckPasswordRequest {
+  /** Required. */
+  password: string;
+  /** What the account has or will have: a password that is built from it is refused. All of it is optional. */
+  email: string;
+  /** See User.username. */
+  username: string;
+  /** Its names count. */
+  profile:
+    | Profile
+    | undefined;
+  /**
+   * UUID of the user who would get it: their email, username and names count as well; and their latest passwords, where
+   * the caller may set passwords.
+   */
+  userId: string;
+}
+
+export interface CheckPasswordResponse {
+  /** Whether it could be set. */
+  acceptable: boolean;
+  /** Every reason why not. */
+  reasons: CheckPasswordResponse_Refusal[];
+}
+
+/** Rules for passwords. */
+export const CheckPasswordResponse_Rule = {
+  /** RULE_UNSPECIFIED - Never sent. */
+  RULE_UNSPECIFIED: 0,
+  /** RULE_TOO_SHORT - Too few characters. */
+  RULE_TOO_SHORT: 1,
+  /** RULE_TOO_LONG - Too many bytes. */
+  RULE_TOO_LONG: 2,
+  /** RULE_COMMON - Among the most common passwords. */
+  RULE_COMMON: 3,
+  /** RULE_PERSONAL - Built from the email, the username, a name or the name of the service. */
+  RULE_PERSONAL: 4,
+  /** RULE_REUSED - One of the latest passwords of the user. */
+  RULE_REUSED: 5,
+  /** RULE_BREACHED - Has leaked elsewhere. */
+  RULE_BREACHED: 6,
+  UNRECOGNIZED: -1,
+} as const;
+
+export type CheckPasswordResponse_Rule = typeof CheckPasswordResponse_Rule[keyof typeof CheckPasswordResponse_Rule];
+
+export namespace CheckPasswordResponse_Rule {
+  export type RULE_UNSPECIFIED = typeof CheckPasswordResponse_Rule.RULE_UNSPECIFIED;
+  export type RULE_TOO_SHORT = typeof CheckPasswordResponse_Rule.RULE_TOO_SHORT;
+  export type RULE_TOO_LONG = typeof CheckPasswordResponse_Rule.RULE_TOO_LONG;
+  export type RULE_COMMON = typeof CheckPasswordResponse_Rule.RULE_COMMON;
+  export type RULE_PERSONAL = typeof CheckPasswordResponse_Rule.RULE_PERSONAL;
+  export type RULE_REUSED = typeof CheckPasswordResponse_Rule.RULE_REUSED;
+  export type RULE_BREACHED = typeof CheckPasswordResponse_Rule.RULE_BREACHED;
+  export type UNRECOGNIZED = typeof CheckPasswordResponse_Rule.UNRECOGNIZED;
+}
+
+/** A broken rule. */
+export interface CheckPasswordResponse_Refusal {
+  /** Which. */
+  rule: CheckPasswordResponse_Rule;
+  /** In English, e.g. "must have at least 8 characters". */
+  description: string;
+}
+
+export interface RequestEmailVerificationRequest {
+  /** The address. Required. */
+  email: string;
+  /** The end user's device, for the audit trail and the rate limits. */
+  client: Client1 | undefined;
+}
+
+export interface RequestEmailVerificationResponse {
+}
+
+export interface VerifyEmailRequest {
+  /** From the mail. Required. */
+  verificationToken: string;
+}
+
+export interface VerifyEmailResponse {
+  /** The user, whose email is verified now. */
+  user: User | undefined;
+}
+
+export interface RequestPasswordResetRequest {
+  /** The address. Required. */
+  email: string;
+  /** The end user's device, for the audit trail and the rate limits. */
+  client: Client1 | undefined;
+}
+
+export interface RequestPasswordResetResponse {
+}
+
+export interface ResetPasswordRequest {
+  /** From the mail. Required. */
+  resetToken: string;
+  /** See RegisterRequest.password. Required. */
+  newPassword: string;
+  /** The end user's device, for the audit trail and the rate limits. */
+  client: Client1 | undefined;
+}
+
+export interface ResetPasswordResponse {
+}
+
+export interface RequestLoginCodeRequest {
+  /** The address. Required. */
+  email: string;
+  /** The end user's device, for the audit trail and the rate limits. */
+  client: Client1 | undefined;
+}
+
+export interface RequestLoginCodeResponse {
+}
+
+export interface LoginWithCodeRequest {
+  /** The address that the code was sent to. Required. */
+  email: string;
+  /** 8 digits. Required. */
+  code: string;
+  /** The end user's device. Kept with the session. */
+  client: Client1 | undefined;
+}
+
+export interface LoginWithCodeResponse {
+  /** The user is signed in. */
+  tokens?:
+    | Tokens
+    | undefined;
+  /** A second factor is needed; no session exists yet. */
+  challenge?: LoginResponse_Challenge | undefined;
 }
 
 export interface GetCallerRequest {
@@ -1067,6 +1225,977 @@ export const ChangePasswordResponse: MessageFns<ChangePasswordResponse> = {
   },
 };
 
+function createBaseGetPasswordPolicyRequest(): GetPasswordPolicyRequest {
+  return {};
+}
+
+export const GetPasswordPolicyRequest: MessageFns<GetPasswordPolicyRequest> = {
+  encode(_: GetPasswordPolicyRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetPasswordPolicyRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetPasswordPolicyRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseGetPasswordPolicyResponse(): GetPasswordPolicyResponse {
+  return { policy: undefined };
+}
+
+export const GetPasswordPolicyResponse: MessageFns<GetPasswordPolicyResponse> = {
+  encode(message: GetPasswordPolicyResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.policy !== undefined) {
+      GetPasswordPolicyResponse_PasswordPolicy.encode(message.policy, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetPasswordPolicyResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetPasswordPolicyResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.policy = GetPasswordPolicyResponse_PasswordPolicy.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseGetPasswordPolicyResponse_PasswordPolicy(): GetPasswordPolicyResponse_PasswordPolicy {
+  return { minLength: 0, maxBytes: 0, history: 0, commonPasswords: 0, breachCheck: false };
+}
+
+export const GetPasswordPolicyResponse_PasswordPolicy: MessageFns<GetPasswordPolicyResponse_PasswordPolicy> = {
+  encode(message: GetPasswordPolicyResponse_PasswordPolicy, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.minLength !== 0) {
+      writer.uint32(8).int32(message.minLength);
+    }
+    if (message.maxBytes !== 0) {
+      writer.uint32(16).int32(message.maxBytes);
+    }
+    if (message.history !== 0) {
+      writer.uint32(24).int32(message.history);
+    }
+    if (message.commonPasswords !== 0) {
+      writer.uint32(32).int32(message.commonPasswords);
+    }
+    if (message.breachCheck !== false) {
+      writer.uint32(40).bool(message.breachCheck);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetPasswordPolicyResponse_PasswordPolicy {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetPasswordPolicyResponse_PasswordPolicy();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.minLength = reader.int32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.maxBytes = reader.int32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.history = reader.int32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.commonPasswords = reader.int32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.breachCheck = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseCheckPasswordRequest(): CheckPasswordRequest {
+  return { password: "", email: "", username: "", profile: undefined, userId: "" };
+}
+
+export const CheckPasswordRequest: MessageFns<CheckPasswordRequest> = {
+  encode(message: CheckPasswordRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.password !== "") {
+      writer.uint32(10).string(message.password);
+    }
+    if (message.email !== "") {
+      writer.uint32(18).string(message.email);
+    }
+    if (message.username !== "") {
+      writer.uint32(26).string(message.username);
+    }
+    if (message.profile !== undefined) {
+      Profile.encode(message.profile, writer.uint32(34).fork()).join();
+    }
+    if (message.userId !== "") {
+      writer.uint32(42).string(message.userId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CheckPasswordRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCheckPasswordRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.password = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.email = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.username = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.profile = Profile.decode(reader, reader.uint32());
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.userId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseCheckPasswordResponse(): CheckPasswordResponse {
+  return { acceptable: false, reasons: [] };
+}
+
+export const CheckPasswordResponse: MessageFns<CheckPasswordResponse> = {
+  encode(message: CheckPasswordResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.acceptable !== false) {
+      writer.uint32(8).bool(message.acceptable);
+    }
+    for (const v of message.reasons) {
+      CheckPasswordResponse_Refusal.encode(v!, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CheckPasswordResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCheckPasswordResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.acceptable = reader.bool();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.reasons.push(CheckPasswordResponse_Refusal.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseCheckPasswordResponse_Refusal(): CheckPasswordResponse_Refusal {
+  return { rule: 0, description: "" };
+}
+
+export const CheckPasswordResponse_Refusal: MessageFns<CheckPasswordResponse_Refusal> = {
+  encode(message: CheckPasswordResponse_Refusal, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.rule !== 0) {
+      writer.uint32(8).int32(message.rule);
+    }
+    if (message.description !== "") {
+      writer.uint32(18).string(message.description);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CheckPasswordResponse_Refusal {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCheckPasswordResponse_Refusal();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.rule = reader.int32() as any;
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.description = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseRequestEmailVerificationRequest(): RequestEmailVerificationRequest {
+  return { email: "", client: undefined };
+}
+
+export const RequestEmailVerificationRequest: MessageFns<RequestEmailVerificationRequest> = {
+  encode(message: RequestEmailVerificationRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.email !== "") {
+      writer.uint32(10).string(message.email);
+    }
+    if (message.client !== undefined) {
+      Client1.encode(message.client, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RequestEmailVerificationRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRequestEmailVerificationRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.email = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.client = Client1.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseRequestEmailVerificationResponse(): RequestEmailVerificationResponse {
+  return {};
+}
+
+export const RequestEmailVerificationResponse: MessageFns<RequestEmailVerificationResponse> = {
+  encode(_: RequestEmailVerificationResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RequestEmailVerificationResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRequestEmailVerificationResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseVerifyEmailRequest(): VerifyEmailRequest {
+  return { verificationToken: "" };
+}
+
+export const VerifyEmailRequest: MessageFns<VerifyEmailRequest> = {
+  encode(message: VerifyEmailRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.verificationToken !== "") {
+      writer.uint32(10).string(message.verificationToken);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): VerifyEmailRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseVerifyEmailRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.verificationToken = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseVerifyEmailResponse(): VerifyEmailResponse {
+  return { user: undefined };
+}
+
+export const VerifyEmailResponse: MessageFns<VerifyEmailResponse> = {
+  encode(message: VerifyEmailResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.user !== undefined) {
+      User.encode(message.user, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): VerifyEmailResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseVerifyEmailResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.user = User.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseRequestPasswordResetRequest(): RequestPasswordResetRequest {
+  return { email: "", client: undefined };
+}
+
+export const RequestPasswordResetRequest: MessageFns<RequestPasswordResetRequest> = {
+  encode(message: RequestPasswordResetRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.email !== "") {
+      writer.uint32(10).string(message.email);
+    }
+    if (message.client !== undefined) {
+      Client1.encode(message.client, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RequestPasswordResetRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRequestPasswordResetRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.email = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.client = Client1.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseRequestPasswordResetResponse(): RequestPasswordResetResponse {
+  return {};
+}
+
+export const RequestPasswordResetResponse: MessageFns<RequestPasswordResetResponse> = {
+  encode(_: RequestPasswordResetResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RequestPasswordResetResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRequestPasswordResetResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseResetPasswordRequest(): ResetPasswordRequest {
+  return { resetToken: "", newPassword: "", client: undefined };
+}
+
+export const ResetPasswordRequest: MessageFns<ResetPasswordRequest> = {
+  encode(message: ResetPasswordRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.resetToken !== "") {
+      writer.uint32(10).string(message.resetToken);
+    }
+    if (message.newPassword !== "") {
+      writer.uint32(18).string(message.newPassword);
+    }
+    if (message.client !== undefined) {
+      Client1.encode(message.client, writer.uint32(26).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ResetPasswordRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseResetPasswordRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.resetToken = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.newPassword = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.client = Client1.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseResetPasswordResponse(): ResetPasswordResponse {
+  return {};
+}
+
+export const ResetPasswordResponse: MessageFns<ResetPasswordResponse> = {
+  encode(_: ResetPasswordResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ResetPasswordResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseResetPasswordResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseRequestLoginCodeRequest(): RequestLoginCodeRequest {
+  return { email: "", client: undefined };
+}
+
+export const RequestLoginCodeRequest: MessageFns<RequestLoginCodeRequest> = {
+  encode(message: RequestLoginCodeRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.email !== "") {
+      writer.uint32(10).string(message.email);
+    }
+    if (message.client !== undefined) {
+      Client1.encode(message.client, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RequestLoginCodeRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRequestLoginCodeRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.email = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.client = Client1.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseRequestLoginCodeResponse(): RequestLoginCodeResponse {
+  return {};
+}
+
+export const RequestLoginCodeResponse: MessageFns<RequestLoginCodeResponse> = {
+  encode(_: RequestLoginCodeResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RequestLoginCodeResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRequestLoginCodeResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseLoginWithCodeRequest(): LoginWithCodeRequest {
+  return { email: "", code: "", client: undefined };
+}
+
+export const LoginWithCodeRequest: MessageFns<LoginWithCodeRequest> = {
+  encode(message: LoginWithCodeRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.email !== "") {
+      writer.uint32(10).string(message.email);
+    }
+    if (message.code !== "") {
+      writer.uint32(18).string(message.code);
+    }
+    if (message.client !== undefined) {
+      Client1.encode(message.client, writer.uint32(26).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LoginWithCodeRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLoginWithCodeRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.email = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.code = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.client = Client1.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseLoginWithCodeResponse(): LoginWithCodeResponse {
+  return { tokens: undefined, challenge: undefined };
+}
+
+export const LoginWithCodeResponse: MessageFns<LoginWithCodeResponse> = {
+  encode(message: LoginWithCodeResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.tokens !== undefined) {
+      Tokens.encode(message.tokens, writer.uint32(10).fork()).join();
+    }
+    if (message.challenge !== undefined) {
+      LoginResponse_Challenge.encode(message.challenge, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LoginWithCodeResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLoginWithCodeResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.tokens = Tokens.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.challenge = LoginResponse_Challenge.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
 function createBaseGetCallerRequest(): GetCallerRequest {
   return {};
 }
@@ -1293,7 +2422,8 @@ export const GetCallerResponse_ServiceAccountCaller: MessageFns<GetCallerRespons
 export type AuthServiceService = typeof AuthServiceService;
 export const AuthServiceService = {
   /**
-   * Creates an account: user, profile, password history and audit event in one transaction.
+   * Creates an account: user, profile, password history and audit event in one transaction, together with the request
+   * for the mail that verifies the address.
    *
    * Needs identity.auth.register.
    *
@@ -1403,6 +2533,152 @@ export const AuthServiceService = {
       Buffer.from(ChangePasswordResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ChangePasswordResponse => ChangePasswordResponse.decode(value),
   },
+  /** Tells the rules for new passwords that are in force. Needs no permission. */
+  getPasswordPolicy: {
+    path: "/identity.v1.AuthService/GetPasswordPolicy" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: GetPasswordPolicyRequest): Buffer =>
+      Buffer.from(GetPasswordPolicyRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): GetPasswordPolicyRequest => GetPasswordPolicyRequest.decode(value),
+    responseSerialize: (value: GetPasswordPolicyResponse): Buffer =>
+      Buffer.from(GetPasswordPolicyResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): GetPasswordPolicyResponse => GetPasswordPolicyResponse.decode(value),
+  },
+  /**
+   * Tells whether a password could be set, so that a form can say so before it is submitted. Nothing is stored, counted
+   * or logged. Whether it is one of the latest passwords of a user is told only to callers who may set it without the
+   * current one.
+   *
+   * Needs no permission.
+   *
+   * Errors: PERMISSION_DENIED (user_id names somebody else, and the caller may not set passwords); NOT_FOUND
+   * (USER_NOT_FOUND); RESOURCE_EXHAUSTED (OVERLOADED, RATE_LIMITED).
+   */
+  checkPassword: {
+    path: "/identity.v1.AuthService/CheckPassword" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: CheckPasswordRequest): Buffer => Buffer.from(CheckPasswordRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): CheckPasswordRequest => CheckPasswordRequest.decode(value),
+    responseSerialize: (value: CheckPasswordResponse): Buffer =>
+      Buffer.from(CheckPasswordResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): CheckPasswordResponse => CheckPasswordResponse.decode(value),
+  },
+  /**
+   * Mails a link with which the owner of the address proves that it is theirs. The answer is the same, after the same
+   * work, whether there is an account with this email or not, and whether it is verified already. The newest link wins.
+   *
+   * Needs identity.auth.recover.
+   *
+   * Errors: RESOURCE_EXHAUSTED (RATE_LIMITED).
+   */
+  requestEmailVerification: {
+    path: "/identity.v1.AuthService/RequestEmailVerification" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: RequestEmailVerificationRequest): Buffer =>
+      Buffer.from(RequestEmailVerificationRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): RequestEmailVerificationRequest =>
+      RequestEmailVerificationRequest.decode(value),
+    responseSerialize: (value: RequestEmailVerificationResponse): Buffer =>
+      Buffer.from(RequestEmailVerificationResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): RequestEmailVerificationResponse =>
+      RequestEmailVerificationResponse.decode(value),
+  },
+  /**
+   * Marks the email as verified. The token is good once, for 24 hours.
+   *
+   * Needs identity.auth.recover.
+   *
+   * Errors: UNAUTHENTICATED (INVALID_VERIFICATION_TOKEN: unknown, used, expired, replaced by a newer one, or the user is
+   * deactivated).
+   */
+  verifyEmail: {
+    path: "/identity.v1.AuthService/VerifyEmail" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: VerifyEmailRequest): Buffer => Buffer.from(VerifyEmailRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): VerifyEmailRequest => VerifyEmailRequest.decode(value),
+    responseSerialize: (value: VerifyEmailResponse): Buffer => Buffer.from(VerifyEmailResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): VerifyEmailResponse => VerifyEmailResponse.decode(value),
+  },
+  /**
+   * Mails a link with which the owner of the address sets a new password. The answer is the same, after the same work,
+   * whether there is an account with this email or not. The newest link wins.
+   *
+   * Needs identity.auth.recover.
+   *
+   * Errors: RESOURCE_EXHAUSTED (RATE_LIMITED).
+   */
+  requestPasswordReset: {
+    path: "/identity.v1.AuthService/RequestPasswordReset" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: RequestPasswordResetRequest): Buffer =>
+      Buffer.from(RequestPasswordResetRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): RequestPasswordResetRequest => RequestPasswordResetRequest.decode(value),
+    responseSerialize: (value: RequestPasswordResetResponse): Buffer =>
+      Buffer.from(RequestPasswordResetResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): RequestPasswordResetResponse => RequestPasswordResetResponse.decode(value),
+  },
+  /**
+   * Sets a new password with the token of a mail; it is good once, for 30 minutes. Ends all sessions of the user, lifts a
+   * lock, and tells the user by mail. The token came by mail, so the email counts as verified from now on. It does not
+   * sign in. A password that is refused does not use the token up.
+   *
+   * Needs identity.auth.recover.
+   *
+   * Errors: UNAUTHENTICATED (INVALID_RESET_TOKEN: unknown, used, expired, replaced by a newer one, or the user is
+   * deactivated); INVALID_ARGUMENT (INVALID_FIELDS, PASSWORD_REUSED); RESOURCE_EXHAUSTED (OVERLOADED).
+   */
+  resetPassword: {
+    path: "/identity.v1.AuthService/ResetPassword" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ResetPasswordRequest): Buffer => Buffer.from(ResetPasswordRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ResetPasswordRequest => ResetPasswordRequest.decode(value),
+    responseSerialize: (value: ResetPasswordResponse): Buffer =>
+      Buffer.from(ResetPasswordResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ResetPasswordResponse => ResetPasswordResponse.decode(value),
+  },
+  /**
+   * Mails a code of 8 digits for LoginWithCode. The answer is the same, after the same work, whether there is an account
+   * with this email or not. The newest code wins.
+   *
+   * Needs identity.auth.login.
+   *
+   * Errors: RESOURCE_EXHAUSTED (RATE_LIMITED).
+   */
+  requestLoginCode: {
+    path: "/identity.v1.AuthService/RequestLoginCode" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: RequestLoginCodeRequest): Buffer =>
+      Buffer.from(RequestLoginCodeRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): RequestLoginCodeRequest => RequestLoginCodeRequest.decode(value),
+    responseSerialize: (value: RequestLoginCodeResponse): Buffer =>
+      Buffer.from(RequestLoginCodeResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): RequestLoginCodeResponse => RequestLoginCodeResponse.decode(value),
+  },
+  /**
+   * Signs in with the code of a mail: good once, for 10 minutes, for 5 attempts. A wrong code counts for the lockout as a
+   * wrong password does (see Login). The code came by mail, so the email counts as verified from now on.
+   *
+   * Needs identity.auth.login.
+   *
+   * Errors: UNAUTHENTICATED (INVALID_CREDENTIALS); RESOURCE_EXHAUSTED (TOO_MANY_ATTEMPTS with RetryInfo).
+   */
+  loginWithCode: {
+    path: "/identity.v1.AuthService/LoginWithCode" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: LoginWithCodeRequest): Buffer => Buffer.from(LoginWithCodeRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): LoginWithCodeRequest => LoginWithCodeRequest.decode(value),
+    responseSerialize: (value: LoginWithCodeResponse): Buffer =>
+      Buffer.from(LoginWithCodeResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): LoginWithCodeResponse => LoginWithCodeResponse.decode(value),
+  },
   /** Tells as whom this call was made, and what that permits. Needs no permission. */
   getCaller: {
     path: "/identity.v1.AuthService/GetCaller" as const,
@@ -1417,7 +2693,8 @@ export const AuthServiceService = {
 
 export interface AuthServiceServer extends UntypedServiceImplementation {
   /**
-   * Creates an account: user, profile, password history and audit event in one transaction.
+   * Creates an account: user, profile, password history and audit event in one transaction, together with the request
+   * for the mail that verifies the address.
    *
    * Needs identity.auth.register.
    *
@@ -1474,13 +2751,83 @@ export interface AuthServiceServer extends UntypedServiceImplementation {
    * (PASSWORD_REUSED: one of the last PASSWORD_HISTORY passwords).
    */
   changePassword: handleUnaryCall<ChangePasswordRequest, ChangePasswordResponse>;
+  /** Tells the rules for new passwords that are in force. Needs no permission. */
+  getPasswordPolicy: handleUnaryCall<GetPasswordPolicyRequest, GetPasswordPolicyResponse>;
+  /**
+   * Tells whether a password could be set, so that a form can say so before it is submitted. Nothing is stored, counted
+   * or logged. Whether it is one of the latest passwords of a user is told only to callers who may set it without the
+   * current one.
+   *
+   * Needs no permission.
+   *
+   * Errors: PERMISSION_DENIED (user_id names somebody else, and the caller may not set passwords); NOT_FOUND
+   * (USER_NOT_FOUND); RESOURCE_EXHAUSTED (OVERLOADED, RATE_LIMITED).
+   */
+  checkPassword: handleUnaryCall<CheckPasswordRequest, CheckPasswordResponse>;
+  /**
+   * Mails a link with which the owner of the address proves that it is theirs. The answer is the same, after the same
+   * work, whether there is an account with this email or not, and whether it is verified already. The newest link wins.
+   *
+   * Needs identity.auth.recover.
+   *
+   * Errors: RESOURCE_EXHAUSTED (RATE_LIMITED).
+   */
+  requestEmailVerification: handleUnaryCall<RequestEmailVerificationRequest, RequestEmailVerificationResponse>;
+  /**
+   * Marks the email as verified. The token is good once, for 24 hours.
+   *
+   * Needs identity.auth.recover.
+   *
+   * Errors: UNAUTHENTICATED (INVALID_VERIFICATION_TOKEN: unknown, used, expired, replaced by a newer one, or the user is
+   * deactivated).
+   */
+  verifyEmail: handleUnaryCall<VerifyEmailRequest, VerifyEmailResponse>;
+  /**
+   * Mails a link with which the owner of the address sets a new password. The answer is the same, after the same work,
+   * whether there is an account with this email or not. The newest link wins.
+   *
+   * Needs identity.auth.recover.
+   *
+   * Errors: RESOURCE_EXHAUSTED (RATE_LIMITED).
+   */
+  requestPasswordReset: handleUnaryCall<RequestPasswordResetRequest, RequestPasswordResetResponse>;
+  /**
+   * Sets a new password with the token of a mail; it is good once, for 30 minutes. Ends all sessions of the user, lifts a
+   * lock, and tells the user by mail. The token came by mail, so the email counts as verified from now on. It does not
+   * sign in. A password that is refused does not use the token up.
+   *
+   * Needs identity.auth.recover.
+   *
+   * Errors: UNAUTHENTICATED (INVALID_RESET_TOKEN: unknown, used, expired, replaced by a newer one, or the user is
+   * deactivated); INVALID_ARGUMENT (INVALID_FIELDS, PASSWORD_REUSED); RESOURCE_EXHAUSTED (OVERLOADED).
+   */
+  resetPassword: handleUnaryCall<ResetPasswordRequest, ResetPasswordResponse>;
+  /**
+   * Mails a code of 8 digits for LoginWithCode. The answer is the same, after the same work, whether there is an account
+   * with this email or not. The newest code wins.
+   *
+   * Needs identity.auth.login.
+   *
+   * Errors: RESOURCE_EXHAUSTED (RATE_LIMITED).
+   */
+  requestLoginCode: handleUnaryCall<RequestLoginCodeRequest, RequestLoginCodeResponse>;
+  /**
+   * Signs in with the code of a mail: good once, for 10 minutes, for 5 attempts. A wrong code counts for the lockout as a
+   * wrong password does (see Login). The code came by mail, so the email counts as verified from now on.
+   *
+   * Needs identity.auth.login.
+   *
+   * Errors: UNAUTHENTICATED (INVALID_CREDENTIALS); RESOURCE_EXHAUSTED (TOO_MANY_ATTEMPTS with RetryInfo).
+   */
+  loginWithCode: handleUnaryCall<LoginWithCodeRequest, LoginWithCodeResponse>;
   /** Tells as whom this call was made, and what that permits. Needs no permission. */
   getCaller: handleUnaryCall<GetCallerRequest, GetCallerResponse>;
 }
 
 export interface AuthServiceClient extends Client {
   /**
-   * Creates an account: user, profile, password history and audit event in one transaction.
+   * Creates an account: user, profile, password history and audit event in one transaction, together with the request
+   * for the mail that verifies the address.
    *
    * Needs identity.auth.register.
    *
@@ -1620,6 +2967,187 @@ export interface AuthServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ChangePasswordResponse) => void,
+  ): ClientUnaryCall;
+  /** Tells the rules for new passwords that are in force. Needs no permission. */
+  getPasswordPolicy(
+    request: GetPasswordPolicyRequest,
+    callback: (error: ServiceError | null, response: GetPasswordPolicyResponse) => void,
+  ): ClientUnaryCall;
+  getPasswordPolicy(
+    request: GetPasswordPolicyRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: GetPasswordPolicyResponse) => void,
+  ): ClientUnaryCall;
+  getPasswordPolicy(
+    request: GetPasswordPolicyRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: GetPasswordPolicyResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Tells whether a password could be set, so that a form can say so before it is submitted. Nothing is stored, counted
+   * or logged. Whether it is one of the latest passwords of a user is told only to callers who may set it without the
+   * current one.
+   *
+   * Needs no permission.
+   *
+   * Errors: PERMISSION_DENIED (user_id names somebody else, and the caller may not set passwords); NOT_FOUND
+   * (USER_NOT_FOUND); RESOURCE_EXHAUSTED (OVERLOADED, RATE_LIMITED).
+   */
+  checkPassword(
+    request: CheckPasswordRequest,
+    callback: (error: ServiceError | null, response: CheckPasswordResponse) => void,
+  ): ClientUnaryCall;
+  checkPassword(
+    request: CheckPasswordRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: CheckPasswordResponse) => void,
+  ): ClientUnaryCall;
+  checkPassword(
+    request: CheckPasswordRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: CheckPasswordResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Mails a link with which the owner of the address proves that it is theirs. The answer is the same, after the same
+   * work, whether there is an account with this email or not, and whether it is verified already. The newest link wins.
+   *
+   * Needs identity.auth.recover.
+   *
+   * Errors: RESOURCE_EXHAUSTED (RATE_LIMITED).
+   */
+  requestEmailVerification(
+    request: RequestEmailVerificationRequest,
+    callback: (error: ServiceError | null, response: RequestEmailVerificationResponse) => void,
+  ): ClientUnaryCall;
+  requestEmailVerification(
+    request: RequestEmailVerificationRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: RequestEmailVerificationResponse) => void,
+  ): ClientUnaryCall;
+  requestEmailVerification(
+    request: RequestEmailVerificationRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: RequestEmailVerificationResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Marks the email as verified. The token is good once, for 24 hours.
+   *
+   * Needs identity.auth.recover.
+   *
+   * Errors: UNAUTHENTICATED (INVALID_VERIFICATION_TOKEN: unknown, used, expired, replaced by a newer one, or the user is
+   * deactivated).
+   */
+  verifyEmail(
+    request: VerifyEmailRequest,
+    callback: (error: ServiceError | null, response: VerifyEmailResponse) => void,
+  ): ClientUnaryCall;
+  verifyEmail(
+    request: VerifyEmailRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: VerifyEmailResponse) => void,
+  ): ClientUnaryCall;
+  verifyEmail(
+    request: VerifyEmailRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: VerifyEmailResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Mails a link with which the owner of the address sets a new password. The answer is the same, after the same work,
+   * whether there is an account with this email or not. The newest link wins.
+   *
+   * Needs identity.auth.recover.
+   *
+   * Errors: RESOURCE_EXHAUSTED (RATE_LIMITED).
+   */
+  requestPasswordReset(
+    request: RequestPasswordResetRequest,
+    callback: (error: ServiceError | null, response: RequestPasswordResetResponse) => void,
+  ): ClientUnaryCall;
+  requestPasswordReset(
+    request: RequestPasswordResetRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: RequestPasswordResetResponse) => void,
+  ): ClientUnaryCall;
+  requestPasswordReset(
+    request: RequestPasswordResetRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: RequestPasswordResetResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Sets a new password with the token of a mail; it is good once, for 30 minutes. Ends all sessions of the user, lifts a
+   * lock, and tells the user by mail. The token came by mail, so the email counts as verified from now on. It does not
+   * sign in. A password that is refused does not use the token up.
+   *
+   * Needs identity.auth.recover.
+   *
+   * Errors: UNAUTHENTICATED (INVALID_RESET_TOKEN: unknown, used, expired, replaced by a newer one, or the user is
+   * deactivated); INVALID_ARGUMENT (INVALID_FIELDS, PASSWORD_REUSED); RESOURCE_EXHAUSTED (OVERLOADED).
+   */
+  resetPassword(
+    request: ResetPasswordRequest,
+    callback: (error: ServiceError | null, response: ResetPasswordResponse) => void,
+  ): ClientUnaryCall;
+  resetPassword(
+    request: ResetPasswordRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ResetPasswordResponse) => void,
+  ): ClientUnaryCall;
+  resetPassword(
+    request: ResetPasswordRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ResetPasswordResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Mails a code of 8 digits for LoginWithCode. The answer is the same, after the same work, whether there is an account
+   * with this email or not. The newest code wins.
+   *
+   * Needs identity.auth.login.
+   *
+   * Errors: RESOURCE_EXHAUSTED (RATE_LIMITED).
+   */
+  requestLoginCode(
+    request: RequestLoginCodeRequest,
+    callback: (error: ServiceError | null, response: RequestLoginCodeResponse) => void,
+  ): ClientUnaryCall;
+  requestLoginCode(
+    request: RequestLoginCodeRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: RequestLoginCodeResponse) => void,
+  ): ClientUnaryCall;
+  requestLoginCode(
+    request: RequestLoginCodeRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: RequestLoginCodeResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Signs in with the code of a mail: good once, for 10 minutes, for 5 attempts. A wrong code counts for the lockout as a
+   * wrong password does (see Login). The code came by mail, so the email counts as verified from now on.
+   *
+   * Needs identity.auth.login.
+   *
+   * Errors: UNAUTHENTICATED (INVALID_CREDENTIALS); RESOURCE_EXHAUSTED (TOO_MANY_ATTEMPTS with RetryInfo).
+   */
+  loginWithCode(
+    request: LoginWithCodeRequest,
+    callback: (error: ServiceError | null, response: LoginWithCodeResponse) => void,
+  ): ClientUnaryCall;
+  loginWithCode(
+    request: LoginWithCodeRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: LoginWithCodeResponse) => void,
+  ): ClientUnaryCall;
+  loginWithCode(
+    request: LoginWithCodeRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: LoginWithCodeResponse) => void,
   ): ClientUnaryCall;
   /** Tells as whom this call was made, and what that permits. Needs no permission. */
   getCaller(

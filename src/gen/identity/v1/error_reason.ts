@@ -24,7 +24,7 @@ export const ErrorReason = {
   INVALID_FIELDS: 1,
   /** MALFORMED_MESSAGE - INVALID_ARGUMENT. The request is not a message of the expected type. */
   MALFORMED_MESSAGE: 2,
-  /** MESSAGE_TOO_LARGE - INVALID_ARGUMENT. The request is larger than the limit (metadata: limit_bytes). */
+  /** MESSAGE_TOO_LARGE - INVALID_ARGUMENT. The request, or the metadata of the call, is larger than the limit (metadata: limit_bytes). */
   MESSAGE_TOO_LARGE: 3,
   /** EMAIL_IMMUTABLE - INVALID_ARGUMENT. UpdateUser cannot change the email. */
   EMAIL_IMMUTABLE: 4,
@@ -60,6 +60,10 @@ export const ErrorReason = {
   TOO_MANY_ATTEMPTS: 43,
   /** PASSWORD_REUSED - INVALID_ARGUMENT. The new password is one of the latest ones of this user. */
   PASSWORD_REUSED: 44,
+  /** INVALID_VERIFICATION_TOKEN - UNAUTHENTICATED. The token from the mail is unknown, expired, was used before, or was replaced by a newer one. */
+  INVALID_VERIFICATION_TOKEN: 45,
+  /** INVALID_RESET_TOKEN - UNAUTHENTICATED. The token from the mail is unknown, expired, was used before, or was replaced by a newer one. */
+  INVALID_RESET_TOKEN: 46,
   /** CALLER_UNAUTHENTICATED - UNAUTHENTICATED. The call carries no credentials of a caller, or ones that are not valid (any more). */
   CALLER_UNAUTHENTICATED: 60,
   /** PERMISSION_DENIED - PERMISSION_DENIED. The caller lacks the permission that the RPC needs (metadata: permission). */
@@ -70,6 +74,8 @@ export const ErrorReason = {
   ROLE_BUILT_IN: 63,
   /** RATE_LIMITED - RESOURCE_EXHAUSTED. Too many calls; google.rpc.RetryInfo says how long to wait. */
   RATE_LIMITED: 64,
+  /** EXPORT_TOO_LARGE - FAILED_PRECONDITION. What is held about the user does not fit into one answer. */
+  EXPORT_TOO_LARGE: 55,
   /** OVERLOADED - RESOURCE_EXHAUSTED. More passwords are waiting to be hashed than can be in time. See google.rpc.RetryInfo. */
   OVERLOADED: 50,
   /** DATABASE_UNAVAILABLE - UNAVAILABLE. The database does not answer. See google.rpc.RetryInfo. */
@@ -107,11 +113,14 @@ export namespace ErrorReason {
   export type EMAIL_NOT_VERIFIED = typeof ErrorReason.EMAIL_NOT_VERIFIED;
   export type TOO_MANY_ATTEMPTS = typeof ErrorReason.TOO_MANY_ATTEMPTS;
   export type PASSWORD_REUSED = typeof ErrorReason.PASSWORD_REUSED;
+  export type INVALID_VERIFICATION_TOKEN = typeof ErrorReason.INVALID_VERIFICATION_TOKEN;
+  export type INVALID_RESET_TOKEN = typeof ErrorReason.INVALID_RESET_TOKEN;
   export type CALLER_UNAUTHENTICATED = typeof ErrorReason.CALLER_UNAUTHENTICATED;
   export type PERMISSION_DENIED = typeof ErrorReason.PERMISSION_DENIED;
   export type GRANT_EXCEEDS_CALLER = typeof ErrorReason.GRANT_EXCEEDS_CALLER;
   export type ROLE_BUILT_IN = typeof ErrorReason.ROLE_BUILT_IN;
   export type RATE_LIMITED = typeof ErrorReason.RATE_LIMITED;
+  export type EXPORT_TOO_LARGE = typeof ErrorReason.EXPORT_TOO_LARGE;
   export type OVERLOADED = typeof ErrorReason.OVERLOADED;
   export type DATABASE_UNAVAILABLE = typeof ErrorReason.DATABASE_UNAVAILABLE;
   export type CALL_CANCELLED = typeof ErrorReason.CALL_CANCELLED;

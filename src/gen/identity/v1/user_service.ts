@@ -10,8 +10,10 @@ import {
   type CallOptions,
   type ChannelCredentials,
   Client,
+  type ClientDuplexStream,
   type ClientOptions,
   type ClientUnaryCall,
+  type handleBidiStreamingCall,
   type handleUnaryCall,
   makeGenericClientConstructor,
   type Metadata,
@@ -19,6 +21,8 @@ import {
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import { FieldMask } from "../../google/protobuf/field_mask.ts";
+import { Struct } from "../../google/protobuf/struct.ts";
+import { ErrorReason } from "./error_reason.ts";
 import { Profile, User } from "./user.ts";
 
 export const protobufPackage = "identity.v1";
@@ -199,12 +203,120 @@ export interface DeletionReceipt {
 
 /** Rows of one kind. */
 export interface DeletionReceipt_Item {
-  /** "user", "profile", "sessions", "password_history" or "audit_events". */
+  /** E.g. "user", "profile", "sessions", "password_history", "api_keys" or "audit_events". */
   kind: string;
   /** How many. */
   count: number;
   /** Why it is kept; empty for what is deleted. */
   reason: string;
+}
+
+export interface ExportUserRequest {
+  /** UUID of the user. Required. */
+  userId: string;
+}
+
+export interface ExportUserResponse {
+  /** Fields are in snake_case; moments are RFC 3339 text. */
+  document: { [key: string]: any } | undefined;
+}
+
+export interface ImportUsersRequest {
+  /**
+   * A UUID that makes the row safe to send again (AIP-155). Without one, a row that was imported before is refused for
+   * its email.
+   */
+  requestId: string;
+  /** An address of at most 255 characters. Stored trimmed and in lower case. Required. */
+  email: string;
+  /** See User.username. */
+  username?:
+    | string
+    | undefined;
+  /** REQUIRED_PROFILE_FIELDS do not apply: what the other system did not ask for, it does not have. */
+  profile:
+    | Profile
+    | undefined;
+  /** Names of roles. */
+  roles: string[];
+  /** Whether the other system has verified the email. */
+  emailVerified: boolean;
+  /**
+   * As the other system has stored it, one of:
+   *
+   *   $2a$…, $2b$…, $2y$…                     bcrypt, cost 4 to 16
+   *   $argon2i$v=19$…, $argon2id$v=19$…       PHC strings; at most 1 GiB of memory and m × t of 4 GiB
+   *   $scrypt$ln=…,r=…,p=…$salt$hash          PHC; at most 1 GiB
+   *   $fbscrypt$v=1,n=14,r=8,p=1,ss=…,sk=…$salt$hash   Firebase, with the separator and the signer key of the project
+   *   $pbkdf2-sha256$i=…$salt$hash            PHC, also sha1 and sha512; at most 5,000,000 iterations
+   *   pbkdf2_sha256$…$salt$hash               Django, also sha1
+   *
+   * The first login with the right password replaces it with a hash of this service. A user without one has no password.
+   */
+  passwordHash?:
+    | string
+    | undefined;
+  /** A deactivated user cannot sign in. */
+  deactivated: boolean;
+  /** Only checks the row; stores nothing. */
+  validateOnly: boolean;
+}
+
+export interface ImportUsersResponse {
+  /** Which row of the stream, from 0. */
+  row: number;
+  /** As given. */
+  requestId: string;
+  /** What became of it. */
+  outcome: ImportUsersResponse_Outcome;
+  /** UUID of the user, where there is one. */
+  userId: string;
+  /** Why it was refused. */
+  refusal: ImportUsersResponse_Refusal | undefined;
+}
+
+/** What became of a row. */
+export const ImportUsersResponse_Outcome = {
+  /** OUTCOME_UNSPECIFIED - Never sent. */
+  OUTCOME_UNSPECIFIED: 0,
+  /** OUTCOME_CREATED - The user was created. */
+  OUTCOME_CREATED: 1,
+  /** OUTCOME_UNCHANGED - The same row was imported before; nothing was changed. */
+  OUTCOME_UNCHANGED: 2,
+  /** OUTCOME_VALID - With validate_only: the user would be created. */
+  OUTCOME_VALID: 3,
+  /** OUTCOME_REFUSED - Nothing was stored. */
+  OUTCOME_REFUSED: 4,
+  UNRECOGNIZED: -1,
+} as const;
+
+export type ImportUsersResponse_Outcome = typeof ImportUsersResponse_Outcome[keyof typeof ImportUsersResponse_Outcome];
+
+export namespace ImportUsersResponse_Outcome {
+  export type OUTCOME_UNSPECIFIED = typeof ImportUsersResponse_Outcome.OUTCOME_UNSPECIFIED;
+  export type OUTCOME_CREATED = typeof ImportUsersResponse_Outcome.OUTCOME_CREATED;
+  export type OUTCOME_UNCHANGED = typeof ImportUsersResponse_Outcome.OUTCOME_UNCHANGED;
+  export type OUTCOME_VALID = typeof ImportUsersResponse_Outcome.OUTCOME_VALID;
+  export type OUTCOME_REFUSED = typeof ImportUsersResponse_Outcome.OUTCOME_REFUSED;
+  export type UNRECOGNIZED = typeof ImportUsersResponse_Outcome.UNRECOGNIZED;
+}
+
+/** Why a row was refused. */
+export interface ImportUsersResponse_Refusal {
+  /** E.g. INVALID_FIELDS, EMAIL_ALREADY_EXISTS, ROLE_NOT_FOUND or GRANT_EXCEEDS_CALLER. */
+  reason: ErrorReason;
+  /** In English. */
+  message: string;
+  /** With INVALID_FIELDS: every field that breaks its rule, in snake_case. */
+  fieldViolations: ImportUsersResponse_FieldViolation[];
+}
+
+/** A field that breaks its rule. */
+export interface ImportUsersResponse_FieldViolation {
+  /** E.g. "profile.birth_date". */
+  field: string;
+  /** In English. */
+  description: string;
 }
 
 function createBaseCreateUserRequest(): CreateUserRequest {
@@ -1474,6 +1586,457 @@ export const DeletionReceipt_Item: MessageFns<DeletionReceipt_Item> = {
   },
 };
 
+function createBaseExportUserRequest(): ExportUserRequest {
+  return { userId: "" };
+}
+
+export const ExportUserRequest: MessageFns<ExportUserRequest> = {
+  encode(message: ExportUserRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.userId !== "") {
+      writer.uint32(10).string(message.userId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ExportUserRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseExportUserRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.userId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseExportUserResponse(): ExportUserResponse {
+  return { document: undefined };
+}
+
+export const ExportUserResponse: MessageFns<ExportUserResponse> = {
+  encode(message: ExportUserResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.document !== undefined) {
+      Struct.encode(Struct.wrap(message.document), writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ExportUserResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseExportUserResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.document = Struct.unwrap(Struct.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseImportUsersRequest(): ImportUsersRequest {
+  return {
+    requestId: "",
+    email: "",
+    username: undefined,
+    profile: undefined,
+    roles: [],
+    emailVerified: false,
+    passwordHash: undefined,
+    deactivated: false,
+    validateOnly: false,
+  };
+}
+
+export const ImportUsersRequest: MessageFns<ImportUsersRequest> = {
+  encode(message: ImportUsersRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.requestId !== "") {
+      writer.uint32(10).string(message.requestId);
+    }
+    if (message.email !== "") {
+      writer.uint32(18).string(message.email);
+    }
+    if (message.username !== undefined) {
+      writer.uint32(26).string(message.username);
+    }
+    if (message.profile !== undefined) {
+      Profile.encode(message.profile, writer.uint32(34).fork()).join();
+    }
+    for (const v of message.roles) {
+      writer.uint32(42).string(v!);
+    }
+    if (message.emailVerified !== false) {
+      writer.uint32(48).bool(message.emailVerified);
+    }
+    if (message.passwordHash !== undefined) {
+      writer.uint32(58).string(message.passwordHash);
+    }
+    if (message.deactivated !== false) {
+      writer.uint32(64).bool(message.deactivated);
+    }
+    if (message.validateOnly !== false) {
+      writer.uint32(72).bool(message.validateOnly);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ImportUsersRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseImportUsersRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.requestId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.email = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.username = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.profile = Profile.decode(reader, reader.uint32());
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.roles.push(reader.string());
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.emailVerified = reader.bool();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.passwordHash = reader.string();
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.deactivated = reader.bool();
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.validateOnly = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseImportUsersResponse(): ImportUsersResponse {
+  return { row: 0, requestId: "", outcome: 0, userId: "", refusal: undefined };
+}
+
+export const ImportUsersResponse: MessageFns<ImportUsersResponse> = {
+  encode(message: ImportUsersResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.row !== 0) {
+      writer.uint32(8).int64(message.row);
+    }
+    if (message.requestId !== "") {
+      writer.uint32(18).string(message.requestId);
+    }
+    if (message.outcome !== 0) {
+      writer.uint32(24).int32(message.outcome);
+    }
+    if (message.userId !== "") {
+      writer.uint32(34).string(message.userId);
+    }
+    if (message.refusal !== undefined) {
+      ImportUsersResponse_Refusal.encode(message.refusal, writer.uint32(42).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ImportUsersResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseImportUsersResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.row = longToNumber(reader.int64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.requestId = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.outcome = reader.int32() as any;
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.userId = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.refusal = ImportUsersResponse_Refusal.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseImportUsersResponse_Refusal(): ImportUsersResponse_Refusal {
+  return { reason: 0, message: "", fieldViolations: [] };
+}
+
+export const ImportUsersResponse_Refusal: MessageFns<ImportUsersResponse_Refusal> = {
+  encode(message: ImportUsersResponse_Refusal, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.reason !== 0) {
+      writer.uint32(8).int32(message.reason);
+    }
+    if (message.message !== "") {
+      writer.uint32(18).string(message.message);
+    }
+    for (const v of message.fieldViolations) {
+      ImportUsersResponse_FieldViolation.encode(v!, writer.uint32(26).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ImportUsersResponse_Refusal {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseImportUsersResponse_Refusal();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.reason = reader.int32() as any;
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.message = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.fieldViolations.push(ImportUsersResponse_FieldViolation.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseImportUsersResponse_FieldViolation(): ImportUsersResponse_FieldViolation {
+  return { field: "", description: "" };
+}
+
+export const ImportUsersResponse_FieldViolation: MessageFns<ImportUsersResponse_FieldViolation> = {
+  encode(message: ImportUsersResponse_FieldViolation, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.field !== "") {
+      writer.uint32(10).string(message.field);
+    }
+    if (message.description !== "") {
+      writer.uint32(18).string(message.description);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ImportUsersResponse_FieldViolation {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseImportUsersResponse_FieldViolation();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.field = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.description = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
 /**
  * Who the users are.
  *
@@ -1651,6 +2214,41 @@ export const UserServiceService = {
     responseSerialize: (value: DeleteUserResponse): Buffer => Buffer.from(DeleteUserResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): DeleteUserResponse => DeleteUserResponse.decode(value),
   },
+  /**
+   * Gives everything that is held about a user as one document (GDPR art. 15 and 20): account with its timestamps,
+   * profile, roles, sessions, API keys, audit events. Secrets and hashes are left out.
+   *
+   * Needs identity.users.export; users may export themselves.
+   *
+   * Errors: NOT_FOUND (USER_NOT_FOUND); FAILED_PRECONDITION (EXPORT_TOO_LARGE).
+   */
+  exportUser: {
+    path: "/identity.v1.UserService/ExportUser" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ExportUserRequest): Buffer => Buffer.from(ExportUserRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ExportUserRequest => ExportUserRequest.decode(value),
+    responseSerialize: (value: ExportUserResponse): Buffer => Buffer.from(ExportUserResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ExportUserResponse => ExportUserResponse.decode(value),
+  },
+  /**
+   * Creates users from another system, with the password hashes that they have there. Each row is answered, in order, as
+   * soon as it is committed or refused; a bad row never stops the others. A row with a request_id that was used before
+   * changes nothing, so an import that broke off is simply run again. No mail is sent. Rows are taken in as fast as they
+   * are stored; whoever sends faster is held up by the flow control of HTTP/2. There is no limit to their number, and no
+   * deadline but the caller's.
+   *
+   * Needs identity.users.import. Roles are assigned only if the caller has what they permit.
+   */
+  importUsers: {
+    path: "/identity.v1.UserService/ImportUsers" as const,
+    requestStream: true as const,
+    responseStream: true as const,
+    requestSerialize: (value: ImportUsersRequest): Buffer => Buffer.from(ImportUsersRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ImportUsersRequest => ImportUsersRequest.decode(value),
+    responseSerialize: (value: ImportUsersResponse): Buffer => Buffer.from(ImportUsersResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ImportUsersResponse => ImportUsersResponse.decode(value),
+  },
 } as const;
 
 export interface UserServiceServer extends UntypedServiceImplementation {
@@ -1738,6 +2336,25 @@ export interface UserServiceServer extends UntypedServiceImplementation {
    * Errors: NOT_FOUND (USER_NOT_FOUND).
    */
   deleteUser: handleUnaryCall<DeleteUserRequest, DeleteUserResponse>;
+  /**
+   * Gives everything that is held about a user as one document (GDPR art. 15 and 20): account with its timestamps,
+   * profile, roles, sessions, API keys, audit events. Secrets and hashes are left out.
+   *
+   * Needs identity.users.export; users may export themselves.
+   *
+   * Errors: NOT_FOUND (USER_NOT_FOUND); FAILED_PRECONDITION (EXPORT_TOO_LARGE).
+   */
+  exportUser: handleUnaryCall<ExportUserRequest, ExportUserResponse>;
+  /**
+   * Creates users from another system, with the password hashes that they have there. Each row is answered, in order, as
+   * soon as it is committed or refused; a bad row never stops the others. A row with a request_id that was used before
+   * changes nothing, so an import that broke off is simply run again. No mail is sent. Rows are taken in as fast as they
+   * are stored; whoever sends faster is held up by the flow control of HTTP/2. There is no limit to their number, and no
+   * deadline but the caller's.
+   *
+   * Needs identity.users.import. Roles are assigned only if the caller has what they permit.
+   */
+  importUsers: handleBidiStreamingCall<ImportUsersRequest, ImportUsersResponse>;
 }
 
 export interface UserServiceClient extends Client {
@@ -1965,6 +2582,44 @@ export interface UserServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: DeleteUserResponse) => void,
   ): ClientUnaryCall;
+  /**
+   * Gives everything that is held about a user as one document (GDPR art. 15 and 20): account with its timestamps,
+   * profile, roles, sessions, API keys, audit events. Secrets and hashes are left out.
+   *
+   * Needs identity.users.export; users may export themselves.
+   *
+   * Errors: NOT_FOUND (USER_NOT_FOUND); FAILED_PRECONDITION (EXPORT_TOO_LARGE).
+   */
+  exportUser(
+    request: ExportUserRequest,
+    callback: (error: ServiceError | null, response: ExportUserResponse) => void,
+  ): ClientUnaryCall;
+  exportUser(
+    request: ExportUserRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ExportUserResponse) => void,
+  ): ClientUnaryCall;
+  exportUser(
+    request: ExportUserRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ExportUserResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Creates users from another system, with the password hashes that they have there. Each row is answered, in order, as
+   * soon as it is committed or refused; a bad row never stops the others. A row with a request_id that was used before
+   * changes nothing, so an import that broke off is simply run again. No mail is sent. Rows are taken in as fast as they
+   * are stored; whoever sends faster is held up by the flow control of HTTP/2. There is no limit to their number, and no
+   * deadline but the caller's.
+   *
+   * Needs identity.users.import. Roles are assigned only if the caller has what they permit.
+   */
+  importUsers(): ClientDuplexStream<ImportUsersRequest, ImportUsersResponse>;
+  importUsers(options: Partial<CallOptions>): ClientDuplexStream<ImportUsersRequest, ImportUsersResponse>;
+  importUsers(
+    metadata: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientDuplexStream<ImportUsersRequest, ImportUsersResponse>;
 }
 
 export const UserServiceClient = makeGenericClientConstructor(
@@ -1975,6 +2630,17 @@ export const UserServiceClient = makeGenericClientConstructor(
   service: typeof UserServiceService;
   serviceName: string;
 };
+
+function longToNumber(int64: { toString(): string }): number {
+  const num = globalThis.Number(int64.toString());
+  if (num > globalThis.Number.MAX_SAFE_INTEGER) {
+    throw new globalThis.Error("Value is larger than Number.MAX_SAFE_INTEGER");
+  }
+  if (num < globalThis.Number.MIN_SAFE_INTEGER) {
+    throw new globalThis.Error("Value is smaller than Number.MIN_SAFE_INTEGER");
+  }
+  return num;
+}
 
 export interface MessageFns<T> {
   encode(message: T, writer?: BinaryWriter): BinaryWriter;

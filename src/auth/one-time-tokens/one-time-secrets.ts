@@ -1,0 +1,41 @@
+import { createHmac, hkdfSync } from 'node:crypto';
+import type { TokenPurpose } from './one-time-token-policy.ts';
+
+const CODES = 10n ** 8n;
+
+/**
+ * What stands in the mails. A secret is derived from the id of its row and a key that the database does not hold: so it need not be stored
+ * to be sent, and sent again after a failure, and the database alone does not yield it.
+ */
+export class OneTimeSecrets {
+  readonly #key: Buffer;
+
+  /** `secretKey` is the same for all replicas. */
+  constructor(secretKey: string) {
+    this.#key = Buffer.from(hkdfSync('sha256', secretKey, '', 'identity.v1 one-time secret', 32));
+  }
+
+  /** 256 bits in base64url, or 8 digits. */
+  reveal(purpose: TokenPurpose, id: string): string {
+    const bits = this.#hmac(`${purpose}:${id}`);
+    return purpose === 'login_code' ? String(bits.readBigUInt64BE() % CODES).padStart(8, '0') : bits.toString('base64url');
+  }
+
+  /** What is stored. Keyed and bound to the row, because whoever sees the hash of a mere code could try all of them. */
+  hashOf(purpose: TokenPurpose, id: string): Buffer {
+    const secret = this.reveal(purpose, id);
+    return purpose === 'login_code' ? this.hashOfCode(id, secret) : this.hashOfToken(secret);
+  }
+
+  hashOfToken(token: string): Buffer {
+    return this.#hmac(`token:${token}`);
+  }
+
+  hashOfCode(id: string, code: string): Buffer {
+    return this.#hmac(`code:${id}:${code}`);
+  }
+
+  #hmac(text: string): Buffer {
+    return createHmac('sha256', this.#key).update(text).digest();
+  }
+}

@@ -1,0 +1,26 @@
+import { defineEntity, p } from '@mikro-orm/postgresql';
+import { id, moment } from '../../database/columns.ts';
+import type { TokenPurpose } from './one-time-token-policy.ts';
+
+const OneTimeTokenSchema = defineEntity({
+  name: 'OneTimeToken',
+  tableName: 'one_time_tokens',
+  properties: {
+    /** The secret is derived from it (see one-time-secrets.ts). */
+    id: id(),
+    /** Not a reference, for the reason that mails have none. */
+    userId: p.uuid(),
+    purpose: p.string().length(50).$type<TokenPurpose>(),
+    /** Of the secret, which itself is stored nowhere. */
+    secretHash: p.blob().$type<Buffer>().unique('one_time_tokens_secret_hash_key'),
+    failedAttempts: p.integer().default(0),
+    expiresAt: moment(),
+    createdAt: moment(),
+  },
+  uniques: [{ name: 'one_time_tokens_user_id_purpose_key', properties: ['userId', 'purpose'] }],
+  indexes: [{ name: 'one_time_tokens_expires_at_idx', properties: ['expiresAt'] }],
+});
+
+/** What a mail lets its reader do once. A user has one of each purpose: the newest. Used, it is gone. */
+export class OneTimeToken extends OneTimeTokenSchema.class {}
+OneTimeTokenSchema.setClass(OneTimeToken);

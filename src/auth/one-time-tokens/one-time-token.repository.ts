@@ -1,0 +1,81 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { OneTimeToken } from './one-time-token.entity.ts';
+import type { TokenPurpose } from './one-time-token-policy.ts';
+
+export interface NewOneTimeToken {
+  readonly id: string;
+  readonly userId: string;
+  readonly purpose: TokenPurpose;
+  readonly secretHash: Buffer;
+  readonly expiresAt: Date;
+  readonly now: Date;
+}
+
+/** The newest wins: it takes the place of the one that the user has. */
+export async function replaceToken(em: EntityManager, { id, userId, purpose, secretHash, expiresAt, now }: NewOneTimeToken): Promise<void> {
+  await em.execute(
+    `insert into one_time_tokens (id, user_id, purpose, secret_hash, expires_at, created_at) values (?, ?, ?, ?, ?, ?)
+     on conflict (user_id, purpose) do update set id = excluded.id, secret_hash = excluded.secret_hash, failed_attempts = 0,
+       expires_at = excluded.expires_at, created_at = excluded.created_at`,
+    [id, userId, purpose, secretHash, expiresAt, now],
+  );
+}
+
+export function findToken(em: EntityManager, id: string): Promise<OneTimeToken | null> {
+  return em.findOne(OneTimeToken, { id });
+}
+
+export function findTokenByHash(em: EntityManager, purpose: TokenPurpose, secretHash: Buffer): Promise<OneTimeToken | null> {
+  return em.findOne(OneTimeToken, { secretHash, purpose });
+}
+
+/** Uses the token up: of parallel calls, one. False where it is gone already. */
+export async function takeToken(em: EntityManager, { id }: OneTimeToken): Promise<boolean> {
+  return (await em.nativeDelete(OneTimeToken, { id })) === 1;
+}
+
+export interface PresentedCode {
+  readonly userId: string;
+  readonly secretHash: Buffer;
+  readonly now: Date;
+  readonly maxAttempts: number;
+}
+
+/** Uses up the code of a user, if it is the right one and still good. */
+export async function takeCode(em: EntityManager, { userId, secretHash, now, maxAttempts }: PresentedCode): Promise<boolean> {
+  const good = { userId, purpose: 'login_code', secretHash, expiresAt: { $gt: now }, failedAttempts: { $lt: maxAttempts } } as const;
+  return (await em.nativeDelete(OneTimeToken, good)) === 1;
+}
+
+/** The id of the code that a user has been sent last. Not an entity: finding one would take longer than finding none. */
+export async function findCodeId(em: EntityManager, userId: string): Promise<string | undefined> {
+  const rows = await em.execute<{ id: string }[]>(`select id from one_time_tokens where user_id = ? and purpose = 'login_code'`, [userId]);
+  return rows[0]?.id;
+}
+
+/** Too many wrong ones, and the code is good for nothing any more. */
+export async function countWrongCode(em: EntityManager, userId: string): Promise<void> {
+  await em.execute(
+    `update one_time_tokens set failed_attempts = failed_attempts + 1 where user_id = ? and purpose = 'login_code' returning 1`,
+    [userId],
+  );
+}
+
+/** What came by mail before, and is not wanted any more. */
+export async function deleteTokens(em: EntityManager, userId: string, purposes: readonly TokenPurpose[]): Promise<void> {
+  await em.nativeDelete(OneTimeToken, { userId, purpose: { $in: [...purposes] } });
+}
+
+/** Of a user who is erased. Returns how many there were. */
+export function deleteTokensOfUser(em: EntityManager, userId: string): Promise<number> {
+  return em.nativeDelete(OneTimeToken, { userId });
+}
+
+/** Deletes up to `limit` tokens that nobody can use any more. */
+export async function deleteExpiredTokens(em: EntityManager, before: Date, limit: number): Promise<number> {
+  const deleted = await em.execute(
+    'delete from one_time_tokens where id in (select id from one_time_tokens where expires_at < ? limit ? for update skip locked) returning 1',
+    [before, limit],
+  );
+  return deleted.length;
+}

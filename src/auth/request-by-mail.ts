@@ -1,0 +1,36 @@
+import { z } from 'zod';
+import type { AuditEventType } from '../audit/audit-event.entity.ts';
+import { record } from '../audit/audit-log.ts';
+import { client, vouchedClient } from '../audit/client.ts';
+import { transaction } from '../database/transaction.ts';
+import type { LimitCredentials } from '../rate-limits/rate-limits.ts';
+import type { Call } from '../rpc/call.ts';
+import { lockUserIdByEmail } from '../users/user.repository.ts';
+import { email } from '../users/user-fields.ts';
+
+export const requestByMailInput = z.object({ email, client });
+
+export type RequestByMailInput = z.output<typeof requestByMailInput>;
+
+export interface RequestByMailDeps {
+  readonly limitCredentials: LimitCredentials;
+}
+
+/**
+ * Writes down that somebody wants something sent to an address that they say is theirs: with the account or, where there is none, without.
+ * The same statements either way, so that neither the answer nor the time that it takes tells which. Whether a mail is due is decided later,
+ * by who sends mails, where nobody waits for it.
+ */
+export async function requestByMail(
+  call: Call,
+  deps: RequestByMailDeps,
+  { rpc, type }: { readonly rpc: string; readonly type: AuditEventType },
+  input: RequestByMailInput,
+): Promise<void> {
+  const client = vouchedClient(call, input.client);
+  await deps.limitCredentials(call, { rpc, client, identifier: input.email });
+  await transaction(call.em, async (em) => {
+    const userId = await lockUserIdByEmail(em, input.email);
+    record(em, call, { type, client, ...(userId !== undefined && { userId }) });
+  });
+}

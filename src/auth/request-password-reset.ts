@@ -1,0 +1,6 @@
+import type { Call } from '../rpc/call.ts';
+import { type RequestByMailDeps, type RequestByMailInput, requestByMail } from './request-by-mail.ts';
+
+export function requestPasswordReset(call: Call, deps: RequestByMailDeps, input: RequestByMailInput): Promise<void> {
+  return requestByMail(call, deps, { rpc: 'RequestPasswordReset', type: 'user.password_reset_requested' }, input);
+}

@@ -1,0 +1,61 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { z } from 'zod';
+import { record } from '../audit/audit-log.ts';
+import { type Client, client, vouchedClient } from '../audit/client.ts';
+import { transaction } from '../database/transaction.ts';
+import type { LimitCredentials } from '../rate-limits/rate-limits.ts';
+import type { Call } from '../rpc/call.ts';
+import type { EndSessions } from '../users/deactivate-user.ts';
+import type { User } from '../users/user.entity.ts';
+import { findUser, lockUserWithPassword } from '../users/user.repository.ts';
+import { invalidResetToken } from './auth.errors.ts';
+import { deleteTokens } from './one-time-tokens/one-time-token.repository.ts';
+import type { OneTimeTokens } from './one-time-tokens/one-time-tokens.ts';
+import { presentedPassword } from './passwords/password-policy.ts';
+import type { Passwords } from './passwords/passwords.ts';
+import { mailedToken, markEmailVerified } from './verify-email.ts';
+
+export const resetPasswordInput = z.object({ resetToken: mailedToken, newPassword: presentedPassword, client });
+
+export interface ResetPasswordDeps {
+  readonly passwords: Passwords;
+  readonly oneTimeTokens: OneTimeTokens;
+  readonly endSessions: EndSessions;
+  readonly limitCredentials: LimitCredentials;
+}
+
+/** The token is used up only together with the change: neither a refused password nor a full hash queue costs it. */
+export async function resetPassword(call: Call, deps: ResetPasswordDeps, input: z.output<typeof resetPasswordInput>): Promise<void> {
+  const { resetToken, newPassword } = input;
+  const client = vouchedClient(call, input.client);
+  await deps.limitCredentials(call, { rpc: 'ResetPassword', client });
+  const token = await deps.oneTimeTokens.find(call.em, 'password_reset', resetToken, call.now());
+  const owner = token && (await findUser(call.em, token.userId));
+  if (!token || !owner?.active) throw invalidResetToken();
+  const { email, username, profile } = owner;
+  const names = [profile.firstName, profile.lastName ?? '', profile.fullName];
+  await deps.passwords.requireAcceptable(call, { password: newPassword, field: 'new_password', email, username, names, userId: owner.id });
+  const newHash = await deps.passwords.hash(newPassword, call.signal);
+  await transaction(call.em, async (em) => {
+    const user = await lockUserWithPassword(em, owner.id);
+    if (!user?.active || !(await deps.oneTimeTokens.take(em, token))) throw invalidResetToken();
+    await giveNewPassword(em, call, deps, { user, newHash, client });
+  });
+}
+
+interface NewPassword {
+  readonly user: User;
+  readonly newHash: string;
+  readonly client: Client;
+}
+
+/** Whoever had got in with the old password, or asked for a code, is out. */
+async function giveNewPassword(em: EntityManager, call: Call, deps: ResetPasswordDeps, { user, newHash, client }: NewPassword) {
+  user.failedAttempts = 0;
+  user.lockedUntil = null;
+  markEmailVerified(em, call, user);
+  await deps.passwords.replace(em, user, newHash, call.now());
+  await deps.endSessions(em, call, user.id, 'password_reset');
+  await deleteTokens(em, user.id, ['login_code', 'email_verification']);
+  record(em, call, { type: 'user.password_changed', userId: user.id, client, metadata: { by: 'reset' } });
+}

@@ -1,0 +1,54 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { record } from '../audit/audit-log.ts';
+import type { Client } from '../audit/client.ts';
+import type { Call } from '../rpc/call.ts';
+import { beginSession } from '../sessions/begin-session.ts';
+import { deviceHashOf } from '../sessions/device.ts';
+import { isAnotherDevice } from '../sessions/known-device.repository.ts';
+import type { User } from '../users/user.entity.ts';
+import type { AccessTokens } from './tokens/access-tokens.ts';
+import { type IssuedTokens, issueTokens } from './tokens/issue-tokens.ts';
+import { createRefreshToken, hashRefreshToken } from './tokens/refresh-tokens.ts';
+
+export interface SignInDeps {
+  readonly accessTokens: AccessTokens;
+  readonly refreshTtl: number;
+  readonly maxSessions: number;
+}
+
+export interface SignIn {
+  readonly user: User;
+  readonly client: Client;
+  /** RFC 8176. */
+  readonly authMethods: string[];
+}
+
+/** Begins a session for somebody who has proved who they are. The user is locked, and their failures are forgotten. */
+export async function signIn(
+  em: EntityManager,
+  call: Call,
+  deps: SignInDeps,
+  { user, client, authMethods }: SignIn,
+): Promise<IssuedTokens> {
+  const now = call.now();
+  user.failedAttempts = 0;
+  user.lockedUntil = null;
+  user.lastLoginAt = now;
+  const refreshToken = createRefreshToken();
+  const session = await beginSession(em, call, {
+    user,
+    client,
+    refreshHash: hashRefreshToken(refreshToken),
+    authMethods,
+    expiresAt: new Date(now.getTime() + deps.refreshTtl * 1000),
+    maxSessions: deps.maxSessions,
+    now,
+  });
+  const metadata = { session_id: session.id };
+  record(em, call, { type: 'user.login', userId: user.id, client, metadata });
+  const deviceHash = deviceHashOf(client);
+  if (deviceHash && (await isAnotherDevice(em, user.id, deviceHash, now))) {
+    record(em, call, { type: 'user.new_device', userId: user.id, client, metadata });
+  }
+  return issueTokens(deps.accessTokens, session, refreshToken, now);
+}

@@ -1,0 +1,35 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { z } from 'zod';
+import { record } from '../audit/audit-log.ts';
+import { transaction } from '../database/transaction.ts';
+import type { Call } from '../rpc/call.ts';
+import type { User } from '../users/user.entity.ts';
+import { lockUser } from '../users/user.repository.ts';
+import { invalidVerificationToken } from './auth.errors.ts';
+import type { OneTimeTokens } from './one-time-tokens/one-time-tokens.ts';
+
+export const mailedToken = z.string().min(1, 'is required').max(512, 'is not a token of a mail');
+
+export const verifyEmailInput = z.object({ verificationToken: mailedToken });
+
+export interface VerifyEmailDeps {
+  readonly oneTimeTokens: OneTimeTokens;
+}
+
+/** The user is locked before the token is taken, as everywhere. */
+export function verifyEmail(call: Call, deps: VerifyEmailDeps, { verificationToken }: z.output<typeof verifyEmailInput>): Promise<User> {
+  return transaction(call.em, async (em) => {
+    const token = await deps.oneTimeTokens.find(em, 'email_verification', verificationToken, call.now());
+    const user = token && (await lockUser(em, token.userId));
+    if (!token || !user?.active || !(await deps.oneTimeTokens.take(em, token))) throw invalidVerificationToken();
+    markEmailVerified(em, call, user);
+    return user;
+  });
+}
+
+/** Whoever presents what was mailed to an address reads the mail there. */
+export function markEmailVerified(em: EntityManager, call: Call, user: User): void {
+  if (user.isEmailVerified()) return;
+  user.emailVerifiedAt = call.now();
+  record(em, call, { type: 'user.email_verified', userId: user.id });
+}

@@ -1,0 +1,26 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { transaction } from '../database/transaction.ts';
+import type { Event } from './event.entity.ts';
+import { findEventsAfter, hasEventsFor, takeCursor } from './event.repository.ts';
+
+const BATCH = 100;
+
+/** What a consumer does with events. It may run again for the same ones if its transaction fails, so what it does must be part of that. */
+export type HandleEvents = (em: EntityManager, events: readonly Event[]) => Promise<void>;
+
+/**
+ * Lets a consumer deal with the next events that it has not seen, in the order in which they were committed, without a gap: what it does and
+ * how far it has come are committed together. Of several replicas one does so at a time; the others find nothing to do. Returns how many.
+ */
+export async function consumeEvents(em: EntityManager, consumer: string, handle: HandleEvents): Promise<number> {
+  if (!(await hasEventsFor(em.fork(), consumer))) return 0;
+  return transaction(em, async (em) => {
+    const cursor = await takeCursor(em, consumer);
+    const events = cursor ? await findEventsAfter(em, cursor.position, BATCH) : [];
+    const last = events.at(-1);
+    if (!cursor || !last) return 0;
+    await handle(em, events);
+    cursor.position = last.position;
+    return events.length;
+  });
+}

@@ -1,0 +1,9 @@
+import { BATCH, type Chore } from '../housekeeping.ts';
+import { deleteOldEvents } from './event.repository.ts';
+
+/** Long enough for a consumer that was away over the weekend; the audit trail is what remembers. */
+const KEPT_MS = 7 * 86_400_000;
+
+export const eventChores: Chore[] = [
+  { name: 'old_events', run: (em, now) => deleteOldEvents(em, new Date(now.getTime() - KEPT_MS), BATCH) },
+];

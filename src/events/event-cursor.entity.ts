@@ -1,0 +1,15 @@
+import { defineEntity, p } from '@mikro-orm/postgresql';
+
+const EventCursorSchema = defineEntity({
+  name: 'EventCursor',
+  tableName: 'event_cursors',
+  properties: {
+    consumer: p.string().length(100).primary(),
+    /** Of the last event that it has dealt with. */
+    position: p.bigint('number').default(0),
+  },
+});
+
+/** How far a consumer of events has come. Whoever holds the lock on the row works for all replicas. */
+export class EventCursor extends EventCursorSchema.class {}
+EventCursorSchema.setClass(EventCursor);

@@ -1,0 +1,73 @@
+import { mkdir, rename, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import nodemailer from 'nodemailer';
+import type { Log } from '../rpc/log.ts';
+import { NO_MAILBOX } from './mail-retry-policy.ts';
+import type { MailContent } from './mail-templates.ts';
+
+/** A mail that is ready to go. */
+export interface OutgoingMail extends MailContent {
+  /** Of the row: the same for every attempt, so that a mail that came twice can be told (Message-ID). */
+  readonly id: string;
+  readonly template: string;
+  readonly to: string;
+}
+
+export interface MailTransport {
+  /** Resolves when somebody else is responsible for the mail. */
+  send(mail: OutgoingMail): Promise<void>;
+  /** Also gives up what is under way. */
+  close(): void;
+}
+
+/** For one attempt: less than the lease on a mail, or another replica would send it as well. */
+const DEADLINE_MS = 45_000;
+
+/** For its steps. A server that says a word now and then keeps within them for ever. */
+const TIMEOUTS = { dnsTimeout: 5000, connectionTimeout: 10_000, greetingTimeout: 10_000, socketTimeout: 20_000 };
+const CONNECTIONS = 5;
+
+/** RFC 3834: no vacation notice is to answer. */
+const HEADERS = { 'Auto-Submitted': 'auto-generated' };
+
+function toMessage({ id, to, subject, text, html }: OutgoingMail, from: string) {
+  const domain = /@([\w.-]+)>?\s*$/.exec(from)?.[1] ?? 'localhost';
+  if (/[<>]/.test(to)) throw Object.assign(new Error('not a mailbox'), { code: NO_MAILBOX });
+  return {
+    from,
+    // Not as text, which is a list: of "a,b@example.com", one half would get the mail.
+    to: { name: '', address: to },
+    subject,
+    text,
+    html,
+    messageId: `<${id}@${domain}>`,
+    headers: HEADERS,
+    disableFileAccess: true,
+    disableUrlAccess: true,
+  };
+}
+
+/** Over SMTP; STARTTLS where the server offers it, `smtps://` for TLS from the first byte, `?requireTLS=true` for nothing less. */
+export function smtpTransport(url: string, from: string, deadlineMs = DEADLINE_MS): MailTransport {
+  const transport = nodemailer.createTransport({ url, pool: true, maxConnections: CONNECTIONS, ...TIMEOUTS });
+  return {
+    send: async (mail) => void (await transport.sendMail({ ...toMessage(mail, from), signal: AbortSignal.timeout(deadlineMs) })),
+    close: () => transport.close({ force: true }),
+  };
+}
+
+/** Without a mail server: each mail is a file that every mail program opens, and the log names it. */
+export function fileTransport(folder: string, from: string, log: Log): MailTransport {
+  const transport = nodemailer.createTransport({ streamTransport: true, buffer: true });
+  return {
+    async send(mail) {
+      const { message } = await transport.sendMail(toMessage(mail, from));
+      await mkdir(folder, { recursive: true, mode: 0o700 });
+      const file = path.join(folder, `${new Date().toISOString().replaceAll(':', '-')}-${mail.template}-${mail.id}.eml`);
+      await writeFile(`${file}.part`, message as Buffer, { mode: 0o600 });
+      await rename(`${file}.part`, file);
+      log.info('mail written to a file', { file });
+    },
+    close: () => undefined,
+  };
+}

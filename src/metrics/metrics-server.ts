@@ -1,0 +1,42 @@
+import { once } from 'node:events';
+import { createServer, type RequestListener } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { ListenError } from '../rpc/server.ts';
+import type { Metrics } from './metrics.ts';
+
+export interface MetricsServer {
+  readonly port: number;
+  close(): Promise<void>;
+}
+
+/** Offers the metrics at /metrics, to whoever reaches the address. */
+export async function serveMetrics(metrics: Metrics, host: string, port: number): Promise<MetricsServer> {
+  const server = createServer(answer(metrics));
+  server.listen(port, host);
+  await once(server, 'listening').catch((error: Error) => {
+    throw new ListenError(`${host}:${port} for metrics`, error);
+  });
+  metrics.watchProcess();
+  return {
+    port: (server.address() as AddressInfo).port,
+    async close() {
+      server.close();
+      // Whoever reads the metrics keeps the connection for the next time.
+      server.closeAllConnections();
+    },
+  };
+}
+
+function answer(metrics: Metrics): RequestListener {
+  return (request, response) => {
+    if (request.method !== 'GET' || request.url !== '/metrics') {
+      response.writeHead(404).end();
+      return;
+    }
+    metrics.text().then(
+      (text) => response.writeHead(200, { 'content-type': metrics.contentType }).end(text),
+      // One that cannot be measured must not end the service.
+      () => response.writeHead(500).end(),
+    );
+  };
+}

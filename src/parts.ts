@@ -1,0 +1,99 @@
+import { KeyUsage } from './api-keys/key-usage.ts';
+import { AuditEvent } from './audit/audit-event.entity.ts';
+import { OneTimeTokens } from './auth/one-time-tokens/one-time-tokens.ts';
+import { BreachCheck } from './auth/passwords/breach-check.ts';
+import { Passwords } from './auth/passwords/passwords.ts';
+import { AccessTokens } from './auth/tokens/access-tokens.ts';
+import { EpochCache } from './callers/epoch-cache.ts';
+import type { Config } from './config.ts';
+import { CommittedRows } from './database/committed-rows.ts';
+import { requireCurrentSchema } from './database/migrations.ts';
+import { openOrm, poolOf } from './database/orm.ts';
+import { ENTITIES } from './entities.ts';
+import { Event } from './events/event.entity.ts';
+import { countUnseenEvents } from './events/event.repository.ts';
+import { EventTail } from './events/event-tail.ts';
+import { Metrics } from './metrics/metrics.ts';
+import { RateLimits } from './rate-limits/rate-limits.ts';
+import { createLog, type Log } from './rpc/log.ts';
+import type { ConnectionLimits } from './rpc/server.ts';
+import { SecretBox } from './secret-box.ts';
+import { SessionActivity } from './sessions/activity.ts';
+import { findLiveSession } from './sessions/live-session.repository.ts';
+import { LiveSessions } from './sessions/live-sessions.ts';
+import { UserLookup } from './users/user-lookup.ts';
+import { findUserViews } from './users/user-view.repository.ts';
+
+/** What tests replace: the clock, and limits that nobody wants to wait for. */
+export interface Overrides {
+  readonly now?: () => Date;
+  readonly connections?: Partial<ConnectionLimits>;
+}
+
+/** The settings after the start has filled in what the embedded database keeps by itself. */
+export interface Connection {
+  readonly databaseUrl: string;
+  readonly secretKey: string;
+}
+
+/** What lives as long as the service and is shared by its features. */
+export type Parts = Awaited<ReturnType<typeof beginParts>>;
+
+/** Begins them; `begun` ends them in the opposite order. Throws where the schema of the database is behind. */
+export async function beginParts(
+  config: Config,
+  { databaseUrl, secretKey }: Connection,
+  overrides: Overrides,
+  begun: AsyncDisposableStack,
+) {
+  const log = createLog(config.logLevel);
+  const metrics = new Metrics();
+  const { poolMin, poolMax } = config.database;
+  const orm = begun.adopt(await openOrm({ url: databaseUrl, entities: ENTITIES, poolMin, poolMax }), (it) => it.close());
+  const passwords = begun.adopt(createPasswords(config, metrics, log), (it) => it.close());
+  await requireCurrentSchema(orm);
+  const pool = await poolOf(orm);
+  const tail = begun.adopt(new EventTail(orm.em), (it) => it.stop());
+  // Who has ended a session here finds it ended here at once, and does not have to wait for the tail.
+  orm.em.getEventManager().registerSubscriber(new CommittedRows(Event, tail.tell));
+  orm.em.getEventManager().registerSubscriber(new CommittedRows(AuditEvent, ({ type }) => metrics.auditEvents.inc({ type })));
+  measure(metrics, { passwords, pool, tail, orm });
+  return {
+    now: overrides.now ?? (() => new Date()),
+    log,
+    metrics,
+    orm,
+    pool,
+    secretKey,
+    passwords,
+    tail,
+    keyUsage: begun.adopt(new KeyUsage(orm.em), (it) => it.stop()),
+    cache: begun.adopt(new EpochCache(orm.em), (it) => it.stop()),
+    activity: begun.adopt(new SessionActivity(orm.em), (it) => it.stop()),
+    liveSessions: new LiveSessions((id, now) => findLiveSession(pool, id, now), tail),
+    userLookup: new UserLookup((ids) => findUserViews(pool, ids)),
+    rateLimits: new RateLimits(pool, config.rateLimits, secretKey, log),
+    accessTokens: new AccessTokens(config.jwt, secretKey),
+    oneTimeTokens: new OneTimeTokens(secretKey),
+    sealed: new SecretBox(secretKey, 'mail'),
+  };
+}
+
+function createPasswords({ passwords, serviceName }: Config, metrics: Metrics, log: Log): Passwords {
+  const { breachCheckUrl } = passwords;
+  const onFailure = () => metrics.breachCheckFailures.inc();
+  const breachCheck = breachCheckUrl === undefined ? undefined : new BreachCheck(breachCheckUrl, { log, onFailure });
+  return new Passwords(passwords, { serviceName, breachCheck, metrics });
+}
+
+function measure(metrics: Metrics, { passwords, pool, tail, orm }: Pick<Parts, 'passwords' | 'pool' | 'tail' | 'orm'>): void {
+  metrics.gauge('identity_hash_queue_length', 'Passwords that wait for a thread to be hashed on.', () => passwords.waiting);
+  metrics.gauge('identity_database_connections_in_use', 'Of the pool.', () => pool.totalCount - pool.idleCount);
+  metrics.gauge('identity_database_connections_waited_for', 'By how many calls.', () => pool.waitingCount);
+  metrics.gauge('identity_events_lag_seconds', 'How long ago everything that others had committed was known here.', () =>
+    tail.lagSeconds(),
+  );
+  metrics.gauge('identity_mail_events_unseen', 'Events that were not yet turned into mails.', () =>
+    countUnseenEvents(orm.em.fork(), 'mail'),
+  );
+}

@@ -1,0 +1,26 @@
+/**
+ * Does a piece of work again and again, with a pause in between, until it is stopped; a failure is told to `onError` and does not end it.
+ * What comes back stops it, and resolves when the work under way is done: work that goes on for long looks at the signal.
+ */
+export function repeat(
+  work: (stopping: AbortSignal) => Promise<unknown>,
+  pauseMs: number,
+  onError: (error: unknown) => void,
+): () => Promise<void> {
+  const stopping = new AbortController();
+  let timer: NodeJS.Timeout | undefined;
+  let current: Promise<void> = Promise.resolve();
+  const round = async () => {
+    await work(stopping.signal).catch(onError);
+    if (!stopping.signal.aborted) timer = setTimeout(next, pauseMs).unref();
+  };
+  const next = () => {
+    current = round();
+  };
+  next();
+  return () => {
+    stopping.abort();
+    clearTimeout(timer);
+    return current;
+  };
+}

@@ -1,0 +1,49 @@
+import type { ServerCall } from './open-call.ts';
+
+/** When the work for a call has to stop: the caller cancels, or its deadline passes, or ours (if there is one) where it has none. */
+export class CallEnd {
+  readonly #grpcCall: ServerCall;
+  readonly #deadline: number;
+  readonly #timer: NodeJS.Timeout | undefined;
+  #ended: boolean;
+  #oursPassed = false;
+  /** Made when somebody asks: many calls are answered before anybody does. */
+  #abort: AbortController | undefined;
+
+  constructor(grpcCall: ServerCall, defaultDeadlineMs?: number) {
+    this.#grpcCall = grpcCall;
+    this.#deadline = Number(grpcCall.getDeadline());
+    this.#ended = grpcCall.cancelled;
+    grpcCall.on('cancelled', this.#end);
+    if (defaultDeadlineMs !== undefined && !Number.isFinite(this.#deadline)) {
+      this.#timer = setTimeout(() => {
+        this.#oursPassed = true;
+        this.#end();
+      }, defaultDeadlineMs);
+    }
+  }
+
+  get signal(): AbortSignal {
+    if (!this.#abort) {
+      this.#abort = new AbortController();
+      if (this.#ended) this.#abort.abort();
+    }
+    return this.#abort.signal;
+  }
+
+  /** Ours is asked of its timer: that may go off a moment before the clock on the wall gets there. */
+  deadlinePassed(): boolean {
+    return this.#oursPassed || this.#deadline <= Date.now();
+  }
+
+  /** grpc-js emits `cancelled` after a normal answer, too: disarm first, or the answer would abort itself. */
+  disarm(): void {
+    clearTimeout(this.#timer);
+    this.#grpcCall.off('cancelled', this.#end);
+  }
+
+  readonly #end = (): void => {
+    this.#ended = true;
+    this.#abort?.abort();
+  };
+}

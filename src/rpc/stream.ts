@@ -1,0 +1,99 @@
+import { once } from 'node:events';
+import type { handleBidiStreamingCall, MethodDefinition, ServerDuplexStream } from '@grpc/grpc-js';
+import { IdentityError } from '../errors.ts';
+import type { Access } from './access.ts';
+import type { Call } from './call.ts';
+import { CallEnd } from './call-end.ts';
+import { OpenCall } from './open-call.ts';
+import { admit, decode, fail, observe, type Rpc, type Runtime, recognise } from './unary.ts';
+
+/** A stream may last for hours; whoever makes it is recognised anew after this long, so that a right that was taken away is gone. */
+const RECOGNISED_FOR_MS = 1000;
+
+/** The wiring of one RPC with many requests and many answers. */
+export interface StreamRpc<Request, Response> {
+  readonly stream: (call: Call, requests: AsyncIterable<Request>) => AsyncIterable<Response>;
+}
+
+export function isStreamRpc<Request, Response>(
+  rpc: Rpc<Request, Response> | StreamRpc<Request, Response>,
+): rpc is StreamRpc<Request, Response> {
+  return 'stream' in rpc;
+}
+
+interface StreamEndpoint<Request, Response> {
+  readonly method: MethodDefinition<Request, Response>;
+  readonly access: Access;
+  readonly rpc: StreamRpc<Request, Response>;
+}
+
+type Stream = ServerDuplexStream<Buffer, Buffer>;
+
+/**
+ * Lets grpc-js call an RPC that is an async generator; in everything else as for one request (see unary.ts), but there is no deadline other
+ * than the caller's.
+ *
+ * Nothing piles up: a request is taken from the connection only when the RPC asks for it, and the RPC goes on only when its answers leave.
+ * So HTTP/2 holds up whoever sends faster than we work, or does not read.
+ */
+export function streamHandler<Request, Response>(
+  endpoint: StreamEndpoint<Request, Response>,
+  runtime: Runtime,
+): handleBidiStreamingCall<Buffer, Buffer> {
+  return (stream) => {
+    const end = new CallEnd(stream);
+    const call = new OpenCall(stream, end, runtime);
+    serve(endpoint, runtime, call, stream).then(
+      () => {
+        end.disarm();
+        observe(runtime, call, stream);
+        stream.end();
+      },
+      (error: unknown) => {
+        end.disarm();
+        // grpc-js takes the status from here; what was answered before is sent first.
+        fail(error, stream, call, end.deadlinePassed(), runtime, (status) => stream.emit('error', status));
+      },
+    );
+  };
+}
+
+/** The caller is recognised before the first request is looked at. */
+async function serve<Request, Response>(
+  endpoint: StreamEndpoint<Request, Response>,
+  runtime: Runtime,
+  call: OpenCall,
+  stream: Stream,
+): Promise<void> {
+  const { method, access, rpc } = endpoint;
+  await admit(access, runtime, call, stream, () => undefined);
+  const recogniseAnew = () => recognise(access, runtime, call, stream, () => undefined);
+  try {
+    for await (const response of rpc.stream(call, requestsOf(method, stream, recogniseAnew))) {
+      await send(stream, method.responseSerialize(response), call.signal);
+    }
+  } catch (error) {
+    if (error instanceof IdentityError && error.code === 'PERMISSION_DENIED') runtime.refused(call, stream.getPath(), error);
+    throw error;
+  }
+}
+
+async function* requestsOf<Request, Response>(
+  method: MethodDefinition<Request, Response>,
+  stream: Stream,
+  recogniseAnew: () => Promise<void>,
+): AsyncGenerator<Request, void, undefined> {
+  let recognisedAt = performance.now();
+  // Not destroyed where the RPC stops reading: its status has still to be sent.
+  for await (const bytes of stream.iterator({ destroyOnReturn: false })) {
+    if (performance.now() - recognisedAt > RECOGNISED_FOR_MS) {
+      await recogniseAnew();
+      recognisedAt = performance.now();
+    }
+    yield decode(method, bytes as Buffer);
+  }
+}
+
+async function send(stream: Stream, bytes: Buffer, signal: AbortSignal): Promise<void> {
+  if (!stream.write(bytes)) await once(stream, 'drain', { signal });
+}

@@ -1,0 +1,42 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { BoundedMap } from '../bounded-map.ts';
+import { GatheredWrites } from '../gathered-writes.ts';
+import { noteActivity } from './session.repository.ts';
+
+/** Activity is noted to the minute: more often would be a write for every request of every product. */
+const RESOLUTION_MS = 60_000;
+const INTERVAL_MS = 1000;
+const MAX_REMEMBERED = 50_000;
+
+export interface ActiveSession {
+  readonly id: string;
+  readonly userId: string;
+  readonly lastActiveAt: Date;
+}
+
+/** Of a session. */
+export interface Activity {
+  readonly userId: string;
+  readonly at: Date;
+}
+
+/** When sessions and their users were last active: gathered in memory and written together. */
+export class SessionActivity {
+  readonly #noted = new BoundedMap<string, number>(MAX_REMEMBERED);
+  readonly #writes: GatheredWrites<Activity>;
+
+  constructor(em: EntityManager) {
+    this.#writes = new GatheredWrites(INTERVAL_MS, (pending) => noteActivity(em.fork(), pending, RESOLUTION_MS));
+  }
+
+  note({ id, userId, lastActiveAt }: ActiveSession, now: Date): void {
+    const noted = this.#noted.get(id) ?? lastActiveAt.getTime();
+    if (now.getTime() - noted <= RESOLUTION_MS) return;
+    this.#noted.set(id, now.getTime());
+    this.#writes.add(id, { userId, at: now });
+  }
+
+  stop(): Promise<void> {
+    return this.#writes.stop();
+  }
+}

@@ -1,0 +1,32 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { rfc3339 } from '../database/rfc3339.ts';
+
+type Item = Record<string, string | string[] | null>;
+
+/** The sessions of a user, live or not, as they are told to the user: without the hashes of their tokens. */
+export function exportSessions(em: EntityManager, userId: string, limit: number): Promise<Item[]> {
+  const moments = ['created_at', 'last_active_at', 'refreshed_at', 'expires_at', 'revoked_at'].map(rfc3339);
+  return em.execute(
+    `select id, ip_address, user_agent, device_name, auth_methods, ${moments.join(', ')}
+     from sessions where user_id = ? order by sessions.created_at, id limit ?`,
+    [userId, limit],
+  );
+}
+
+/** When tokens were issued for the sessions of a user. */
+export function exportRefreshTokens(em: EntityManager, userId: string, limit: number): Promise<Item[]> {
+  return em.execute(
+    `select session_id, ${rfc3339('created_at')} from refresh_tokens
+     where session_id in (select id from sessions where user_id = ?) order by refresh_tokens.created_at limit ?`,
+    [userId, limit],
+  );
+}
+
+/** Since when the devices of a user are known; what is stored of them is a hash. */
+export function exportKnownDevices(em: EntityManager, userId: string, limit: number): Promise<Item[]> {
+  return em.execute(
+    `select ${rfc3339('first_seen_at')}, ${rfc3339('last_seen_at')}
+     from known_devices where user_id = ? order by known_devices.first_seen_at limit ?`,
+    [userId, limit],
+  );
+}

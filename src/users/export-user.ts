@@ -1,0 +1,80 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import type { z } from 'zod';
+import { record } from '../audit/audit-log.ts';
+import { transaction } from '../database/transaction.ts';
+import type { Call } from '../rpc/call.ts';
+import { getUserInput } from './get-user.ts';
+import type { Profile } from './profile.entity.ts';
+import type { User } from './user.entity.ts';
+import { exportTooLarge, userNotFound } from './user.errors.ts';
+import { lockUser } from './user.repository.ts';
+
+export const exportUserInput = getUserInput;
+
+/** What a document is made of: JSON, with names in snake_case and moments as RFC 3339 text. */
+export type Exported = string | number | boolean | null | readonly Exported[] | { readonly [name: string]: Exported };
+
+export type Document = Readonly<Record<string, Exported>>;
+
+/** Something that another feature holds about a user. */
+export interface Holding {
+  readonly kind: string;
+  /** Up to `limit` items, without secrets and hashes. */
+  export(em: EntityManager, userId: string, limit: number): Promise<readonly Exported[]>;
+}
+
+export interface ExportUserDeps {
+  readonly holdings: readonly Holding[];
+}
+
+/** More of a kind do not fit into an answer anyway: an item has about 100 bytes there, or more. */
+const MAX_ITEMS = 40_000;
+
+/** Access and portability (GDPR art. 15 and 20): all that is held about a user, as it is at one moment. */
+export function exportUser(call: Call, { holdings }: ExportUserDeps, { userId }: z.output<typeof exportUserInput>): Promise<Document> {
+  return transaction(call.em, async (em) => {
+    const user = await lockUser(em, userId);
+    if (!user) throw userNotFound();
+    const document: Record<string, Exported> = { user: account(user), profile: profile(user.profile), roles: user.roles ?? [] };
+    for (const { kind, export: exportItems } of holdings) {
+      const items = await exportItems(em, userId, MAX_ITEMS);
+      if (items.length === MAX_ITEMS) throw exportTooLarge();
+      document[kind] = items;
+    }
+    record(em, call, { type: 'user.exported', userId });
+    return document;
+  });
+}
+
+function account(user: User): Exported {
+  return {
+    id: user.id,
+    email: user.email,
+    username: user.username ?? null,
+    active: user.active,
+    has_password: user.hasPassword,
+    email_verified_at: moment(user.emailVerifiedAt),
+    failed_attempts: user.failedAttempts,
+    locked_until: moment(user.lockedUntil),
+    request_id: user.requestId ?? null,
+    created_at: moment(user.createdAt),
+    updated_at: moment(user.updatedAt),
+    last_login_at: moment(user.lastLoginAt),
+  };
+}
+
+function profile({ firstName, lastName, fullName, bio, birthDate, avatarUrl, phone }: Profile): Exported {
+  return {
+    first_name: firstName,
+    last_name: lastName ?? null,
+    full_name: fullName,
+    bio: bio ?? null,
+    birth_date: birthDate ?? null,
+    avatar_url: avatarUrl ?? null,
+    phone: phone ?? null,
+  };
+}
+
+function moment(at: Date | null | undefined): string | null {
+  return at?.toISOString() ?? null;
+}
