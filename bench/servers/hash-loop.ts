@@ -1,0 +1,51 @@
+import { availableParallelism } from 'node:os';
+import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
+import { type SchemeSettings, verifyPassword } from '../../src/auth/passwords/password-scheme.ts';
+
+/** How many password checks the machine can do: the service's own function in a loop, on a thread for each core. */
+export interface HashWork {
+  readonly password: string;
+  readonly stored: string;
+  readonly settings: SchemeSettings;
+}
+
+export interface HashRun {
+  readonly work: HashWork;
+  readonly seconds: number;
+}
+
+export interface HashCount {
+  readonly hashes: number;
+  readonly perSecond: number;
+}
+
+if (isMainThread) {
+  process.on('message', (run: HashRun) => void count(run).then((counted) => process.send?.(counted)));
+  process.on('disconnect', () => process.exit(1));
+} else parentPort?.postMessage(loop(workerData as HashRun));
+
+async function count(run: HashRun): Promise<HashCount> {
+  const counts = await Promise.all(Array.from({ length: availableParallelism() }, () => inThread(run)));
+  return {
+    hashes: counts.reduce((sum, { hashes }) => sum + hashes, 0),
+    perSecond: counts.reduce((sum, { perSecond }) => sum + perSecond, 0),
+  };
+}
+
+function inThread(run: HashRun): Promise<HashCount> {
+  return new Promise((resolve, reject) => {
+    const thread = new Worker(new URL(import.meta.url), { workerData: run });
+    thread.once('message', resolve);
+    thread.once('error', reject);
+  });
+}
+
+function loop({ work, seconds }: HashRun): HashCount {
+  const begun = performance.now();
+  const elapsed = () => (performance.now() - begun) / 1000;
+  let hashes = 0;
+  for (; elapsed() < seconds; hashes++) {
+    if (!verifyPassword(work.password, work.stored, work.settings).matches) throw new Error('the password does not match');
+  }
+  return { hashes, perSecond: hashes / elapsed() };
+}
