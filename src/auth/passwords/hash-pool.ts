@@ -100,6 +100,8 @@ export class HashPool {
   async #run(work: Work, signal: AbortSignal): Promise<string | Verdict> {
     const askedAt = performance.now();
     await this.#takeThread(signal);
+    // A thread that only starts, at the lowest priority, says nothing about the pace of hashes.
+    await this.#allArrived;
     const begunAt = performance.now();
     this.#metrics?.hashWait.observe((begunAt - askedAt) / 1000);
     try {
