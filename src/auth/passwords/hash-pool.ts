@@ -13,8 +13,8 @@ const MAX_QUEUE_PER_THREAD = 32;
 const MAX_QUEUE = 64;
 /** However slow they are: two a thread are no burst. */
 const MIN_QUEUE_PER_THREAD = 2;
-/** How much the latest hash counts for what hashes take now. */
-const WEIGHT_OF_LATEST = 0.1;
+/** What hashes take now is the median of so many: one that a busy machine held up says nothing about the next. */
+const SAMPLE = 9;
 
 /** At the lowest priority, a hash can take long on a busy machine; nobody waits for it any more. */
 const CLOSE_PATIENCE_MS = 2000;
@@ -46,8 +46,8 @@ export class HashPool {
   readonly #settings: SchemeSettings;
   readonly #threadCount: number;
   readonly #metrics: HashMetrics | undefined;
-  /** What a hash takes at the moment; unknown at first. */
-  #hashMs: number | undefined;
+  /** What the latest hashes took, the oldest first. */
+  readonly #latestMs: number[] = [];
   /** Who waits for a thread, the longest first; calling it hands one over. */
   readonly #queue = new Set<() => void>();
   #idle: number;
@@ -133,14 +133,17 @@ export class HashPool {
   }
 
   #learn(ms: number): void {
-    this.#hashMs = this.#hashMs === undefined ? ms : this.#hashMs + WEIGHT_OF_LATEST * (ms - this.#hashMs);
+    this.#latestMs.push(ms);
+    if (this.#latestMs.length > SAMPLE) this.#latestMs.shift();
   }
 
   /** As many as can begin in time, at the pace of the latest ones. */
   #maxQueue(): number {
     const threads = this.#threadCount;
-    const inTime = this.#hashMs === undefined ? Number.POSITIVE_INFINITY : Math.floor((threads * MAX_WAIT_MS) / this.#hashMs);
-    return Math.min(Math.max(inTime, threads * MIN_QUEUE_PER_THREAD), Math.max(threads * MAX_QUEUE_PER_THREAD, MAX_QUEUE));
+    const most = Math.max(threads * MAX_QUEUE_PER_THREAD, MAX_QUEUE);
+    if (this.#latestMs.length < SAMPLE) return most;
+    const inTime = Math.floor((threads * MAX_WAIT_MS) / median(this.#latestMs));
+    return Math.min(Math.max(inTime, threads * MIN_QUEUE_PER_THREAD), most);
   }
 
   #passThreadOn(): void {
@@ -152,4 +155,8 @@ export class HashPool {
     this.#queue.delete(next);
     next();
   }
+}
+
+function median(numbers: readonly number[]): number {
+  return numbers.toSorted((a, b) => a - b)[numbers.length >> 1] as number;
 }
