@@ -1,9 +1,10 @@
 import { AuthServiceService } from '../gen/identity/v1/auth_service.ts';
+import { when } from '../rpc/awaitable.ts';
 import { type Service, service } from '../rpc/server.ts';
 import { rpc } from '../rpc/unary.ts';
 import { toUserMessage } from '../users/user.mapper.ts';
 import { viewOf } from '../users/user-view.ts';
-import { toCallerMessage, toIntrospection, toTokensMessage } from './auth.mapper.ts';
+import { EncodedIntrospections, toCallerMessage, toTokensMessage } from './auth.mapper.ts';
 import { type ChangePasswordDeps, changePassword, changePasswordInput } from './change-password.ts';
 import { type CheckPasswordDeps, checkPassword, checkPasswordInput } from './check-password.ts';
 import { getCaller, getCallerInput } from './get-caller.ts';
@@ -31,8 +32,9 @@ export type AuthDeps = RegisterDeps &
   LoginWithCodeDeps &
   ResetPasswordDeps;
 
-export const authService = (deps: AuthDeps): Service =>
-  service(AuthServiceService, {
+export function authService(deps: AuthDeps): Service {
+  const introspections = new EncodedIntrospections();
+  return service(AuthServiceService, {
     register: rpc(registerInput(deps), async (call, input) => ({ user: toUserMessage(viewOf(await register(call, deps, input))) })),
     login: rpc(loginInput, async (call, input) => ({ tokens: toTokensMessage(await login(call, deps, input)) })),
     refreshToken: rpc(refreshTokenInput, async (call, input) => ({ tokens: toTokensMessage(await refreshToken(call, deps, input)) })),
@@ -40,7 +42,9 @@ export const authService = (deps: AuthDeps): Service =>
       await logout(call, input);
       return {};
     }),
-    introspectToken: rpc(introspectTokenInput, async (call, input) => toIntrospection(await introspectToken(deps, input), call.now())),
+    introspectToken: rpc(introspectTokenInput, (call, input) =>
+      when(introspectToken(deps, input), (introspection) => introspections.of(introspection, call.now())),
+    ),
     changePassword: rpc(changePasswordInput(deps), async (call, input) => {
       await changePassword(call, deps, input);
       return {};
@@ -67,3 +71,4 @@ export const authService = (deps: AuthDeps): Service =>
     loginWithCode: rpc(loginWithCodeInput, async (call, input) => ({ tokens: toTokensMessage(await loginWithCode(call, deps, input)) })),
     getCaller: rpc(getCallerInput, async (call) => toCallerMessage(getCaller(call))),
   });
+}

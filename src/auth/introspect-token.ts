@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { Awaitable } from '../rpc/awaitable.ts';
 import type { AccessClaims } from './tokens/access-tokens.ts';
 
 export const introspectTokenInput = z.object({ accessToken: z.string().min(1, 'is required') });
@@ -18,13 +19,13 @@ export interface Introspection {
 
 export interface IntrospectTokenDeps {
   /** Undefined for a token that may not be relied on now. */
-  readonly recogniseAccessToken: (token: string) => Introspection | undefined | Promise<Introspection | undefined>;
+  readonly recogniseAccessToken: (token: string) => Awaitable<Introspection | undefined>;
 }
 
 /** RFC 7662: the claims of a token that may be relied on now; undefined for any other, without a reason. */
-export async function introspectToken(
+export function introspectToken(
   { recogniseAccessToken }: IntrospectTokenDeps,
   { accessToken }: z.output<typeof introspectTokenInput>,
-): Promise<Introspection | undefined> {
+): Awaitable<Introspection | undefined> {
   return recogniseAccessToken(accessToken);
 }

@@ -2,16 +2,11 @@ import { hashApiKey, isApiKey } from '../api-keys/api-key-format.ts';
 import type { KeyUsage } from '../api-keys/key-usage.ts';
 import { type RecognisedApiKey, recogniseApiKey } from '../api-keys/recognise-api-key.ts';
 import { callerUnauthenticated } from '../rpc/access.ts';
+import type { Credentials } from '../rpc/admit.ts';
+import type { Awaitable } from '../rpc/awaitable.ts';
 import { ANONYMOUS, type Call, type Caller } from '../rpc/call.ts';
 import { recogniseServiceAccount } from './caller.repository.ts';
 import { type RecogniseAccessTokenDeps, recogniseAccessToken } from './recognise-access-token.ts';
-
-/** What a call says about who makes it. */
-export interface Credentials {
-  readonly authorization: string | undefined;
-  /** DNS names in the subject alternative names of a client certificate that our CA has signed. */
-  readonly certificateNames: readonly string[];
-}
 
 export interface IdentifyDeps extends RecogniseAccessTokenDeps {
   readonly keyUsage: KeyUsage;
@@ -21,15 +16,16 @@ export interface IdentifyDeps extends RecogniseAccessTokenDeps {
  * Who makes a call. Credentials that are given must be good: a wrong key is an error, never an anonymous call. The header goes before the
  * certificate, so that a backend with a certificate can pass on an end user's token. A key that is remembered answers at once.
  */
-export function identifyCaller(call: Call, deps: IdentifyDeps, credentials: Credentials): Caller | Promise<Caller> {
+export function identifyCaller(call: Call, deps: IdentifyDeps, credentials: Credentials): Awaitable<Caller> {
   const { authorization } = credentials;
-  const known = authorization === undefined ? undefined : deps.cache.peek<RecognisedApiKey>(`header:${authorization}`);
+  const known = authorization === undefined ? undefined : deps.cache.peek<RecognisedApiKey>('header', authorization);
   return (known && use(deps, known)) ?? lookUp(call, deps, credentials);
 }
 
 async function lookUp(call: Call, deps: IdentifyDeps, { authorization, certificateNames }: Credentials): Promise<Caller> {
   if (authorization !== undefined) return (await byHeader(call, deps, authorization)) ?? refuse();
-  if (certificateNames.length > 0) return (await byCertificate(call, deps, certificateNames)) ?? refuse();
+  const names = certificateNames();
+  if (names.length > 0) return (await byCertificate(call, deps, names)) ?? refuse();
   return ANONYMOUS;
 }
 
@@ -51,13 +47,13 @@ async function byHeader(call: Call, deps: IdentifyDeps, authorization: string): 
   if (!isApiKey(token)) return byAccessToken(deps, token);
   // By the header as it came: nothing has to be parsed or hashed for a call like the one before.
   const load = () => recogniseApiKey(call.uncancelled(), hashApiKey(token), deps.now());
-  const recognised = await deps.cache.get(`header:${authorization}`, load);
+  const recognised = await deps.cache.get('header', authorization, load);
   return recognised && use(deps, recognised);
 }
 
 async function byCertificate(call: Call, { cache }: IdentifyDeps, names: readonly string[]): Promise<Caller | undefined> {
   for (const name of names) {
-    const caller = await cache.get(`account:${name}`, () => recogniseServiceAccount(call.uncancelled(), name));
+    const caller = await cache.get('account', name, () => recogniseServiceAccount(call.uncancelled(), name));
     if (caller) return caller;
   }
   return undefined;

@@ -1,5 +1,6 @@
 import type { Pool } from 'pg';
 import type { AccessClaims, AccessTokens } from '../auth/tokens/access-tokens.ts';
+import type { Awaitable } from '../rpc/awaitable.ts';
 import type { SessionActivity } from '../sessions/activity.ts';
 import type { LiveSession, LiveSessions } from '../sessions/live-sessions.ts';
 import { recogniseUser, type UserStanding } from './caller.repository.ts';
@@ -23,23 +24,20 @@ export interface RecognisedAccessToken {
  * Whose token this is, if it may be relied on now: signature and expiry, a live session, an active user. In the common case all of it is
  * remembered, and the answer is there at once; what ends elsewhere is forgotten here within 250 ms, and at once what ends here.
  */
-export function recogniseAccessToken(
-  deps: RecogniseAccessTokenDeps,
-  token: string,
-): RecognisedAccessToken | undefined | Promise<RecognisedAccessToken | undefined> {
+export function recogniseAccessToken(deps: RecogniseAccessTokenDeps, token: string): Awaitable<RecognisedAccessToken | undefined> {
   const { cache, liveSessions, accessTokens } = deps;
   const now = deps.now();
   const claims = accessTokens.verify(token, now);
   if (!claims) return undefined;
   const session = liveSessions.peek(claims.sid, now);
-  const standing = session && cache.peek<UserStanding>(keyOf(claims));
+  const standing = session && cache.peek<UserStanding>('user', claims.sub);
   return session && standing ? conclude(deps, claims, session, standing, now) : lookUp(deps, claims, now);
 }
 
 async function lookUp(deps: RecogniseAccessTokenDeps, claims: AccessClaims, now: Date): Promise<RecognisedAccessToken | undefined> {
   const { cache, liveSessions, pool } = deps;
   const session = await liveSessions.get(claims.sid, now);
-  const standing = session && (await cache.get(keyOf(claims), () => recogniseUser(pool, claims.sub)));
+  const standing = session && (await cache.get('user', claims.sub, () => recogniseUser(pool, claims.sub)));
   return session && standing ? conclude(deps, claims, session, standing, now) : undefined;
 }
 
@@ -54,5 +52,3 @@ function conclude(
   activity.note(session, now);
   return { claims, standing };
 }
-
-const keyOf = ({ sub }: AccessClaims) => `user:${sub}`;

@@ -2,7 +2,7 @@ import { createHmac } from 'node:crypto';
 import { RateLimiterPostgres, RateLimiterRes } from 'rate-limiter-flexible';
 import type { Client } from '../audit/client.ts';
 import { databaseUnavailable, IdentityError } from '../errors.ts';
-import { actorOf, type Call } from '../rpc/call.ts';
+import type { Call, Caller } from '../rpc/call.ts';
 import type { Log } from '../rpc/log.ts';
 import { LeasedLimiter } from './leased-limiter.ts';
 
@@ -55,7 +55,7 @@ export class RateLimits {
   /** Every call. Fails open: without its counters, the service serves on. */
   readonly call = (call: Call): void | Promise<void> => {
     const limiter = this.#perCaller;
-    const caller = limiter && actorOf(call);
+    const caller = limiter && idOf(call.caller);
     if (limiter && caller !== undefined && !limiter.tryConsume(caller)) return this.#consume(limiter, caller);
   };
 
@@ -111,4 +111,16 @@ function limiter(pool: unknown, keyPrefix: string, points: number): RateLimiterP
 
 function seconds({ msBeforeNext }: RateLimiterRes): number {
   return Math.max(1, Math.ceil(msBeforeNext / 1000));
+}
+
+/** Unique over users and service accounts. */
+function idOf(caller: Caller): string {
+  switch (caller.kind) {
+    case 'user':
+      return caller.userId;
+    case 'service_account':
+      return caller.id;
+    case 'anonymous':
+      return 'anonymous';
+  }
 }

@@ -2,10 +2,12 @@ import { once } from 'node:events';
 import type { handleBidiStreamingCall, MethodDefinition, ServerDuplexStream } from '@grpc/grpc-js';
 import { IdentityError } from '../errors.ts';
 import type { Access } from './access.ts';
+import { admit, recognise } from './admit.ts';
+import type { Awaitable } from './awaitable.ts';
 import type { Call } from './call.ts';
 import { CallEnd } from './call-end.ts';
 import { OpenCall } from './open-call.ts';
-import { admit, decode, fail, observe, type Rpc, type Runtime, recognise } from './unary.ts';
+import { decode, fail, observe, type Rpc, type Runtime } from './unary.ts';
 
 /** A stream may last for hours; whoever makes it is recognised anew after this long, so that a right that was taken away is gone. */
 const RECOGNISED_FOR_MS = 1000;
@@ -81,7 +83,7 @@ async function serve<Request, Response>(
 async function* requestsOf<Request, Response>(
   method: MethodDefinition<Request, Response>,
   stream: Stream,
-  recogniseAnew: () => Promise<void>,
+  recogniseAnew: () => Awaitable<void>,
 ): AsyncGenerator<Request, void, undefined> {
   let recognisedAt = performance.now();
   // Not destroyed where the RPC stops reading: its status has still to be sent.

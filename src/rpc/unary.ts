@@ -1,14 +1,14 @@
 import type { handleUnaryCall, MethodDefinition, ServerUnaryCall } from '@grpc/grpc-js';
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { z } from 'zod';
-import { IdentityError, type StatusName } from '../errors.ts';
-import { type Access, authorize } from './access.ts';
+import { IdentityError } from '../errors.ts';
+import type { Access } from './access.ts';
+import { admit, type Credentials } from './admit.ts';
+import { type Awaitable, attempt, when } from './awaitable.ts';
 import type { Call, Caller } from './call.ts';
 import { CallEnd } from './call-end.ts';
 import type { Log } from './log.ts';
-import { refuseLargeMetadata } from './metadata-size.ts';
 import { OpenCall, type ServerCall } from './open-call.ts';
-import { dnsNamesOf } from './peer.ts';
 import { type ConstraintErrors, type GrpcStatus, toGrpcStatus, translate } from './status.ts';
 import { parse } from './validation.ts';
 
@@ -17,16 +17,6 @@ export const MAX_REQUEST_BYTES = 256 * 1024;
 
 /** A call without a deadline gets this one: nobody waits for ever, so no work may go on for ever. */
 const DEFAULT_DEADLINE_MS = 10_000;
-
-/** A call that ends so before its use case was refused for who made it. */
-const REFUSALS: ReadonlySet<StatusName> = new Set(['UNAUTHENTICATED', 'PERMISSION_DENIED']);
-
-/** What a call says about who makes it. */
-export interface Credentials {
-  readonly authorization: string | undefined;
-  /** DNS names in the client certificate, if our CA has signed it. */
-  readonly certificateNames: readonly string[];
-}
 
 /** What every call needs and no feature knows. */
 export interface Runtime {
@@ -37,24 +27,35 @@ export interface Runtime {
   /** Who may call which RPC, by its path. */
   readonly access: ReadonlyMap<string, Access>;
   /** Who makes a call; throws where the credentials are not valid. */
-  readonly identify: (call: Call, credentials: Credentials) => Caller | Promise<Caller>;
+  readonly identify: (call: Call, credentials: Credentials) => Awaitable<Caller>;
   /** Throws where the caller calls too often. */
-  readonly limit: (call: Call) => void | Promise<void>;
+  readonly limit: (call: Call) => Awaitable<void>;
   /** Told how each call ended; absent: nobody measures. */
   readonly observe: ((rpc: string, code: string, reason: string | undefined, seconds: number) => void) | undefined;
   /** Writes down that a call was refused for who made it. */
   readonly refused: (call: Call, rpc: string, error: IdentityError) => void;
 }
 
+/** An answer that was encoded before, because it is often the same. */
+export class Encoded<Response> {
+  readonly bytes: Buffer;
+  /** For the compiler alone. */
+  declare readonly response: Response;
+
+  constructor(bytes: Buffer) {
+    this.bytes = bytes;
+  }
+}
+
 /** The wiring of one RPC: from request to response, both as the generated code has them. */
 export interface Rpc<Request, Response> {
-  readonly answer: (call: Call, request: Request) => Promise<Response>;
+  readonly answer: (call: Call, request: Request) => Awaitable<Response | Encoded<Response>>;
 }
 
 /** An RPC whose request is checked by `schema` before `run` sees it. */
 export function rpc<S extends z.ZodType, Response>(
   schema: S,
-  run: (call: Call, input: z.output<S>) => Promise<Response>,
+  run: (call: Call, input: z.output<S>) => Awaitable<Response | Encoded<Response>>,
 ): Rpc<z.input<S>, Response> {
   return { answer: (call, request) => run(call, parse(schema, request)) };
 }
@@ -77,17 +78,24 @@ export function unaryHandler<Request, Response>(endpoint: Endpoint<Request, Resp
   return (grpcCall, callback) => {
     const end = new CallEnd(grpcCall, DEFAULT_DEADLINE_MS);
     const call = new OpenCall(grpcCall, end, runtime);
-    serve(endpoint, runtime, call, grpcCall).then(
-      (response) => {
-        end.disarm();
-        observe(runtime, call, grpcCall);
-        callback(null, response);
-      },
-      (error: unknown) => {
-        end.disarm();
-        fail(error, grpcCall, call, end.deadlinePassed(), runtime, callback);
-      },
-    );
+    const succeed = (response: Buffer) => {
+      end.disarm();
+      observe(runtime, call, grpcCall);
+      callback(null, response);
+    };
+    const failWith = (error: unknown) => {
+      end.disarm();
+      fail(error, grpcCall, call, end.deadlinePassed(), runtime, callback);
+    };
+    let response: Awaitable<Buffer>;
+    try {
+      response = serve(endpoint, runtime, call, grpcCall);
+    } catch (error) {
+      failWith(error);
+      return;
+    }
+    if (response instanceof Promise) response.then(succeed, failWith);
+    else succeed(response);
   };
 }
 
@@ -95,57 +103,29 @@ export function unaryHandler<Request, Response>(endpoint: Endpoint<Request, Resp
  * The size of the metadata, then caller, permission, validation, use case: in this order, so that a refusal tells nothing about what the
  * request names (AIP-211).
  */
-async function serve<Request, Response>(
+function serve<Request, Response>(
   { method, access, rpc }: Endpoint<Request, Response>,
   runtime: Runtime,
   call: OpenCall,
   grpcCall: ServerUnaryCall<Buffer, Buffer>,
-): Promise<Buffer> {
+): Awaitable<Buffer> {
   let request: Request | undefined;
   const decoded = () => {
     request ??= decode(method, grpcCall.request);
     return request;
   };
-  await admit(access, runtime, call, grpcCall, decoded);
-  const response = await rpc.answer(call, decoded()).catch((error: unknown) => {
-    // A use case refuses who would grant more than they have.
-    if (error instanceof IdentityError && error.code === 'PERMISSION_DENIED') runtime.refused(call, grpcCall.getPath(), error);
-    throw error;
-  });
-  return method.responseSerialize(response);
-}
-
-/** Lets a call in, with who makes it; throws unless they may make it, now. */
-export async function admit(access: Access, runtime: Runtime, call: OpenCall, grpcCall: ServerCall, request: () => unknown): Promise<void> {
-  refuseLargeMetadata(grpcCall.metadata);
-  await recognise(access, runtime, call, grpcCall, request);
-  await runtime.limit(call);
-}
-
-/** Finds out who makes the call; throws, and writes it down, unless they may. */
-export async function recognise(
-  access: Access,
-  runtime: Runtime,
-  call: OpenCall,
-  grpcCall: ServerCall,
-  request: () => unknown,
-): Promise<void> {
-  try {
-    call.caller = await runtime.identify(call, credentialsOf(grpcCall));
-    authorize(access, call.caller, request);
-  } catch (error) {
-    // Not a request that could not be decoded, for one.
-    if (error instanceof IdentityError && REFUSALS.has(error.code)) runtime.refused(call, grpcCall.getPath(), error);
-    throw error;
-  }
-}
-
-function credentialsOf(grpcCall: ServerCall): Credentials {
-  const authorization = grpcCall.metadata.get('authorization')[0];
-  return {
-    authorization: typeof authorization === 'string' ? authorization : undefined,
-    certificateNames: dnsNamesOf(grpcCall.getAuthContext().sslPeerCertificate),
-  };
+  return when(admit(access, runtime, call, grpcCall, decoded), () =>
+    attempt(
+      () =>
+        when(rpc.answer(call, decoded()), (response) =>
+          response instanceof Encoded ? response.bytes : method.responseSerialize(response),
+        ),
+      (error) => {
+        // A use case refuses who would grant more than they have.
+        if (error instanceof IdentityError && error.code === 'PERMISSION_DENIED') runtime.refused(call, grpcCall.getPath(), error);
+      },
+    ),
+  );
 }
 
 export function decode<Request, Response>(method: MethodDefinition<Request, Response>, bytes: Buffer): Request {

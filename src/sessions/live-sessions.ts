@@ -42,7 +42,7 @@ export class LiveSessions {
   /** The session, if it is remembered and that can be relied on now. */
   peek(id: string, now: Date): LiveSession | undefined {
     const session = this.#tail.isCurrent() ? this.#sessions.get(id) : undefined;
-    return session && session.expiresAt > now ? session : undefined;
+    return session && session.expiresAt.getTime() > now.getTime() ? session : undefined;
   }
 
   /** The session, unless it has ended. It is looked up once for all who ask at the same time. */
