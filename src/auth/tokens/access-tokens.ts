@@ -1,4 +1,4 @@
-import { createSecretKey, hash, type KeyObject, randomUUID } from 'node:crypto';
+import { createHmac, createSecretKey, hash, type KeyObject, randomUUID } from 'node:crypto';
 import jwt from 'jsonwebtoken';
 import { z } from 'zod';
 import { BoundedMap } from '../../bounded-map.ts';
@@ -44,18 +44,19 @@ export class AccessTokens {
   readonly ttl: number;
   readonly #settings: Config['jwt'];
   readonly #key: KeyObject;
-  readonly #keyId: string;
+  readonly #header: string;
   readonly #verified = new BoundedMap<string, AccessClaims>(MAX_REMEMBERED);
 
   constructor(settings: Config['jwt'], secretKey: string) {
     this.ttl = settings.accessTokenTtl;
     this.#settings = settings;
     this.#key = createSecretKey(Buffer.from(secretKey));
-    this.#keyId = hash('sha256', `kid:${secretKey}`, 'base64url').slice(0, 16);
+    const kid = hash('sha256', `kid:${secretKey}`, 'base64url').slice(0, 16);
+    this.#header = encode({ alg: settings.algorithm, typ: TYPE, kid });
   }
 
   issue({ userId, email, sessionId, authMethods, authTime, roles }: AccessTokenSubject, now: Date): string {
-    const { algorithm, issuer, audience } = this.#settings;
+    const { issuer, audience } = this.#settings;
     const iat = seconds(now);
     const claims = {
       sub: userId,
@@ -70,7 +71,16 @@ export class AccessTokens {
       auth_time: seconds(authTime),
       roles,
     };
-    return jwt.sign(claims, this.#key, { algorithm, header: { typ: TYPE, alg: algorithm, kid: this.#keyId } });
+    const signed = `${this.#header}.${encode(claims)}`;
+    return `${signed}.${this.#signatureOf(signed)}`;
+  }
+
+  /** RFC 7515 §5.1. Verifying is left to a library that has seen every attack; to sign what we have made ourselves takes none. */
+  #signatureOf(signed: string): string {
+    switch (this.#settings.algorithm) {
+      case 'HS256':
+        return createHmac('sha256', this.#key).update(signed).digest('base64url');
+    }
   }
 
   /** Undefined for anything that is not an unexpired access token of ours, whatever the reason. */
@@ -99,6 +109,10 @@ export class AccessTokens {
       return undefined;
     }
   }
+}
+
+function encode(part: object): string {
+  return Buffer.from(JSON.stringify(part)).toString('base64url');
 }
 
 function seconds(date: Date): number {
