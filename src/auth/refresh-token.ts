@@ -7,7 +7,6 @@ import type { LimitCredentials } from '../rate-limits/rate-limits.ts';
 import type { Call } from '../rpc/call.ts';
 import type { SessionActivity } from '../sessions/activity.ts';
 import { endSession } from '../sessions/end-sessions.ts';
-import { RefreshToken } from '../sessions/refresh-token.entity.ts';
 import type { RotatedSession, Rotation } from '../sessions/rotate-session.repository.ts';
 import type { Session } from '../sessions/session.entity.ts';
 import { findSessionIdByRefreshHash, lockSessionWithUser } from '../sessions/session.repository.ts';
@@ -40,12 +39,17 @@ export interface RefreshTokenDeps {
 export async function refreshToken(call: Call, deps: RefreshTokenDeps, given: RefreshTokenInput): Promise<IssuedTokens> {
   const input = { ...given, client: vouchedClient(call, given.client) };
   await deps.limitCredentials(call, { rpc: 'RefreshToken', client: input.client });
+  return tradeIn(call, deps, input);
+}
+
+async function tradeIn(call: Call, deps: RefreshTokenDeps, input: RefreshTokenInput): Promise<IssuedTokens> {
   const rotated = await rotateAtOnce(call, deps, input);
   if (rotated) return rotated;
   // The outcome is committed before it is judged: that a stolen token came back must be remembered although the call fails.
-  const tokens = await transaction(call.em, (em) => tradeIn(em, call, deps, input));
+  const tokens = await transaction(call.em, (em) => judge(em, call, deps, input));
   if (!tokens) throw invalidRefreshToken();
-  return tokens;
+  // It could not be rotated a moment ago, but could be now: something has changed in between.
+  return tokens === 'current' ? tradeIn(call, deps, input) : tokens;
 }
 
 async function rotateAtOnce(
@@ -65,26 +69,30 @@ async function rotateAtOnce(
   return issueTokens(deps.accessTokens, { ...session, expiresAt, user: { id: userId, email, roles } }, successor, now);
 }
 
-async function tradeIn(em: EntityManager, call: Call, deps: RefreshTokenDeps, input: RefreshTokenInput): Promise<IssuedTokens | undefined> {
+/** What a token means that could not be rotated at once. */
+async function judge(
+  em: EntityManager,
+  call: Call,
+  deps: RefreshTokenDeps,
+  input: RefreshTokenInput,
+): Promise<IssuedTokens | 'current' | undefined> {
   const presented = hashRefreshToken(input.refreshToken);
   const session = await lockSessionByRefreshHash(em, presented);
   if (!session) return undefined;
   const now = call.now();
   switch (decideRefresh(presented, stateOf(session, now), now, deps.refreshGrace)) {
     case 'rotate':
-      rotate(em, session, input.refreshToken, now, deps.refreshTtl);
-      break;
+      return 'current';
     case 'repeat':
-      break;
+      Object.assign(session, known(input.client), { lastActiveAt: now });
+      session.user.lastLoginAt = now;
+      return issueTokens(deps.accessTokens, session, successorOf(input.refreshToken, saltOf(session)), now);
     case 'reused':
       endReusedSession(em, call, session, input.client);
       return undefined;
     case 'refused':
       return undefined;
   }
-  Object.assign(session, known(input.client), { lastActiveAt: now });
-  session.user.lastLoginAt = now;
-  return issueTokens(deps.accessTokens, session, successorOf(input.refreshToken, saltOf(session)), now);
 }
 
 /** The token is looked up without a lock: which session it was issued for never changes. */
@@ -101,15 +109,6 @@ function stateOf(session: Session, now: Date) {
     previousHash: session.previousRefreshHash ?? null,
     refreshedAt: session.refreshedAt ?? null,
   };
-}
-
-function rotate(em: EntityManager, session: Session, token: string, now: Date, ttl: number): void {
-  session.refreshSalt = createSuccessorSalt();
-  session.previousRefreshHash = session.refreshHash;
-  session.refreshHash = hashRefreshToken(successorOf(token, session.refreshSalt));
-  session.refreshedAt = now;
-  session.expiresAt = new Date(now.getTime() + ttl * 1000);
-  em.create(RefreshToken, { hash: session.refreshHash, session, createdAt: now });
 }
 
 function endReusedSession(em: EntityManager, call: Call, session: Session, client: Client): void {
