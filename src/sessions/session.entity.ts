@@ -1,4 +1,4 @@
-import { defineEntity, p } from '@mikro-orm/postgresql';
+import { defineEntity, type Opt, p } from '@mikro-orm/postgresql';
 import { id, moment } from '../database/columns.ts';
 import { User } from '../users/user.entity.ts';
 
@@ -16,6 +16,11 @@ const SessionSchema = defineEntity({
     createdAt: moment(),
     lastActiveAt: moment(),
     expiresAt: moment(),
+    /**
+     * The day (UTC) of it, to find old sessions by: `expires_at` moves with every refresh, and an index on it would have to be written each time,
+     * together with all others (PostgreSQL's heap-only tuples need a row's indexed columns unchanged).
+     */
+    expiresOn: p.date().$type<Opt<string>>().generated(`((expires_at at time zone 'UTC')::date) stored`).hidden(),
     revokedAt: moment().nullable(),
     /** SHA-256 of the refresh token that is good now. */
     refreshHash: p.blob().$type<Buffer>(),
@@ -27,7 +32,7 @@ const SessionSchema = defineEntity({
   },
   indexes: [
     { name: 'sessions_user_id_idx', properties: ['user'] },
-    { name: 'sessions_expires_at_idx', properties: ['expiresAt'] },
+    { name: 'sessions_expires_on_idx', properties: ['expiresOn'] },
   ],
 });
 

@@ -69,10 +69,12 @@ async function noteMoments(
 
 /** Deletes up to `limit` sessions that have expired before then, with their tokens. */
 export async function deleteExpiredSessions(em: EntityManager, before: Date, limit: number): Promise<number> {
-  const deleted = await em.execute('delete from sessions where id in (select id from sessions where expires_at < ? limit ?) returning 1', [
-    before,
-    limit,
-  ]);
+  const deleted = await em.execute(
+    `delete from sessions where id in (
+       select id from sessions where expires_on <= (cast(? as timestamptz) at time zone 'UTC')::date and expires_at < ? limit ?
+     ) returning 1`,
+    [before, before, limit],
+  );
   return deleted.length;
 }
 
