@@ -2,6 +2,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import type { Config } from '../../config.ts';
 import { invalidFields } from '../../errors.ts';
 import type { Call } from '../../rpc/call.ts';
+import type { Step } from '../../tracing/tracer.ts';
 import type { NewPasswords } from '../../users/create-user.ts';
 import type { User } from '../../users/user.entity.ts';
 import type { PasswordPolicy } from '../get-password-policy.ts';
@@ -48,6 +49,8 @@ export interface PasswordsDeps {
   /** Absent: nobody is asked for leaked passwords. */
   readonly breachCheck: BreachCheck | undefined;
   readonly metrics?: HashMetrics;
+  /** Does hashes within spans; absent: nobody collects them. */
+  readonly step?: Step | undefined;
 }
 
 /** Sets and checks the passwords of users. */
@@ -63,13 +66,13 @@ export class Passwords implements NewPasswords {
 
   constructor(
     { scheme, bcryptCost, pepper, minLength, history }: Config['passwords'],
-    { serviceName, breachCheck, metrics }: PasswordsDeps,
+    { serviceName, breachCheck, metrics, step }: PasswordsDeps,
   ) {
     this.#rules = { minLength, serviceName, common: COMMON_PASSWORDS };
     this.schema = newPassword(this.#rules);
     this.#historyLength = history;
     this.#breachCheck = breachCheck;
-    this.#pool = new HashPool({ scheme, bcryptCost, pepper: pepper.reveal() }, metrics);
+    this.#pool = new HashPool({ scheme, bcryptCost, pepper: pepper.reveal() }, { metrics, step });
     this.#decoy = this.#pool.hash(crypto.randomUUID(), NEVER);
     // Fails only if the pool is closed before it is needed.
     this.#decoy.catch(() => undefined);
