@@ -40,7 +40,7 @@ function sourceFile(name: string, text: string): SourceFile {
 
 const FILES = globSync('**/*.ts', { cwd: SRC })
   .map((name) => name.split(path.sep).join('/'))
-  .filter((name) => !name.startsWith('gen/'))
+  .filter((name) => !name.startsWith('gen/') && !name.endsWith('.d.ts'))
   .map((name) => sourceFile(name, readFileSync(path.join(SRC, name), 'utf8')));
 
 const ORM = /^(@mikro-orm\/|pg$|pg-|kysely)/;
