@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, describe, expect, it } from 'vitest';
-import { logIn, newEmail, PASSWORD, register, required, signedIn } from '../support/builders.ts';
+import { atOnce, logIn, newEmail, PASSWORD, register, required, signedIn } from '../support/builders.ts';
 import { CLIENT, type CollectedSpan, Collector, ERROR, INTERNAL, SERVER } from '../support/collector.ts';
 import { expectStatus } from '../support/expect-status.ts';
 import { importOne, newRow } from '../support/import-users.ts';
@@ -14,6 +14,9 @@ const service = useService({
   OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json',
   OTEL_BSP_SCHEDULE_DELAY: '50',
   OTEL_SERVICE_NAME: 'accounts',
+  // So few that calls wait for the connections of others.
+  DATABASE_POOL_MIN: '0',
+  DATABASE_POOL_MAX: '2',
   OTEL_RESOURCE_ATTRIBUTES: 'deployment.environment.name=test,team=a%2Cb',
 });
 afterAll(() => collector.stop());
@@ -73,6 +76,29 @@ describe('the span of a call', () => {
     await service.auth.refreshToken({ refreshToken: tokens.refreshToken }, { metadata: { 'x-request-id': requestId } });
     const span = await callSpan(requestId);
     expect(collector.childrenOf(span).map(({ name }) => name)).toContainEqual(expect.stringMatching(/rotate/));
+  });
+
+  it('has its own statements below it and nobody else’s, also where calls wait for the connections of others', async () => {
+    const sessions = await Promise.all(Array.from({ length: 20 }, () => signedIn(service)));
+    const requestIds = sessions.map(newRequestId);
+    await atOnce(20, (index) => {
+      const { refreshToken } = required(sessions[index]).tokens;
+      return service.auth.refreshToken({ refreshToken }, { metadata: { 'x-request-id': required(requestIds[index]) } });
+    });
+    for (const requestId of requestIds) {
+      const steps = collector.childrenOf(await callSpan(requestId)).map(({ name }) => name);
+      expect(steps.filter((name) => name === 'sessions.rotate')).toHaveLength(1);
+    }
+    const logins = sessions.map(newRequestId);
+    await atOnce(20, (index) => {
+      const { email } = required(sessions[index]).user;
+      return service.auth.login({ email, password: PASSWORD }, { metadata: { 'x-request-id': required(logins[index]) } });
+    });
+    for (const requestId of logins) {
+      const steps = collector.childrenOf(await callSpan(requestId)).map(({ name }) => name);
+      expect(steps.filter((name) => name === 'verify password')).toHaveLength(1);
+      expect(steps.filter((name) => name === 'insert sessions')).toHaveLength(1);
+    }
   });
 
   it('of a failure that is the caller’s is no error, but says why', async () => {
