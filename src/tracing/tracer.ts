@@ -42,7 +42,7 @@ export interface Tracer {
   close(): Promise<void>;
 }
 
-/** Nothing of OpenTelemetry is loaded before somebody wants to have spans: it takes 60 ms and 20 MB. */
+/** Nothing of OpenTelemetry is loaded before somebody wants to have spans: it takes 5 MB. */
 export async function openTracer(settings: TracingSettings, current: CurrentSpan, log: Log): Promise<Tracer> {
   const { OpenTelemetryTracer } = await import('./open-telemetry.ts');
   return OpenTelemetryTracer.open(settings, current, log);
