@@ -150,8 +150,8 @@ describe('a collector that is not there', () => {
     await useIt(client);
     const since = performance.now();
     expect(await process.end('SIGTERM')).toBe(0);
-    // All that the service has for its end is 9.5 s; without a collector it takes about 0.3 s.
-    expect(performance.now() - since).toBeLessThan(3000);
+    // One attempt to send takes 10 s where nobody answers; the service must be gone after 9.5.
+    expect(performance.now() - since).toBeLessThan(5000);
     for (const socket of sockets) socket.destroy();
     server.close();
   });

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, describe, expect, it } from 'vitest';
+import { BreachServer } from '../support/breach-server.ts';
 import { atOnce, logIn, newEmail, PASSWORD, register, required, signedIn } from '../support/builders.ts';
 import { CLIENT, type CollectedSpan, Collector, ERROR, INTERNAL, SERVER } from '../support/collector.ts';
 import { expectStatus } from '../support/expect-status.ts';
@@ -8,7 +9,9 @@ import { untilMailsAreSent } from '../support/mails.ts';
 import { useService } from '../support/service.ts';
 
 const collector = new Collector();
+const breachServer = new BreachServer();
 const endpoint = await collector.start();
+const breachUrl = await breachServer.start();
 const service = useService({
   OTEL_EXPORTER_OTLP_ENDPOINT: endpoint,
   OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json',
@@ -17,9 +20,13 @@ const service = useService({
   // So few that calls wait for the connections of others.
   DATABASE_POOL_MIN: '0',
   DATABASE_POOL_MAX: '2',
+  BREACH_CHECK_URL: breachUrl,
   OTEL_RESOURCE_ATTRIBUTES: 'deployment.environment.name=test,team=a%2Cb',
 });
-afterAll(() => collector.stop());
+afterAll(() => {
+  collector.stop();
+  breachServer.stop();
+});
 
 /** In nanoseconds: spans begin at a whole one. */
 const MILLISECOND = 1_000_000n;
@@ -68,6 +75,15 @@ describe('the span of a call', () => {
       expect(step.startNanos).toBeGreaterThanOrEqual(span.startNanos - MILLISECOND);
       expect(step.endNanos).toBeLessThanOrEqual(span.endNanos + MILLISECOND);
     }
+  });
+
+  it('has the question whether a password has leaked, which somebody outside answers', async () => {
+    const requestId = newRequestId();
+    await service.auth.register({ email: newEmail(), password: PASSWORD }, { metadata: { 'x-request-id': requestId } });
+    const steps = collector.childrenOf(await callSpan(requestId)).map(({ name }) => name);
+    expect(steps).toEqual(expect.arrayContaining(['look among leaked passwords', 'hash password', 'insert users']));
+    // The trace is ours: it is not told outside.
+    expect(breachServer.requests.at(-1)?.headers).not.toHaveProperty('traceparent');
   });
 
   it('has the statements that are asked of the pool itself, by their names', async () => {
