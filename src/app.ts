@@ -46,7 +46,7 @@ async function serve(
   parts: Parts,
   begun: AsyncDisposableStack,
 ): Promise<Pick<App, 'port' | 'metricsPort'>> {
-  const { orm, metrics, now, log, cache, tail, oneTimeTokens, sealed } = parts;
+  const { orm, metrics, now, log, cache, tail, oneTimeTokens, sealed, tracer } = parts;
   const runtime = runtimeOf(config, parts);
   const services = servicesOf(config, parts).map((service) => addService(server, service, runtime));
   const health = await addHealth(server, services, async () => void (await orm.em.fork().execute('select 1')));
@@ -55,9 +55,11 @@ async function serve(
   const metricsServer = config.metricsPort === undefined ? undefined : await serveMetrics(metrics, config.grpc.host, config.metricsPort);
   begun.defer(() => metricsServer?.close());
   await Promise.all([cache.start(), tail.start()]);
-  const startMailer = await openMailer(config, { em: orm.em, now, log, sealed, tokens: oneTimeTokens });
+  const startMailer = await openMailer(config, { em: orm.em, now, log, sealed, tokens: oneTimeTokens, tracer });
   const port = await listen(server, config.grpc);
   const stopMailer = startMailer();
+  // Begun when the last span has ended, and waited for after everything else (parts.ts).
+  begun.defer(() => void tracer?.close());
   // At the same time: each of them may have to wait for somebody outside.
   begun.defer(async () => void (await Promise.all([drain(server, DRAIN_MS), stopMailer()])));
   begun.defer(startHousekeeping({ em: orm.em, now, log }, chores(config)));

@@ -4,6 +4,7 @@ import type { MailSettings } from './mail/mail-settings.ts';
 import type { RateLimitSettings } from './rate-limits/rate-limits.ts';
 import type { TlsFiles } from './rpc/tls.ts';
 import { Secret } from './secret.ts';
+import { type TracingSettings, tracingSettings, tracingVariables } from './tracing/tracing-settings.ts';
 import { PROFILE_FIELDS, type ProfileField } from './users/profile-fields.ts';
 
 /** The settings, read from the environment. Durations are seconds. README.md lists them all. */
@@ -30,6 +31,8 @@ export interface Config {
   readonly mail: MailSettings;
   /** Absent: no metrics. */
   readonly metricsPort: number | undefined;
+  /** Absent: no traces. */
+  readonly tracing: TracingSettings | undefined;
   readonly jwt: {
     readonly algorithm: 'HS256';
     /** At least 32 bytes (RFC 7518 §3.2). Absent only beside the embedded database, which keeps one of its own. */
@@ -129,6 +132,7 @@ const environment = z
     PUBLIC_URL: webUrl.default('http://localhost:3000/{action}?token={token}'),
     BREACH_CHECK_URL: webUrl.transform((url) => url.replace(/\/*$/, '/')).optional(),
     METRICS_PORT: wholeNumber(0, 65_535).optional(),
+    ...tracingVariables,
     JWT_SECRET_KEY: z
       .string()
       .refine((key) => Buffer.byteLength(key) >= 32, 'must be at least 32 bytes')
@@ -214,6 +218,7 @@ function toConfig(env: z.output<typeof environment>): Config {
       publicUrl: env.PUBLIC_URL,
     },
     metricsPort: env.METRICS_PORT,
+    tracing: tracingSettings(env, { host: env.GRPC_HOST, port: env.GRPC_PORT }),
     jwt: {
       algorithm: env.JWT_ALGORITHM,
       secretKey: secret(env.JWT_SECRET_KEY),

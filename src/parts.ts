@@ -9,6 +9,7 @@ import type { Config } from './config.ts';
 import { CommittedRows } from './database/committed-rows.ts';
 import { requireCurrentSchema } from './database/migrations.ts';
 import { openOrm, poolOf } from './database/orm.ts';
+import { tracedPool } from './database/traced-statements.ts';
 import { ENTITIES } from './entities.ts';
 import { Event } from './events/event.entity.ts';
 import { countUnseenEvents } from './events/event.repository.ts';
@@ -21,6 +22,8 @@ import { SecretBox } from './secret-box.ts';
 import { SessionActivity } from './sessions/activity.ts';
 import { findLiveSession } from './sessions/live-session.repository.ts';
 import { LiveSessions } from './sessions/live-sessions.ts';
+import { CurrentSpan } from './tracing/current-span.ts';
+import { openTracer, type Step } from './tracing/tracer.ts';
 import { UserLookup } from './users/user-lookup.ts';
 import { findUserViews } from './users/user-view.repository.ts';
 
@@ -46,13 +49,18 @@ export async function beginParts(
   overrides: Overrides,
   begun: AsyncDisposableStack,
 ) {
-  const log = createLog(config.logLevel);
+  const span = new CurrentSpan();
+  const log = createLog(config.logLevel, span.ids);
+  const { tracing } = config;
+  const tracer = tracing && begun.adopt(await openTracer(tracing, span, log), (it) => it.close());
+  const step = tracer?.step;
   const metrics = new Metrics();
   const { poolMin, poolMax } = config.database;
-  const orm = begun.adopt(await openOrm({ url: databaseUrl, entities: ENTITIES, poolMin, poolMax }), (it) => it.close());
-  const passwords = begun.adopt(createPasswords(config, metrics, log), (it) => it.close());
+  const orm = begun.adopt(await openOrm({ url: databaseUrl, entities: ENTITIES, poolMin, poolMax, trace: step }), (it) => it.close());
+  const passwords = begun.adopt(createPasswords(config, { metrics, log, step }), (it) => it.close());
   await requireCurrentSchema(orm);
-  const pool = await poolOf(orm);
+  const ownPool = await poolOf(orm);
+  const pool = step ? tracedPool(ownPool, step) : ownPool;
   const tail = begun.adopt(new EventTail(orm.em), (it) => it.stop());
   // Who has ended a session here finds it ended here at once, and does not have to wait for the tail.
   orm.em.getEventManager().registerSubscriber(new CommittedRows(Event, tail.tell));
@@ -61,6 +69,7 @@ export async function beginParts(
   return {
     now: overrides.now ?? (() => new Date()),
     log,
+    tracer,
     metrics,
     orm,
     pool,
@@ -79,11 +88,14 @@ export async function beginParts(
   };
 }
 
-function createPasswords({ passwords, serviceName }: Config, metrics: Metrics, log: Log): Passwords {
+function createPasswords(
+  { passwords, serviceName }: Config,
+  { metrics, log, step }: { metrics: Metrics; log: Log; step: Step | undefined },
+): Passwords {
   const { breachCheckUrl } = passwords;
   const onFailure = () => metrics.breachCheckFailures.inc();
   const breachCheck = breachCheckUrl === undefined ? undefined : new BreachCheck(breachCheckUrl, { log, onFailure });
-  return new Passwords(passwords, { serviceName, breachCheck, metrics });
+  return new Passwords(passwords, { serviceName, breachCheck, metrics, step });
 }
 
 function measure(metrics: Metrics, { passwords, pool, tail, orm }: Pick<Parts, 'passwords' | 'pool' | 'tail' | 'orm'>): void {

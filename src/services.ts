@@ -49,7 +49,7 @@ export function servicesOf(config: Config, parts: Parts): Service[] {
 
 /** What every call needs and no feature knows. */
 export function runtimeOf({ metricsPort }: Config, parts: Parts): Runtime {
-  const { orm, now, log, metrics, rateLimits } = parts;
+  const { orm, now, log, metrics, rateLimits, tracer } = parts;
   return {
     em: orm.em,
     now,
@@ -59,6 +59,7 @@ export function runtimeOf({ metricsPort }: Config, parts: Parts): Runtime {
     identify: (call, credentials) => identifyCaller(call, parts, credentials),
     limit: rateLimits.call,
     observe: metricsPort === undefined ? undefined : metrics.observeCall,
+    tracer,
     refused: new RefusedCalls(orm.em, log).note,
   };
 }

@@ -40,7 +40,7 @@ function sourceFile(name: string, text: string): SourceFile {
 
 const FILES = globSync('**/*.ts', { cwd: SRC })
   .map((name) => name.split(path.sep).join('/'))
-  .filter((name) => !name.startsWith('gen/'))
+  .filter((name) => !name.startsWith('gen/') && !name.endsWith('.d.ts'))
   .map((name) => sourceFile(name, readFileSync(path.join(SRC, name), 'utf8')));
 
 const ORM = /^(@mikro-orm\/|pg$|pg-|kysely)/;
@@ -61,6 +61,9 @@ const FEATURES = [
 /** These work beside the calls, each on forks of its own: polls, what no caller waits for, an operator's command. */
 const BESIDE_CALLS =
   /^(callers\/(epoch-cache|system-call)|api-keys\/key-usage|audit\/refused-calls|events\/(event-tail|consume-events)|mail\/deliver-mails|sessions\/activity)\.ts$/;
+
+/** What has OpenTelemetry loaded. */
+const LOADED_FOR_TRACES = /^tracing\/(open-telemetry|exporter|sampler)\.ts$/;
 
 const featureOf = (name: string) => FEATURES.find((feature) => name.startsWith(`${feature}/`));
 
@@ -193,8 +196,23 @@ const RULES: readonly Rule[] = [
     ],
   },
   {
-    rule: 'rpc/, database/ and metrics/ know no feature',
-    breaks: (file) => /^(rpc|database|metrics)\//.test(file.name) && imports(new RegExp(`^(${FEATURES.join('|')})/`))(file),
+    rule: 'OpenTelemetry is known to tracing/ alone, and loaded by one file, which is itself loaded only where traces are wanted',
+    breaks: (file) =>
+      (!/^tracing\//.test(file.name) && imports(/^@opentelemetry\//)(file)) ||
+      (!LOADED_FOR_TRACES.test(file.name) && imports(/^@opentelemetry\//, { values: true })(file)) ||
+      (file.imports.some(({ from }) => LOADED_FOR_TRACES.test(from)) &&
+        !LOADED_FOR_TRACES.test(file.name) &&
+        !(file.name === 'tracing/tracer.ts' && file.code.includes("await import('./open-telemetry.ts')"))),
+    examples: [
+      ['rpc/unary.ts', `import type { Span } from '@opentelemetry/api';`],
+      ['tracing/tracer.ts', `import { trace } from '@opentelemetry/api';`],
+      ['parts.ts', `import { OpenTelemetryTracer } from './tracing/open-telemetry.ts';`],
+      ['tracing/tracer.ts', `import { OpenTelemetryTracer } from './open-telemetry.ts';`],
+    ],
+  },
+  {
+    rule: 'rpc/, database/, metrics/ and tracing/ know no feature',
+    breaks: (file) => /^(rpc|database|metrics|tracing)\//.test(file.name) && imports(new RegExp(`^(${FEATURES.join('|')})/`))(file),
     examples: [
       ['rpc/status.ts', `import { userConstraints } from '../users/user.errors.ts';`],
       ['database/orm.ts', `import { User } from '../users/user.entity.ts';`],
@@ -282,7 +300,7 @@ describe('features', () => {
 
   it('are all there is below src, beside what knows no feature', () => {
     const folders = new Set(FILES.filter(({ name }) => name.includes('/')).map(({ name }) => name.slice(0, name.indexOf('/'))));
-    expect([...folders].sort()).toEqual([...FEATURES, 'admin', 'database', 'metrics', 'rpc'].sort());
+    expect([...folders].sort()).toEqual([...FEATURES, 'admin', 'database', 'metrics', 'rpc', 'tracing'].sort());
   });
 });
 

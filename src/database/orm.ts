@@ -2,7 +2,9 @@ import { fileURLToPath } from 'node:url';
 import { Migrator } from '@mikro-orm/migrations';
 import { defineConfig, type EntityClass, MikroORM, type Options } from '@mikro-orm/postgresql';
 import type { Pool } from 'pg';
+import type { Step } from '../tracing/tracer.ts';
 import { PoolConnection } from './pool-connection.ts';
+import { tracedConnection } from './traced-statements.ts';
 
 export const MIGRATIONS_FOLDER = fileURLToPath(new URL('../../migrations', import.meta.url));
 
@@ -18,6 +20,8 @@ export interface OrmSettings {
   readonly patient?: boolean;
   /** Rewrite the schema snapshot: only `db:create` does, so that running a migration leaves the checkout as it is. */
   readonly writeSnapshot?: boolean;
+  /** Does each statement within a span; absent: nobody collects them. */
+  readonly trace?: Step | undefined;
 }
 
 export type Orm = Awaited<ReturnType<typeof openOrm>>;
@@ -35,13 +39,14 @@ export function ormOptions({
   poolMax = 4,
   patient = false,
   writeSnapshot = false,
+  trace,
 }: OrmSettings): Partial<Options> {
   return defineConfig({
     clientUrl: url,
     entities: [...entities],
     extensions: [Migrator],
     driverOptions: {
-      Client: PoolConnection,
+      Client: trace ? tracedConnection(trace) : PoolConnection,
       application_name: 'identity',
       connectionTimeoutMillis: PATIENCE_MS,
       idleTimeoutMillis: 30_000,

@@ -3,6 +3,7 @@ import { record } from '../audit/audit-log.ts';
 import { systemCall } from '../callers/system-call.ts';
 import { transaction } from '../database/transaction.ts';
 import type { Log } from '../rpc/log.ts';
+import { type Tracer, UNTRACED } from '../tracing/tracer.ts';
 import { lockUserId } from '../users/user.repository.ts';
 import { type ComposeMailDeps, composeMail } from './compose-mail.ts';
 import type { Mail } from './mail.entity.ts';
@@ -18,6 +19,8 @@ export interface DeliverMailsDeps extends ComposeMailDeps {
   readonly transport: MailTransport;
   readonly now: () => Date;
   readonly log: Log;
+  /** Absent: nobody collects spans. */
+  readonly tracer: Pick<Tracer, 'step' | 'task'> | undefined;
 }
 
 /**
@@ -29,16 +32,26 @@ export async function deliverMails(deps: DeliverMailsDeps, stopping: AbortSignal
     if (!(await isMailDue(deps.em.fork(), deps.now()))) return;
     const mails = await transaction(deps.em, (em) => claimDueMails(em, deps.now(), leaseEnd(deps.now()), BATCH));
     // All of them, also where one fails: nobody else knows of those under way.
-    const outcomes = await Promise.allSettled(mails.map((mail) => deliver(deps, mail)));
+    const outcomes = await Promise.allSettled(mails.map((mail) => deliverTraced(deps, mail)));
     for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
   }
+}
+
+/** No call waits for it: a trace of its own. */
+function deliverTraced(deps: DeliverMailsDeps, mail: Mail): Promise<void> {
+  const { task = UNTRACED } = deps.tracer ?? {};
+  return task('deliver mail', () => deliver(deps, mail), {
+    'identity.mail.template': mail.template,
+    'identity.mail.attempt': mail.attempts,
+  });
 }
 
 async function deliver(deps: DeliverMailsDeps, mail: Mail): Promise<void> {
   const em = deps.em.fork();
   try {
     const message = await composeMail(em, deps, mail, deps.now());
-    if (message) await deps.transport.send(message);
+    const { step = UNTRACED } = deps.tracer ?? {};
+    if (message) await step('send mail', () => deps.transport.send(message));
   } catch (error) {
     await retryOrGiveUp(deps, mail, error as SmtpFailure);
     return;

@@ -16,7 +16,7 @@ export async function serveMetrics(metrics: Metrics, host: string, port: number)
   await once(server, 'listening').catch((error: Error) => {
     throw new ListenError(`${host}:${port} for metrics`, error);
   });
-  metrics.watchProcess();
+  await metrics.watchProcess();
   return {
     port: (server.address() as AddressInfo).port,
     async close() {

@@ -1,17 +1,29 @@
 import { type Logger, pino } from 'pino';
-import type { IdentityError } from '../errors.ts';
+import type { IdentityError, StatusName } from '../errors.ts';
+import type { SpanIds } from '../tracing/trace-parent.ts';
+
+export interface FailedCall {
+  readonly rpc: string;
+  readonly requestId: string;
+  /** The caller's span; asked for only where a line is written. */
+  readonly parent: () => SpanIds | undefined;
+}
 
 /** What is logged about calls. Nothing a caller sent is: no request, no response, no message of the driver. */
 export interface Log {
-  failedCall(error: IdentityError, call: { readonly rpc: string; readonly requestId: string }): void;
+  failedCall(error: IdentityError, call: FailedCall): void;
   info(message: string, fields?: object): void;
   warn(message: string, fields?: object): void;
 }
 
+/** What somebody has to look at; everything else is the caller's business. */
+const LEVELS: Partial<Record<StatusName, 'error' | 'warn'>> = { INTERNAL: 'error', UNAVAILABLE: 'warn' };
+
 /** Names under which a secret could reach a log line by mistake. */
 const SECRETS = ['password', 'current_password', 'new_password', 'token', 'refresh_token', 'access_token', 'authorization'];
 
-export function createLog(level: string): Log {
+/** Lines that are written within a span name it (`current`). */
+export function createLog(level: string, current: () => SpanIds | undefined = () => undefined): Log {
   const logger = pino({
     level,
     base: null,
@@ -19,17 +31,27 @@ export function createLog(level: string): Log {
     redact: { paths: SECRETS.flatMap((name) => [name, `*.${name}`]), censor: '[redacted]' },
   });
   return {
-    failedCall: (error, call) => logFailure(logger, error, call),
-    info: (message, fields = {}) => logger.info(fields, message),
-    warn: (message, fields = {}) => logger.warn(fields, message),
+    failedCall: (error, call) => logFailure(logger, error, call, current),
+    info: (message, fields = {}) => logger.info({ ...fields, ...named(current()) }, message),
+    warn: (message, fields = {}) => logger.warn({ ...fields, ...named(current()) }, message),
   };
 }
 
-function logFailure(logger: Logger, error: IdentityError, call: { rpc: string; requestId: string }): void {
-  const fields = { ...call, code: error.code, reason: error.reason };
-  if (error.code === 'INTERNAL') logger.error({ ...fields, cause: describe(error.cause) }, 'call failed');
-  else if (error.code === 'UNAVAILABLE') logger.warn({ ...fields, cause: describe(error.cause) }, 'call failed');
-  else logger.debug(fields, 'call failed');
+function logFailure(
+  logger: Logger,
+  error: IdentityError,
+  { rpc, requestId, parent }: FailedCall,
+  current: () => SpanIds | undefined,
+): void {
+  const level = LEVELS[error.code] ?? 'debug';
+  if (!logger.isLevelEnabled(level)) return;
+  const fields = { rpc, requestId, ...named(current() ?? parent()), code: error.code, reason: error.reason };
+  logger[level](level === 'debug' ? fields : { ...fields, cause: describe(error.cause) }, 'call failed');
+}
+
+/** As OpenTelemetry names them in logs. */
+function named(span: SpanIds | undefined): object {
+  return span ? { trace_id: span.traceId, span_id: span.spanId } : {};
 }
 
 /**

@@ -6,10 +6,11 @@ import {
   setLogVerbosity,
   type UntypedServiceImplementation,
 } from '@grpc/grpc-js';
-import { isStreamRpc, type StreamRpc, streamHandler } from './stream.ts';
+import { isStreamRpc, type StreamEndpoint, type StreamRpc, streamHandler } from './stream.ts';
 import { serverCredentials, type TlsFiles } from './tls.ts';
+import { tracedStream, tracedUnary } from './trace-call.ts';
 import { refineTransportErrors } from './transport-errors.ts';
-import { type Rpc, type Runtime, unaryHandler } from './unary.ts';
+import { type Endpoint, type Rpc, type Runtime, unaryHandler } from './unary.ts';
 
 /** An upper bound on what is buffered before a request is looked at; MAX_REQUEST_BYTES is the limit that callers are told. */
 const MAX_RECEIVE_BYTES = 4 * 1024 * 1024;
@@ -83,10 +84,21 @@ export function addService(server: Server, { definition, rpcs }: Service, runtim
     const access = runtime.access.get(method.path);
     if (!access) throw new Error(`${method.path} does not say who may call it`);
     const rpc = rpcs[name] as Service['rpcs'][string];
-    handlers[name] = isStreamRpc(rpc) ? streamHandler({ method, access, rpc }, runtime) : unaryHandler({ method, access, rpc }, runtime);
+    handlers[name] = isStreamRpc(rpc) ? streamed({ method, access, rpc }, runtime) : unary({ method, access, rpc }, runtime);
   }
   server.addService(undecoded, handlers);
   return serviceName(definition);
+}
+
+/** Without a tracer, calls do not pass anything of tracing. */
+function unary(endpoint: Endpoint<unknown, unknown>, runtime: Runtime) {
+  const handler = unaryHandler(endpoint, runtime);
+  return runtime.tracer ? tracedUnary(handler, endpoint.method.path, runtime.tracer) : handler;
+}
+
+function streamed(endpoint: StreamEndpoint<unknown, unknown>, runtime: Runtime) {
+  const handler = streamHandler(endpoint, runtime);
+  return runtime.tracer ? tracedStream(handler, endpoint.method.path, runtime.tracer) : handler;
 }
 
 /** The address is taken, or not one of this machine. */

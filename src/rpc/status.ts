@@ -33,6 +33,8 @@ export interface GrpcStatus {
   readonly code: status;
   readonly details: string;
   readonly metadata: Metadata;
+  /** Not sent: it is among the details. */
+  readonly reason: Reason;
 }
 
 const cancelled = () => new IdentityError({ code: 'CANCELLED', reason: 'CALL_CANCELLED', message: 'the call was cancelled' });
@@ -80,7 +82,7 @@ export function toGrpcStatus(error: IdentityError, requestId: string): GrpcStatu
   ];
   const metadata = new Metadata();
   metadata.set('grpc-status-details-bin', Buffer.from(Status.encode({ code, message, details }).finish()));
-  return { code, details: message, metadata };
+  return { code, details: message, metadata, reason: error.reason };
 }
 
 function cut(message: string): string {

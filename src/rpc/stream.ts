@@ -23,7 +23,7 @@ export function isStreamRpc<Request, Response>(
   return 'stream' in rpc;
 }
 
-interface StreamEndpoint<Request, Response> {
+export interface StreamEndpoint<Request, Response> {
   readonly method: MethodDefinition<Request, Response>;
   readonly access: Access;
   readonly rpc: StreamRpc<Request, Response>;

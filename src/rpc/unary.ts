@@ -2,6 +2,7 @@ import type { handleUnaryCall, MethodDefinition, ServerUnaryCall } from '@grpc/g
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { z } from 'zod';
 import { IdentityError } from '../errors.ts';
+import type { Tracer } from '../tracing/tracer.ts';
 import type { Access } from './access.ts';
 import { admit, type Credentials } from './admit.ts';
 import { type Awaitable, attempt, when } from './awaitable.ts';
@@ -10,6 +11,7 @@ import { CallEnd } from './call-end.ts';
 import type { Log } from './log.ts';
 import { OpenCall, type ServerCall } from './open-call.ts';
 import { type ConstraintErrors, type GrpcStatus, toGrpcStatus, translate } from './status.ts';
+import { traceParentOf } from './trace-call.ts';
 import { parse } from './validation.ts';
 
 /** Requests larger than this are refused; none of the messages of the API comes near it. */
@@ -32,6 +34,8 @@ export interface Runtime {
   readonly limit: (call: Call) => Awaitable<void>;
   /** Told how each call ended; absent: nobody measures. */
   readonly observe: ((rpc: string, code: string, reason: string | undefined, seconds: number) => void) | undefined;
+  /** Records what calls do; absent: nobody collects it. */
+  readonly tracer: Tracer | undefined;
   /** Writes down that a call was refused for who made it. */
   readonly refused: (call: Call, rpc: string, error: IdentityError) => void;
 }
@@ -155,7 +159,8 @@ export function fail(
   const { constraints, log } = runtime;
   const error = translate(thrown, { signal: call.signal, deadlinePassed }, constraints);
   observe(runtime, call, grpcCall, error);
-  log.failedCall(error, { rpc: grpcCall.getPath(), requestId: call.requestId });
+  const parent = () => traceParentOf(grpcCall.metadata);
+  log.failedCall(error, { rpc: grpcCall.getPath(), requestId: call.requestId, parent });
   send(toGrpcStatus(error, call.requestId));
 }
 

@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Piscina } from 'piscina';
+import { type Step, UNTRACED } from '../../tracing/tracer.ts';
 import { overloaded } from '../auth.errors.ts';
 import type { HashTask, RollCall } from './hash-worker.ts';
 import type { SchemeSettings, Verdict } from './password-scheme.ts';
@@ -31,6 +32,12 @@ export interface HashMetrics {
   readonly hashesShed: { inc(): void };
 }
 
+/** Who is told what hashes take; absent: nobody. */
+export interface HashObservers {
+  readonly metrics?: HashMetrics | undefined;
+  readonly step?: Step | undefined;
+}
+
 type Work = { kind: 'hash'; password: string } | { kind: 'verify'; password: string; stored: string };
 
 /**
@@ -46,15 +53,17 @@ export class HashPool {
   readonly #settings: SchemeSettings;
   readonly #threadCount: number;
   readonly #metrics: HashMetrics | undefined;
+  readonly #step: Step;
   /** What the latest hashes took, the oldest first. */
   readonly #latestMs: number[] = [];
   /** Who waits for a thread, the longest first; calling it hands one over. */
   readonly #queue = new Set<() => void>();
   #idle: number;
 
-  constructor(settings: SchemeSettings, metrics?: HashMetrics, threads = availableParallelism()) {
+  constructor(settings: SchemeSettings, { metrics, step = UNTRACED }: HashObservers = {}, threads = availableParallelism()) {
     this.#settings = settings;
     this.#metrics = metrics;
+    this.#step = step;
     this.#threadCount = threads;
     this.#idle = threads;
     this.#threads = new Piscina({
@@ -99,13 +108,15 @@ export class HashPool {
   /** A cancelled call withdraws its hash only while it waits; one that was begun is finished. */
   async #run(work: Work, signal: AbortSignal): Promise<string | Verdict> {
     const askedAt = performance.now();
-    await this.#takeThread(signal);
+    await this.#step('wait for a hash thread', () => this.#takeThread(signal));
     // A thread that only starts, at the lowest priority, says nothing about the pace of hashes.
     await this.#allArrived;
     const begunAt = performance.now();
     this.#metrics?.hashWait.observe((begunAt - askedAt) / 1000);
     try {
-      return (await this.#threads.run({ ...work, settings: this.#settings })) as string | Verdict;
+      return (await this.#step(`${work.kind} password`, () => this.#threads.run({ ...work, settings: this.#settings }))) as
+        | string
+        | Verdict;
     } finally {
       this.#learn(performance.now() - begunAt);
       this.#passThreadOn();

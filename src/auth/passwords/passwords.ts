@@ -2,6 +2,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import type { Config } from '../../config.ts';
 import { invalidFields } from '../../errors.ts';
 import type { Call } from '../../rpc/call.ts';
+import { type Step, UNTRACED } from '../../tracing/tracer.ts';
 import type { NewPasswords } from '../../users/create-user.ts';
 import type { User } from '../../users/user.entity.ts';
 import type { PasswordPolicy } from '../get-password-policy.ts';
@@ -48,6 +49,8 @@ export interface PasswordsDeps {
   /** Absent: nobody is asked for leaked passwords. */
   readonly breachCheck: BreachCheck | undefined;
   readonly metrics?: HashMetrics;
+  /** Does hashes within spans; absent: nobody collects them. */
+  readonly step?: Step | undefined;
 }
 
 /** Sets and checks the passwords of users. */
@@ -58,18 +61,20 @@ export class Passwords implements NewPasswords {
   readonly #pool: HashPool;
   readonly #historyLength: number;
   readonly #breachCheck: BreachCheck | undefined;
+  readonly #step: Step;
   /** Compared where there is no hash to compare with, so that this takes as long as a wrong password does. */
   readonly #decoy: Promise<string>;
 
   constructor(
     { scheme, bcryptCost, pepper, minLength, history }: Config['passwords'],
-    { serviceName, breachCheck, metrics }: PasswordsDeps,
+    { serviceName, breachCheck, metrics, step = UNTRACED }: PasswordsDeps,
   ) {
     this.#rules = { minLength, serviceName, common: COMMON_PASSWORDS };
     this.schema = newPassword(this.#rules);
     this.#historyLength = history;
     this.#breachCheck = breachCheck;
-    this.#pool = new HashPool({ scheme, bcryptCost, pepper: pepper.reveal() }, metrics);
+    this.#step = step;
+    this.#pool = new HashPool({ scheme, bcryptCost, pepper: pepper.reveal() }, { metrics, step });
     this.#decoy = this.#pool.hash(crypto.randomUUID(), NEVER);
     // Fails only if the pool is closed before it is needed.
     this.#decoy.catch(() => undefined);
@@ -122,7 +127,7 @@ export class Passwords implements NewPasswords {
     if (broken.some(({ rule }) => rule === 'too_long')) return broken;
     const [reused, breached] = await Promise.all([
       userId !== undefined && this.#isReused(call, userId, password),
-      this.#breachCheck?.hasLeaked(password, call.signal),
+      this.#hasLeaked(call, password),
     ]);
     return [...broken, ...(reused ? [REUSED] : []), ...(breached ? [BREACHED] : [])];
   }
@@ -158,6 +163,11 @@ export class Passwords implements NewPasswords {
 
   close(): Promise<void> {
     return this.#pool.close();
+  }
+
+  async #hasLeaked(call: Call, password: string): Promise<boolean> {
+    const breachCheck = this.#breachCheck;
+    return breachCheck !== undefined && this.#step('look among leaked passwords', () => breachCheck.hasLeaked(password, call.signal));
   }
 
   async #isReused(call: Call, userId: string, password: string): Promise<boolean> {

@@ -1,0 +1,53 @@
+import type pg from 'pg';
+import type { Step } from '../tracing/tracer.ts';
+import { PoolConnection } from './pool-connection.ts';
+
+/** Where a value may begin. */
+const QUOTE = /'|\$\w*\$/;
+const TABLE = /\b(?:from|into|update)\s+"?([a-z_]\w*)"?/i;
+
+/** Connections that do each statement of the unit of work within a span. What is asked of the pool itself is up to `tracedPool`. */
+export function tracedConnection(step: Step): typeof PoolConnection {
+  return class extends PoolConnection {
+    constructor(config?: string | pg.ClientConfig) {
+      super(config);
+      const query = this.query.bind(this) as (...given: unknown[]) => Promise<unknown>;
+      // The pool gives a callback, and runs in the context of whoever gave the connection back; a cursor is a stream.
+      this.query = ((...given: unknown[]) => {
+        const text = typeof given.at(-1) === 'function' ? undefined : textOf(given[0]);
+        return text === undefined ? query(...given) : traced(step, summaryOf(text), () => query(...given));
+      }) as typeof this.query;
+    }
+  };
+}
+
+/** The pool, with a span for each statement, from the wait for a connection on. */
+export function tracedPool(pool: pg.Pool, step: Step): pg.Pool {
+  const query = pool.query.bind(pool) as (...given: unknown[]) => Promise<unknown>;
+  const value = (...given: unknown[]) => {
+    const { name } = given[0] as { readonly name?: string };
+    return traced(step, name ?? summaryOf(textOf(given[0]) ?? ''), () => query(...given));
+  };
+  return Object.create(pool, { query: { value } }) as pg.Pool;
+}
+
+function traced(step: Step, summary: string, run: () => Promise<unknown>): Promise<unknown> {
+  return step(summary, run, { 'db.system.name': 'postgresql', 'db.query.summary': summary });
+}
+
+function textOf(query: unknown): string | undefined {
+  if (typeof query === 'string') return query;
+  const { text } = query as { readonly text?: unknown };
+  return typeof text === 'string' && !('submit' in (query as object)) ? text : undefined;
+}
+
+/**
+ * `select users`: what is done, and to which table. The statement itself is nobody's business: the ORM writes the values into it. So nothing is
+ * looked at behind the first quote that could begin one.
+ */
+export function summaryOf(statement: string): string {
+  const head = statement.slice(0, 2000).split(QUOTE, 1)[0] as string;
+  const operation = /^\s*(\w+)/.exec(head)?.[1]?.toLowerCase() ?? 'statement';
+  const table = TABLE.exec(head)?.[1];
+  return table === undefined ? operation : `${operation} ${table}`;
+}
