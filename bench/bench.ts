@@ -10,6 +10,7 @@ import type { Progress } from './progress.ts';
 import { SECRET_KEY } from './requests.ts';
 import type { Usage } from './servers/report-usage.ts';
 import { type ServerProcess, startServer } from './servers/server-process.ts';
+import { startCommand } from './servers/start-command.ts';
 
 export interface Outcome {
   readonly measurements: readonly Measurement[];
@@ -25,8 +26,6 @@ export interface Scenario {
   readonly run: (bench: Bench) => Promise<Outcome>;
 }
 
-/** As `npm start` has them. */
-const START_OPTIONS = ['--max-semi-space-size=4'];
 const SERVICE = new URL('../src/main.ts', import.meta.url);
 const CEILING = new URL('./servers/ceiling.ts', import.meta.url);
 
@@ -89,7 +88,9 @@ export class Bench {
       RATE_LIMIT_PER_CALLER: '1000000000',
       DATABASE_POOL_MAX: String(POOL_MAX),
     };
-    return { name: 'identity', script: SERVICE, execArgv: START_OPTIONS, env: { ...settings, ...env }, cwd: this.postgres.folder };
+    const command = startCommand();
+    const { execArgv } = command;
+    return { name: 'identity', script: SERVICE, execArgv, env: { ...command.env, ...settings, ...env }, cwd: this.postgres.folder };
   }
 
   /** With the defaults, on the few users: the same process for every scenario that asks, warm from the one before. */

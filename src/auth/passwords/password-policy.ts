@@ -21,11 +21,14 @@ export interface Refusal {
   readonly description: string;
 }
 
+/** Passwords that are tried first. */
+export type CommonPasswords = Pick<ReadonlySet<string>, 'has' | 'size'>;
+
 /** What a new password is held against, whoever gets it. */
 export interface PasswordRules {
   readonly minLength: number;
   /** In lower case. */
-  readonly common: ReadonlySet<string>;
+  readonly common: CommonPasswords;
   readonly serviceName: string;
 }
 
@@ -90,7 +93,7 @@ function wordsOf(text: string): string[] {
   return [text, ...text.split(/[^\p{L}\p{M}\p{N}]+/u)];
 }
 
-function isBuiltFrom(password: string, words: ReadonlySet<string>, common: ReadonlySet<string>): boolean {
+function isBuiltFrom(password: string, words: ReadonlySet<string>, common: CommonPasswords): boolean {
   const found = [...words].filter((word) => characters(word) >= MIN_FURTHER_WORD && password.includes(word));
   if (!found.some((word) => characters(word) >= MIN_WORD)) return false;
   const rest = found.sort((a, b) => b.length - a.length).reduce((left, word) => left.replaceAll(word, ''), password);
