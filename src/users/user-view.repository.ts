@@ -3,16 +3,18 @@ import { runPrepared } from '../database/prepared.ts';
 import { roleNamesOf } from './role-names.ts';
 import type { UserView } from './user-view.ts';
 
+/** What a view is made of, as columns of `users u` and `profiles p`. */
+export const USER_VIEW = `
+    u.id, u.email, u.email_verified_at is not null as verified, u.username, u.is_active, u.password_hash is not null as has_password,
+      ${roleNamesOf('u.id')} as roles,
+      p.first_name, p.last_name, p.full_name, p.bio, p.birth_date::text as birth_date, p.avatar_url, p.phone`;
+
 const FIND = {
   name: 'users.find-views',
-  text: `
-    select u.id, u.email, u.email_verified_at is not null as verified, u.username, u.is_active, u.password_hash is not null as has_password,
-      ${roleNamesOf('u.id')} as roles,
-      p.first_name, p.last_name, p.full_name, p.bio, p.birth_date::text as birth_date, p.avatar_url, p.phone
-    from users u join profiles p on p.user_id = u.id where u.id = any($1::uuid[])`,
+  text: `select ${USER_VIEW} from users u join profiles p on p.user_id = u.id where u.id = any($1::uuid[])`,
 };
 
-interface Row {
+export interface UserViewRow {
   id: string;
   email: string;
   verified: boolean;
@@ -31,10 +33,10 @@ interface Row {
 
 /** In one query, in no order. */
 export async function findUserViews(pool: Pool, ids: readonly string[]): Promise<UserView[]> {
-  return (await runPrepared<Row>(pool, FIND, [`{${ids.join(',')}}`])).map(toView);
+  return (await runPrepared<UserViewRow>(pool, FIND, [`{${ids.join(',')}}`])).map(toView);
 }
 
-function toView(row: Row): UserView {
+export function toView(row: UserViewRow): UserView {
   return {
     id: row.id,
     email: row.email,
