@@ -1,6 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { ListOrder, UserFilter } from './list-users.ts';
-import { toView, USER_VIEW, type UserViewRow } from './user-view.repository.ts';
+import { USER_VIEW } from './user-view.repository.ts';
 import type { UserView } from './user-view.ts';
 
 export interface PageRequest {
@@ -138,6 +138,6 @@ function all(conditions: readonly Sql[]): Sql {
 }
 
 async function findUsers(em: EntityManager, [sql, values]: Sql): Promise<ListedUser[]> {
-  const rows = await em.execute<(UserViewRow & { readonly key: string })[]>(sql, [...values]);
-  return rows.map((row) => ({ user: toView(row), sortKey: row.key }));
+  const rows = await em.execute<(UserView & { readonly key: string })[]>(sql, [...values]);
+  return rows.map((row) => ({ user: row, sortKey: row.key }));
 }
