@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
@@ -17,13 +18,17 @@ const NAMES = (await readdir(FOLDER))
   .map((file) => file.slice(0, -'.ts'.length))
   .sort();
 
+/** Whether something belongs to an extension, which stays when the migration is undone that has created it. */
+const ofExtension = (oid: string) => `exists (select from pg_depend where objid = ${oid} and deptype = 'e')`;
+
 /** Everything in the schema that is not the record of migrations: tables, views, sequences, functions, types. */
 async function objects({ pool }: TestDatabase): Promise<string[]> {
   const { rows } = await pool.query<{ name: string }>(`
     select relkind::text || ' ' || relname as name from pg_class
       where relnamespace = 'public'::regnamespace and relkind in ('r', 'v', 'm', 'S', 'p')
-    union all select 'function ' || proname from pg_proc where pronamespace = 'public'::regnamespace
-    union all select 'type ' || typname from pg_type where typnamespace = 'public'::regnamespace and typrelid = 0 and typelem = 0`);
+    union all select 'function ' || proname from pg_proc where pronamespace = 'public'::regnamespace and not ${ofExtension('oid')}
+    union all select 'type ' || typname from pg_type where typnamespace = 'public'::regnamespace and typrelid = 0 and typelem = 0
+      and not ${ofExtension('oid')}`);
   return rows.map(({ name }) => name).filter((name) => !name.includes('mikro_orm_migrations'));
 }
 
@@ -36,7 +41,8 @@ async function description({ pool }: TestDatabase): Promise<unknown[]> {
     union all select 'index', indexname, indexdef from pg_indexes where schemaname = 'public' and tablename <> 'mikro_orm_migrations'
     union all select 'constraint', conname, pg_get_constraintdef(oid) from pg_constraint where connamespace = 'public'::regnamespace
     union all select 'trigger', tgname, pg_get_triggerdef(oid) from pg_trigger where not tgisinternal
-    union all select 'function', proname, pg_get_functiondef(oid) from pg_proc where pronamespace = 'public'::regnamespace
+    union all select 'function', proname, pg_get_functiondef(oid) from pg_proc
+      where pronamespace = 'public'::regnamespace and not ${ofExtension('oid')}
     order by 1, 2, 3`);
   return rows.filter(({ name }) => !name.startsWith('mikro_orm_migrations'));
 }
@@ -103,6 +109,7 @@ describe('the migrations', () => {
       locked_until: null,
       is_active: true,
       request_id: null,
+      search_text: null,
     });
     const profile = await database.pool.query(`insert into profiles (user_id) values ($1) returning *`, [id]);
     expect(profile.rows[0]).toMatchObject({ first_name: '', full_name: '', last_name: null, birth_date: null });
@@ -141,6 +148,48 @@ describe('the migrations', () => {
   it('index the locked users, and only those', async () => {
     const { rows } = await database.pool.query(`select indexdef from pg_indexes where indexname = 'users_locked_until_idx'`);
     expect(rows[0].indexdef).toMatch(/\(locked_until\) WHERE \(locked_until IS NOT NULL\)$/);
+  });
+});
+
+describe('the migration that makes users searchable', () => {
+  const NAME = NAMES.find((name) => name.endsWith('_search_users')) ?? '';
+  const BEFORE = NAMES[NAMES.indexOf(NAME) - 1] ?? '';
+  let database: TestDatabase;
+  let orm: Orm;
+  beforeAll(async () => {
+    database = await createDatabase({ migrated: false });
+    orm = await openOrm({ url: database.url, entities: ENTITIES, patient: true });
+    await orm.migrator.up({ to: BEFORE });
+  });
+  afterAll(async () => {
+    await orm.close();
+    await database.drop();
+  });
+
+  it('says what to do where its role may not create the extension', async () => {
+    const role = `role_${randomUUID().replaceAll('-', '')}`;
+    await database.pool.query(`create role ${role} login password 'secret'; grant all on schema public to ${role};
+      grant all on all tables in schema public to ${role}; grant all on all sequences in schema public to ${role}`);
+    const url = Object.assign(new URL(database.url), { username: role, password: 'secret' });
+    const restricted = await openOrm({ url: url.href, entities: ENTITIES, patient: true });
+    try {
+      await expect(restricted.migrator.up()).rejects.toThrow(/administrator run "create extension pg_trgm"/);
+    } finally {
+      await restricted.close();
+      await database.pool.query(`drop owned by ${role}; drop role ${role}`);
+    }
+    expect((await pendingMigrations(orm))[0]).toBe(NAME);
+  });
+
+  it('does so for those who are there already, whom it leaves as they were', async () => {
+    const { rows: before } = await database.pool.query(
+      `with u as (insert into users (email, username, updated_at) values ('ada@example.com', 'ada', '2001-01-01') returning *),
+         p as (insert into profiles (user_id, full_name) select id, 'Ada LOVELACE' from u)
+       select * from u`,
+    );
+    await orm.migrator.up({ to: NAME });
+    const { rows: after } = await database.pool.query('select * from users');
+    expect(after).toEqual([{ ...before[0], search_text: 'ada@example.com\nada\nada lovelace' }]);
   });
 });
 

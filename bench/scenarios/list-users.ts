@@ -8,6 +8,10 @@ import type { Measurement } from '../measurement.ts';
 import { grpcTarget, LIST_USERS, type Listing, listUsersRequest, SECRET_KEY } from '../requests.ts';
 
 const PAGE_SIZE = 50;
+/** In every email. */
+const COMMON_WORD = 'example.com';
+
+type Six = [Measurement, Measurement, Measurement, Measurement, Measurement, Measurement];
 
 /** Pages of many users: the last one, and filtered ones, against the first. */
 export const listUsers: Scenario = {
@@ -24,16 +28,18 @@ export const listUsers: Scenario = {
       await listing('first page', { pageSize: PAGE_SIZE }),
       await listing('last page', { pageSize: PAGE_SIZE, pageToken: await lastPageToken(database) }),
       await listing('by role', { pageSize: PAGE_SIZE, role: ROLE }),
-      await listing('by query', { pageSize: PAGE_SIZE, query: RARE_NAME }),
+      await listing('by a rare query', { pageSize: PAGE_SIZE, query: RARE_NAME }),
+      await listing('by a common query', { pageSize: PAGE_SIZE, query: COMMON_WORD }),
       await listing('by verified', { pageSize: PAGE_SIZE, emailVerified: true }),
     ]);
-    const [first, last, role, query, verified] = measurements as [Measurement, Measurement, Measurement, Measurement, Measurement];
+    const [first, last, role, rare, common, verified] = measurements as Six;
     const of = `of ${database.users.toLocaleString('en')} users`;
     const goals = [
       // Throughput the other way round is what one costs in terms of the other.
       ratioGoal(`ListUsers ${of}, last page, cost in first pages`, atMost(1.3), 'perSecond', first, last),
       ratioGoal(`ListUsers ${of}, by role, cost in first pages`, atMost(3), 'perSecond', first, role),
-      ratioGoal(`ListUsers ${of}, by query, cost in first pages`, atMost(3), 'perSecond', first, query),
+      ratioGoal(`ListUsers ${of}, by a rare query, cost in first pages`, atMost(3), 'perSecond', first, rare),
+      ratioGoal(`ListUsers ${of}, by a common query, cost in first pages`, atMost(3), 'perSecond', first, common),
       ratioGoal(`ListUsers ${of}, by verified, cost in first pages`, atMost(3), 'perSecond', first, verified),
     ];
     return { measurements, goals };

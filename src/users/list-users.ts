@@ -3,8 +3,8 @@ import { actorOf, type Call } from '../rpc/call.ts';
 import type { Cursor, PageTokens } from '../rpc/page-token.ts';
 import { pageSize, pageToken } from '../rpc/paging.ts';
 import { emptyAsAbsent, line } from '../rpc/validation.ts';
-import type { User } from './user.entity.ts';
-import { listUsers as listPage } from './user.repository.ts';
+import { findUserPage } from './user-page.repository.ts';
+import type { UserView } from './user-view.ts';
 
 const ORDERS = { creation: 'desc', email: 'asc', username: 'asc', full_name: 'asc' } as const;
 
@@ -49,7 +49,7 @@ export interface ListUsersDeps {
 }
 
 export interface UserPage {
-  readonly users: User[];
+  readonly users: UserView[];
   readonly nextPageToken: string;
 }
 
@@ -58,21 +58,9 @@ export async function listUsers(call: Call, { pageTokens }: ListUsersDeps, input
   const { pageSize: size, pageToken: token, filter = {}, orderBy } = input;
   const scope = ['ListUsers', actorOf(call), filter, orderBy];
   const after = token === '' ? undefined : pageTokens.open(token, scope);
-  const rows = await listPage(call.em, { filter, order: orderBy, after, limit: size + 1, now: call.now() });
-  const users = rows.slice(0, size);
-  const last = users.at(-1);
-  return { users, nextPageToken: last && rows.length > size ? pageTokens.seal(cursorOf(last, orderBy), scope) : '' };
-}
-
-function cursorOf(user: User, { by }: ListOrder): Cursor {
-  switch (by) {
-    case 'creation':
-      return [user.createdAt.toISOString(), user.id];
-    case 'email':
-      return [user.email, user.id];
-    case 'username':
-      return [user.username ?? '', user.id];
-    case 'full_name':
-      return [user.profile.fullName, user.id];
-  }
+  const found = await findUserPage(call.em, { filter, order: orderBy, after, limit: size + 1, now: call.now() });
+  const page = found.slice(0, size);
+  const last = page.at(-1);
+  const next: Cursor | undefined = last && found.length > size ? [last.sortKey, last.user.id] : undefined;
+  return { users: page.map(({ user }) => user), nextPageToken: next ? pageTokens.seal(next, scope) : '' };
 }

@@ -1,4 +1,5 @@
 import { defineEntity, p } from '@mikro-orm/postgresql';
+import { PROFILE_SEARCH_TEXT } from './search-text.ts';
 import { User } from './user.entity.ts';
 
 const ProfileSchema = defineEntity({
@@ -24,6 +25,7 @@ const ProfileSchema = defineEntity({
   },
   checks: [{ name: 'profiles_birth_date_check', expression: "birth_date <= (now() at time zone 'UTC')::date" }],
   indexes: [{ name: 'profiles_full_name_user_id_idx', properties: ['fullName', 'user'] }],
+  triggers: [PROFILE_SEARCH_TEXT],
 });
 
 /** Who the user is. Every user has one. */

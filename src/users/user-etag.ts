@@ -6,10 +6,9 @@ import type { UserView } from './user-view.ts';
  * touches the bookkeeping, makes no etag stale.
  */
 export function etagOf(user: UserView): string {
-  const { firstName, lastName, fullName, bio, birthDate, avatarUrl, phone } = user.profile;
   const visible = [
     [user.id, user.email, user.emailVerified, user.username, user.active, user.hasPassword, user.roles],
-    [firstName, lastName, fullName, bio, birthDate, avatarUrl, phone],
+    [user.firstName, user.lastName, user.fullName, user.bio, user.birthDate, user.avatarUrl, user.phone],
   ];
   return hash('sha256', JSON.stringify(visible), 'base64url').slice(0, 22);
 }

@@ -4,7 +4,8 @@ import type { UserView } from './user-view.ts';
 const MAX_QUERIES = 2;
 const MAX_IDS = 500;
 
-type FindUserViews = (ids: readonly string[]) => Promise<UserView[]>;
+/** Answers in the order of the ids. */
+type FindUserViews = (ids: readonly string[]) => Promise<(UserView | undefined)[]>;
 
 interface Waiting {
   resolve(user: UserView | undefined): void;
@@ -33,9 +34,9 @@ export class UserLookup {
     });
   }
 
-  /** Of many ids at once, which are a query of their own. */
-  async getAll(ids: readonly string[]): Promise<Map<string, UserView>> {
-    return new Map((await this.#find([...new Set(ids)])).map((user) => [user.id, user]));
+  /** Many at once, in the order of their ids; they are a query of their own. */
+  getAll(ids: readonly string[]): Promise<(UserView | undefined)[]> {
+    return this.#find(ids);
   }
 
   #next(): void {
@@ -45,7 +46,11 @@ export class UserLookup {
     this.getAll([...batch.keys()])
       .then(
         (users) => {
-          for (const [id, waiting] of batch) for (const { resolve } of waiting) resolve(users.get(id));
+          let index = 0;
+          for (const waiting of batch.values()) {
+            const user = users[index++];
+            for (const { resolve } of waiting) resolve(user);
+          }
         },
         (error: unknown) => {
           for (const waiting of batch.values()) for (const { reject } of waiting) reject(error);

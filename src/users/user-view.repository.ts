@@ -3,54 +3,23 @@ import { runPrepared } from '../database/prepared.ts';
 import { roleNamesOf } from './role-names.ts';
 import type { UserView } from './user-view.ts';
 
+/** A UserView, as columns of `users u` and `profiles p`. */
+export const USER_VIEW = `
+    u.id, u.email, u.email_verified_at is not null as "emailVerified", u.username, u.is_active as active,
+    u.password_hash is not null as "hasPassword", ${roleNamesOf('u.id')} as roles, p.first_name as "firstName", p.last_name as "lastName",
+    p.full_name as "fullName", p.bio, p.birth_date::text as "birthDate", p.avatar_url as "avatarUrl", p.phone`;
+
+/** A row for each id, in their order. */
 const FIND = {
   name: 'users.find-views',
   text: `
-    select u.id, u.email, u.email_verified_at is not null as verified, u.username, u.is_active, u.password_hash is not null as has_password,
-      ${roleNamesOf('u.id')} as roles,
-      p.first_name, p.last_name, p.full_name, p.bio, p.birth_date::text as birth_date, p.avatar_url, p.phone
-    from users u join profiles p on p.user_id = u.id where u.id = any($1::uuid[])`,
+    select ${USER_VIEW} from unnest($1::uuid[]) with ordinality as given (id, number)
+      left join (users u join profiles p on p.user_id = u.id) on u.id = given.id
+    order by given.number`,
 };
 
-interface Row {
-  id: string;
-  email: string;
-  verified: boolean;
-  username: string | null;
-  is_active: boolean;
-  has_password: boolean;
-  roles: string[];
-  first_name: string;
-  last_name: string | null;
-  full_name: string;
-  bio: string | null;
-  birth_date: string | null;
-  avatar_url: string | null;
-  phone: string | null;
-}
-
-/** In one query, in no order. */
-export async function findUserViews(pool: Pool, ids: readonly string[]): Promise<UserView[]> {
-  return (await runPrepared<Row>(pool, FIND, [`{${ids.join(',')}}`])).map(toView);
-}
-
-function toView(row: Row): UserView {
-  return {
-    id: row.id,
-    email: row.email,
-    emailVerified: row.verified,
-    username: row.username,
-    active: row.is_active,
-    hasPassword: row.has_password,
-    roles: row.roles,
-    profile: {
-      firstName: row.first_name,
-      lastName: row.last_name,
-      fullName: row.full_name,
-      bio: row.bio,
-      birthDate: row.birth_date,
-      avatarUrl: row.avatar_url,
-      phone: row.phone,
-    },
-  };
+/** Who has each of the ids, if anybody. In one query. */
+export async function findUserViews(pool: Pool, ids: readonly string[]): Promise<(UserView | undefined)[]> {
+  const rows = await runPrepared<UserView | { readonly id: null }>(pool, FIND, [`{${ids.join(',')}}`]);
+  return rows.map((row) => (row.id === null ? undefined : row));
 }

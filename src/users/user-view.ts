@@ -1,7 +1,6 @@
-import type { Profile } from './profile.entity.ts';
 import type { User } from './user.entity.ts';
 
-/** What the API shows of a user. */
+/** What the API shows of a user. Flat, so that a row of the database is one. */
 export interface UserView {
   readonly id: string;
   readonly email: string;
@@ -10,11 +9,34 @@ export interface UserView {
   readonly active: boolean;
   readonly hasPassword: boolean;
   /** Names, sorted. */
-  readonly roles: readonly string[];
-  readonly profile: Readonly<Pick<Profile, 'firstName' | 'lastName' | 'fullName' | 'bio' | 'birthDate' | 'avatarUrl' | 'phone'>>;
+  readonly roles: string[];
+  readonly firstName: string;
+  readonly lastName: string | null | undefined;
+  readonly fullName: string;
+  readonly bio: string | null | undefined;
+  /** `YYYY-MM-DD`. */
+  readonly birthDate: string | null | undefined;
+  readonly avatarUrl: string | null | undefined;
+  readonly phone: string | null | undefined;
 }
 
 export function viewOf(user: User): UserView {
-  const { id, email, username, active, hasPassword, profile } = user;
-  return { id, email, emailVerified: user.isEmailVerified(), username, active, hasPassword, roles: user.roles ?? [], profile };
+  const { id, email, username, active, hasPassword } = user;
+  const { firstName, lastName, fullName, bio, birthDate, avatarUrl, phone } = user.profile;
+  return {
+    id,
+    email,
+    emailVerified: user.isEmailVerified(),
+    username,
+    active,
+    hasPassword,
+    roles: user.roles ?? [],
+    firstName,
+    lastName,
+    fullName,
+    bio,
+    birthDate,
+    avatarUrl,
+    phone,
+  };
 }

@@ -3,6 +3,7 @@ import { id, insertedAt, moment } from '../database/columns.ts';
 import { bumpEpoch } from '../database/epoch.ts';
 import { Profile } from './profile.entity.ts';
 import { roleNamesOf } from './role-names.ts';
+import { USER_SEARCH_TEXT } from './search-text.ts';
 
 const UserSchema = defineEntity({
   name: 'User',
@@ -24,6 +25,8 @@ const UserSchema = defineEntity({
     /** Kept by the trigger, for any SQL that touches the row: never written from here. */
     updatedAt: insertedAt(),
     lastLoginAt: insertedAt(),
+    /** Kept by triggers, as updatedAt is. */
+    searchText: p.text().nullable().lazy(),
     /** Names, sorted. Part of the same query, so that a page of users costs no more for it. */
     roles: p.array().formula((cols) => roleNamesOf(String(cols.id))),
     profile: () => p.oneToOne(Profile).mappedBy('user'),
@@ -37,6 +40,10 @@ const UserSchema = defineEntity({
     { name: 'users_locked_until_idx', properties: ['lockedUntil'], where: 'locked_until is not null' },
     { name: 'users_created_at_id_idx', properties: ['createdAt', 'id'] },
     { name: 'users_username_order_idx', expression: `create index "users_username_order_idx" on "users" (coalesce("username", ''), "id")` },
+    {
+      name: 'users_search_text_idx',
+      expression: 'create index "users_search_text_idx" on "users" using gin ("search_text" gin_trgm_ops)',
+    },
   ],
   triggers: [
     {
@@ -45,6 +52,7 @@ const UserSchema = defineEntity({
       events: ['update'],
       body: 'NEW.updated_at := clock_timestamp(); NEW.created_at := OLD.created_at; RETURN NEW',
     },
+    USER_SEARCH_TEXT,
     bumpEpoch('users_active_epoch', ['update'], '(old.is_active IS DISTINCT FROM new.is_active)'),
   ],
 });

@@ -22,23 +22,23 @@ export function toUserMessage(user: UserView): UserMessage {
     emailVerified: user.emailVerified,
     username: user.username ?? undefined,
     active: user.active,
-    profile: toProfileMessage(user.profile),
-    roles: [...user.roles],
+    profile: toProfileMessage(user),
+    roles: user.roles,
     hasPassword: user.hasPassword,
     twoFactorEnabled: false,
     etag: etagOf(user),
   };
 }
 
-function toProfileMessage(profile: UserView['profile']): ProfileMessage {
+function toProfileMessage(user: UserView): ProfileMessage {
   return {
-    firstName: profile.firstName,
-    lastName: profile.lastName ?? undefined,
-    fullName: profile.fullName,
-    bio: profile.bio ?? undefined,
-    birthDate: toDateMessage(profile.birthDate),
-    avatarUrl: profile.avatarUrl ?? undefined,
-    phone: profile.phone ?? undefined,
+    firstName: user.firstName,
+    lastName: user.lastName ?? undefined,
+    fullName: user.fullName,
+    bio: user.bio ?? undefined,
+    birthDate: toDateMessage(user.birthDate),
+    avatarUrl: user.avatarUrl ?? undefined,
+    phone: user.phone ?? undefined,
   };
 }
 

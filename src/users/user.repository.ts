@@ -1,5 +1,4 @@
-import { type EntityManager, LockMode, raw } from '@mikro-orm/postgresql';
-import type { ListOrder, UserFilter } from './list-users.ts';
+import { type EntityManager, LockMode } from '@mikro-orm/postgresql';
 import { User } from './user.entity.ts';
 
 const WITH_PROFILE = { populate: ['profile'] } as const;
@@ -54,45 +53,4 @@ export async function lockUser(em: EntityManager, id: string): Promise<User | nu
 /** The same with the password hash, but without the profile, for where a password is at stake. */
 export async function lockUserWithPassword(em: EntityManager, id: string): Promise<User | null> {
   return em.findOne(User, { id }, { populate: ['passwordHash'], lockMode: LockMode.PESSIMISTIC_WRITE });
-}
-
-export interface Page {
-  readonly filter: UserFilter;
-  readonly order: ListOrder;
-  /** Sort key and id of the last user of the page before. */
-  readonly after: readonly [string, string] | undefined;
-  readonly limit: number;
-  readonly now: Date;
-}
-
-/** Each sort key has an index together with the id; none of them is null, so that one row comparison finds the place to go on. */
-const SORT_KEYS = {
-  creation: 'u.created_at',
-  email: 'u.email',
-  username: `coalesce(u.username, '')`,
-  full_name: 'p.full_name',
-} as const;
-
-/** Users in order, from after the given place: keyset pagination, so every page costs the same. */
-export function listUsers(em: EntityManager, { filter, order, after, limit, now }: Page): Promise<User[]> {
-  const key = SORT_KEYS[order.by];
-  const id = order.by === 'full_name' ? 'p.user_id' : 'u.id';
-  const query = em.createQueryBuilder(User, 'u').innerJoinAndSelect('u.profile', 'p').limit(limit);
-  for (const [sql, values] of conditions(filter, now)) query.andWhere(sql, values);
-  if (after) query.andWhere(`(${key}, ${id}) ${order.direction === 'asc' ? '>' : '<'} (?, ?)`, [...after]);
-  return query.orderBy([{ [raw(key)]: order.direction }, { [raw(id)]: order.direction }]).getResult() as Promise<User[]>;
-}
-
-/** Each with its values apart: those of a `raw` condition would become text at once, in which the ORM then looks for more `?`. */
-function* conditions({ query, role, active, emailVerified, locked }: UserFilter, now: Date): Generator<[sql: string, values: unknown[]]> {
-  if (query !== undefined) {
-    const pattern = `%${query.replace(/[\\%_]/g, '\\$&')}%`;
-    yield ['(u.email ilike ? or u.username ilike ? or p.full_name ilike ?)', [pattern, pattern, pattern]];
-  }
-  if (role !== undefined)
-    yield [`u.id in (select ur.user_id from user_roles ur join roles r on r.id = ur.role_id where r.name = ?)`, [role]];
-  if (active !== undefined) yield ['u.is_active = ?', [active]];
-  if (emailVerified !== undefined) yield [`u.email_verified_at is ${emailVerified ? 'not null' : 'null'}`, []];
-  if (locked === true) yield ['u.locked_until > ?', [now]];
-  if (locked === false) yield ['(u.locked_until is null or u.locked_until <= ?)', [now]];
 }

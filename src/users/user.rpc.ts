@@ -38,7 +38,7 @@ export const userService = (deps: UserDeps): Service =>
     lookupUser: rpc(lookupUserInput, (call, input) => withUser(lookupUser(call, input))),
     listUsers: rpc(listUsersInput, async (call, input) => {
       const { users, nextPageToken } = await listUsers(call, deps, input);
-      return { users: users.map((user) => toUserMessage(viewOf(user))), nextPageToken };
+      return { users: users.map(toUserMessage), nextPageToken };
     }),
     updateUser: rpc(updateUserInput, (call, input) => withUser(updateUser(call, deps, input))),
     deactivateUser: rpc(deactivateUserInput, (call, input) => withUser(deactivateUser(call, deps, input))),

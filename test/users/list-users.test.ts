@@ -330,6 +330,36 @@ describe('ListUsers', () => {
       expect(await idsOf({ query: `${word}x` })).toEqual([]);
     });
 
+    it('goes by what a user is called now', async () => {
+      const [before, after] = [randomUUID(), randomUUID()];
+      const { user } = await service.users.createUser({ email: `${randomUUID()}@example.com`, username: before.slice(0, 30) });
+      const id = user?.id ?? '';
+      const change = (profile: { fullName: string }, username: string) =>
+        service.users.updateUser({ user: { id, username, profile }, updateMask: ['username', 'profile.full_name'] });
+      expect(await idsOf({ query: before.slice(0, 30) })).toEqual([id]);
+      await change({ fullName: `Ada ${after}` }, 'renamed');
+      expect(await idsOf({ query: before.slice(0, 30) })).toEqual([]);
+      expect(await idsOf({ query: after })).toEqual([id]);
+      await change({ fullName: '' }, after.slice(0, 30));
+      expect(await idsOf({ query: `ada ${after}` })).toEqual([]);
+      expect(await idsOf({ query: after.slice(0, 30) })).toEqual([id]);
+    });
+
+    it('finds nothing that is part of two of them', async () => {
+      const [domain, username] = [newDomain(), `u${randomUUID()}`];
+      await insert({ domain, username, full_name: 'Ada' });
+      for (const query of [`${domain}${username}`, `${domain} ${username}`, `${username}ada`, `${username} ada`]) {
+        expect(await idsOf({ query })).toEqual([]);
+      }
+    });
+
+    it.each(['☃', '⛄x', 'ⅦX', 'Þð'])('finds %j, however short', async (query) => {
+      const domain = newDomain();
+      const id = await insert({ domain, full_name: `Ada ${query} Lovelace` });
+      await insert({ domain, full_name: 'Ada Lovelace' });
+      for (const spelling of [query, query.toLowerCase(), query.toUpperCase()]) expect(await idsOf({ query: spelling })).toEqual([id]);
+    });
+
     it('finds letters of any script in any case', async () => {
       const [domain, word] = [newDomain(), randomUUID()];
       const id = await insert({ domain, full_name: `Zoë ÜÇ ${word}` });
@@ -417,5 +447,63 @@ describe('ListUsers', () => {
       await expectInvalid(list({ filter: { query: 'a\u0000b' } }), ['filter.query']);
       expect(await idsOf({ query: '😀'.repeat(200) })).toEqual([]);
     });
+  });
+
+  describe('among many users', () => {
+    const MANY = 6000;
+    const orders = Object.keys(KEYS).flatMap((key) => [`${key} asc`, `${key} desc`]);
+
+    /** What `query` matches comes last in every order. */
+    beforeAll(async () => {
+      await rows(
+        service,
+        `with made as (
+           insert into users (email, username, created_at)
+           select case when n % 2 = 0 then 'a' else 'z' end || n || '@many.example', case when n % 2 = 0 then 'a' else 'z' end || '-many-' || n,
+             timestamptz '2010-01-01Z' + n * interval '1 minute'
+           from generate_series(1, $1::int) n returning id, email)
+         insert into profiles (user_id, full_name) select id, left(email, 1) || ' Many ' || case when email like '%77@%' then 'Qzx' else '' end from made`,
+        [MANY],
+      );
+      await rows(service, 'vacuum analyze users, profiles');
+    });
+
+    it.each(orders)('finds in order %s all that match, be they few or many, near or far', async (orderBy) => {
+      for (const query of ['many.example', 'Qzx', 'a-many', 'z-many', 'z', '77', 'many-59']) {
+        const found = await walk({ filter: { query }, orderBy, pageSize: 1000 });
+        const expected = await rows<{ id: string }>(
+          service,
+          `select id from users join profiles on user_id = id where concat_ws(' ', email, username, lower(full_name)) like $1`,
+          [`%${query.toLowerCase()}%`],
+        );
+        expect(found.toSorted()).toEqual(expected.map(({ id }) => id).sort());
+        const [by = '', direction = ''] = orderBy.split(' ');
+        const key = KEYS[by as keyof typeof KEYS];
+        const sorted = await rows<{ id: string }>(
+          service,
+          `select id from users join profiles on user_id = id where id = any($1::uuid[]) order by ${key} ${direction}, id ${direction}`,
+          [found],
+        );
+        expect(found).toEqual(sorted.map(({ id }) => id));
+      }
+    });
+
+    it('asks the index for what is rare, instead of reading all users', async () => {
+      const request = { filter: { query: 'qzx' }, pageSize: 3 };
+      await untilCallerIsKnown(service);
+      const statements = await statementsOf(() => list(request));
+      const plans = await Promise.all(statements.map(async (sql) => planOf(String(sql))));
+      expect(plans.join('\n')).toContain('users_search_text_idx');
+      expect(plans.join('\n')).not.toContain('Seq Scan on users');
+    });
+
+    it('takes one statement for a page of what is common', async () => {
+      await untilCallerIsKnown(service);
+      const statements = await statementsOf(() => list({ filter: { query: 'many.example' }, orderBy: 'email desc', pageSize: 3 }));
+      expect(statements).toHaveLength(1);
+    });
+
+    const planOf = async (sql: string) =>
+      (await rows<{ 'QUERY PLAN': string }>(service, `explain ${sql}`)).map((row) => row['QUERY PLAN']).join('\n');
   });
 });

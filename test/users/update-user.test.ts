@@ -332,7 +332,8 @@ describe('UpdateUser', () => {
     const username = newUsername();
     await update({ id, username });
     const after = await bookkeeping(service, id);
-    expect(after).toEqual({ ...before, username, updated_at: expect.any(Date) });
+    const search_text = expect.stringContaining(username);
+    expect(after).toEqual({ ...before, username, search_text, updated_at: expect.any(Date) });
     expect(Number(after.updated_at)).toBeGreaterThan(Number(before.updated_at));
   });
 });

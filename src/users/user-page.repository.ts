@@ -1,0 +1,143 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import type { ListOrder, UserFilter } from './list-users.ts';
+import { USER_VIEW } from './user-view.repository.ts';
+import type { UserView } from './user-view.ts';
+
+export interface PageRequest {
+  readonly filter: UserFilter;
+  readonly order: ListOrder;
+  /** Sort key and id of the last user of the page before. */
+  readonly after: readonly [string, string] | undefined;
+  readonly limit: number;
+  readonly now: Date;
+}
+
+export interface ListedUser {
+  readonly user: UserView;
+  /** As PostgreSQL writes it. */
+  readonly sortKey: string;
+}
+
+/** Each sort key has an index together with the id; none of them is null, so that one row comparison finds the place to go on. */
+const SORT_KEYS = {
+  creation: 'u.created_at',
+  email: 'u.email',
+  username: `coalesce(u.username, '')`,
+  full_name: 'p.full_name',
+} as const;
+
+/** SQL with a `?` for each of its values. */
+type Sql = readonly [text: string, values: readonly unknown[]];
+
+/** A page in the parts of its statement. */
+interface PageSql {
+  readonly key: string;
+  readonly id: string;
+  readonly direction: 'asc' | 'desc';
+  readonly after: readonly Sql[];
+  readonly conditions: readonly Sql[];
+  readonly limit: number;
+}
+
+/** Users in order, from after the given place: keyset pagination, so every page costs the same. */
+export async function findUserPage(em: EntityManager, request: PageRequest): Promise<ListedUser[]> {
+  const { filter, order, after, limit, now } = request;
+  const roleId = filter.role === undefined ? undefined : await findRoleId(em, filter.role);
+  if (roleId === null) return [];
+  const [key, id] = [SORT_KEYS[order.by], order.by === 'full_name' ? 'p.user_id' : 'u.id'];
+  const page: PageSql = {
+    key,
+    id,
+    direction: order.direction,
+    after: after ? [[`(${key}, ${id}) ${order.direction === 'asc' ? '>' : '<'} (?, ?)`, after]] : [],
+    conditions: [...conditions(filter, roleId, now)],
+    limit,
+  };
+  if (filter.query === undefined) return findUsers(em, inOrder(page));
+  const readAhead = limit * (isIndexed(filter.query) ? READ_AHEAD : READ_AHEAD_BY_CHARACTER);
+  const near = await findUsers(em, amongNext(page, readAhead));
+  return near.length === limit ? near : findUsers(em, searched(page));
+}
+
+/** Asked for apart: for a role that it knows, PostgreSQL knows as well how many have it, and plans accordingly. */
+async function findRoleId(em: EntityManager, name: string): Promise<string | null> {
+  const [role] = await em.execute<{ id: string }[]>('select id from roles where name = ?', [name]);
+  return role?.id ?? null;
+}
+
+function* conditions({ query, active, emailVerified, locked }: UserFilter, roleId: string | undefined, now: Date): Generator<Sql> {
+  if (query !== undefined) {
+    // Not the bare column, where the index would be read from end to end, and then the table as well.
+    const text = isIndexed(query) ? 'u.search_text' : `(u.search_text || '')`;
+    yield [`${text} like lower(?)`, [`%${query.replace(/[\\%_]/g, '\\$&')}%`]];
+  }
+  if (roleId !== undefined) yield ['u.id in (select user_id from user_roles where role_id = ?)', [roleId]];
+  if (active !== undefined) yield ['u.is_active = ?', [active]];
+  if (emailVerified !== undefined) yield [`u.email_verified_at is ${emailVerified ? 'not null' : 'null'}`, []];
+  if (locked === true) yield ['u.locked_until > ?', [now]];
+  if (locked === false) yield ['(u.locked_until is null or u.locked_until <= ?)', [now]];
+}
+
+/** The index is one of trigrams. */
+function isIndexed(query: string): boolean {
+  return [...query].length >= 3;
+}
+
+const WITH_PROFILE = 'users u join profiles p on p.user_id = u.id';
+
+function inOrder({ key, id, direction, after, conditions, limit }: PageSql): Sql {
+  const [where, values] = all([...after, ...conditions]);
+  return [
+    `select ${key}::text as key, ${USER_VIEW} from ${WITH_PROFILE} where ${where}
+     order by ${key} ${direction}, ${id} ${direction} limit ${limit}`,
+    values,
+  ];
+}
+
+/** So many users are read for each one of a page before the index is asked; more where there is none to ask, but the whole table. */
+const READ_AHEAD = 20;
+const READ_AHEAD_BY_CHARACTER = 500;
+
+/**
+ * What somebody searches for is either common, and then a page of it is soon found in order; or it is not, and then the index knows the few
+ * places. PostgreSQL can only guess which, and a wrong guess reads the whole table; so the first is tried within bounds.
+ */
+function amongNext({ key, id, direction, after, conditions, limit }: PageSql, readAhead: number): Sql {
+  const [from, beginning] = all(after);
+  const [where, values] = all(conditions);
+  const next = `select u.*, ${key} as key from ${sourceOf(key)} where ${from} order by ${key} ${direction}, ${id} ${direction} limit ${readAhead}`;
+  return whole(direction, [
+    `select id, key from (${next}) u where ${where} order by key ${direction}, id ${direction} limit ${limit}`,
+    [...beginning, ...values],
+  ]);
+}
+
+/** Everybody who is searched for, and only then in order: `materialized` keeps PostgreSQL from going through all users in order instead. */
+function searched({ key, direction, after, conditions, limit }: PageSql): Sql {
+  const [where, values] = all([...after, ...conditions]);
+  return whole(direction, [
+    `with found as materialized (select u.id, ${key} as key from ${sourceOf(key)} where ${where})
+     select id, key from found order by key ${direction}, id ${direction} limit ${limit}`,
+    values,
+  ]);
+}
+
+const sourceOf = (key: string) => (key.startsWith('p.') ? WITH_PROFILE : 'users u');
+
+/** The users of a page of ids. */
+function whole(direction: string, [page, values]: Sql): Sql {
+  return [
+    `select page.key::text as key, ${USER_VIEW} from (${page}) page join users u on u.id = page.id join profiles p on p.user_id = u.id
+     order by page.key ${direction}, page.id ${direction}`,
+    values,
+  ];
+}
+
+function all(conditions: readonly Sql[]): Sql {
+  return [conditions.map(([text]) => text).join(' and ') || 'true', conditions.flatMap(([, values]) => values)];
+}
+
+async function findUsers(em: EntityManager, [sql, values]: Sql): Promise<ListedUser[]> {
+  const rows = await em.execute<(UserView & { readonly key: string })[]>(sql, [...values]);
+  return rows.map((row) => ({ user: row, sortKey: row.key }));
+}
