@@ -282,7 +282,7 @@ describe('features', () => {
 
   it('are all there is below src, beside what knows no feature', () => {
     const folders = new Set(FILES.filter(({ name }) => name.includes('/')).map(({ name }) => name.slice(0, name.indexOf('/'))));
-    expect([...folders].sort()).toEqual([...FEATURES, 'admin', 'database', 'metrics', 'rpc'].sort());
+    expect([...folders].sort()).toEqual([...FEATURES, 'admin', 'cluster', 'database', 'metrics', 'rpc'].sort());
   });
 });
 

@@ -11,10 +11,11 @@ export interface Log {
 /** Names under which a secret could reach a log line by mistake. */
 const SECRETS = ['password', 'current_password', 'new_password', 'token', 'refresh_token', 'access_token', 'authorization'];
 
-export function createLog(level: string): Log {
+/** `worker`: which of several processes says it. */
+export function createLog(level: string, worker?: number): Log {
   const logger = pino({
     level,
-    base: null,
+    base: worker === undefined ? null : { worker },
     timestamp: pino.stdTimeFunctions.isoTime,
     redact: { paths: SECRETS.flatMap((name) => [name, `*.${name}`]), censor: '[redacted]' },
   });

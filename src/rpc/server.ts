@@ -6,6 +6,7 @@ import {
   setLogVerbosity,
   type UntypedServiceImplementation,
 } from '@grpc/grpc-js';
+import { ListenError } from './listen-error.ts';
 import { isStreamRpc, type StreamRpc, streamHandler } from './stream.ts';
 import { serverCredentials, type TlsFiles } from './tls.ts';
 import { refineTransportErrors } from './transport-errors.ts';
@@ -87,14 +88,6 @@ export function addService(server: Server, { definition, rpcs }: Service, runtim
   }
   server.addService(undecoded, handlers);
   return serviceName(definition);
-}
-
-/** The address is taken, or not one of this machine. */
-export class ListenError extends Error {
-  constructor(address: string, cause: Error) {
-    super(`Cannot listen on ${address}: ${cause.message}`, { cause });
-    this.name = 'ListenError';
-  }
 }
 
 /** Binds to an address; returns the port, which the system chooses where it is 0. */

@@ -48,6 +48,8 @@ export interface PasswordsDeps {
   /** Absent: nobody is asked for leaked passwords. */
   readonly breachCheck: BreachCheck | undefined;
   readonly metrics?: HashMetrics;
+  /** To hash on; absent: one a core. */
+  readonly threads?: number;
 }
 
 /** Sets and checks the passwords of users. */
@@ -63,13 +65,13 @@ export class Passwords implements NewPasswords {
 
   constructor(
     { scheme, bcryptCost, pepper, minLength, history }: Config['passwords'],
-    { serviceName, breachCheck, metrics }: PasswordsDeps,
+    { serviceName, breachCheck, metrics, threads }: PasswordsDeps,
   ) {
     this.#rules = { minLength, serviceName, common: COMMON_PASSWORDS };
     this.schema = newPassword(this.#rules);
     this.#historyLength = history;
     this.#breachCheck = breachCheck;
-    this.#pool = new HashPool({ scheme, bcryptCost, pepper: pepper.reveal() }, metrics);
+    this.#pool = new HashPool({ scheme, bcryptCost, pepper: pepper.reveal() }, metrics, threads);
     this.#decoy = this.#pool.hash(crypto.randomUUID(), NEVER);
     // Fails only if the pool is closed before it is needed.
     this.#decoy.catch(() => undefined);
