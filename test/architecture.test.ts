@@ -116,7 +116,9 @@ const RULES: readonly Rule[] = [
   {
     rule: 'rule 3: only the edges (a call, a transaction, a probe, a chore, what works beside the calls) fork an entity manager, and nobody keeps one in a context',
     breaks: ({ name, code }) =>
-      (!/^rpc\/|^database\/|^(app|parts|housekeeping)\.ts$/.test(name) && !BESIDE_CALLS.test(name) && /\.fork\(/.test(code)) ||
+      (!/^rpc\/|^database\/|^(app|parts|housekeeping)\.ts$/.test(name) &&
+        !BESIDE_CALLS.test(name) &&
+        /(?<!\bcluster)\.fork\(/.test(code)) ||
       /\bRequestContext\b/.test(code),
     examples: [
       ['users/get-user.ts', 'const own = em.fork();'],
