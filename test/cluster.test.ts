@@ -151,7 +151,7 @@ describe('two workers behind one port', () => {
   });
 
   it('share the connections to the database that are allowed to the service', async () => {
-    const ask = () => Promise.all(connections.flatMap(({ users }) => Array.from({ length: 50 }, () => users.listUsers({}))));
+    const ask = () => Promise.all(connections.flatMap(({ users }) => Array.from({ length: 10 }, () => users.listUsers({}))));
     const count = async () => {
       const sql = `select count(*)::int from pg_stat_activity where datname = current_database() and application_name = 'identity'`;
       return (await database.pool.query<{ count: number }>(sql)).rows[0]?.count;
@@ -219,6 +219,17 @@ describe('two workers behind one port', () => {
     const [again] = await connectToEach(service, address);
     await again.users.listUsers({});
     expect(service.stdout.match(/listening on/g)).toHaveLength(1);
+  });
+
+  it('end with a reason when none of them is left and another one cannot begin', async () => {
+    await database.pool.query('alter table mikro_orm_migrations rename to elsewhere');
+    try {
+      for (const pid of workersOf(service)) process.kill(pid, 'SIGKILL');
+      expect(await service.exit).toBe(1);
+      expect(service.stderr).toContain('npm run db:up');
+    } finally {
+      await database.pool.query('alter table elsewhere rename to mikro_orm_migrations');
+    }
   });
 });
 
