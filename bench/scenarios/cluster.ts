@@ -31,7 +31,7 @@ export const cluster: Scenario = {
         contestants.push(await bench.contestant(`${name}, ${workers} worker${workers > 1 ? 's' : ''}`, service, { target }, STRETCH));
       }
     }
-    const measurements = await bench.interleave(contestants);
+    const measurements = await bench.interleave(contestants, { warmUp: bench.options.warmUp * Math.max(...WORKERS) });
     const [introspectByOne, getByOne, introspectByTwo, getByTwo] = measurements as [Measurement, Measurement, Measurement, Measurement];
     const goals = [
       ratioGoal('IntrospectToken, throughput of 2 workers to 1', atLeast(0.8), 'perSecond', introspectByTwo, introspectByOne),
