@@ -7,7 +7,7 @@ import type { Orm } from './database/orm.ts';
 import { eventChores } from './events/event-chores.ts';
 import { startHousekeeping } from './housekeeping.ts';
 import { openMailer } from './mail/mailer.ts';
-import { serveMetrics } from './metrics/metrics-server.ts';
+import { type MetricsServer, serveMetrics } from './metrics/metrics-server.ts';
 import { beginParts, type Connection, type Overrides, type Parts } from './parts.ts';
 import { rateLimitChores } from './rate-limits/rate-limit-chores.ts';
 import { addHealth } from './rpc/health.ts';
@@ -46,13 +46,13 @@ async function serve(
   parts: Parts,
   begun: AsyncDisposableStack,
 ): Promise<Pick<App, 'port' | 'metricsPort'>> {
-  const { orm, metrics, now, log, cache, tail, oneTimeTokens, sealed, tracer } = parts;
+  const { orm, now, log, cache, tail, oneTimeTokens, sealed, tracer, team } = parts;
   const runtime = runtimeOf(config, parts);
   const services = servicesOf(config, parts).map((service) => addService(server, service, runtime));
-  const health = await addHealth(server, services, async () => void (await orm.em.fork().execute('select 1')));
+  const health = await addHealth(server, services, async () => void (await orm.em.fork().execute('select 1')), team?.health);
   begun.defer(() => health.stop());
   if (config.grpc.reflection) addReflection(server);
-  const metricsServer = config.metricsPort === undefined ? undefined : await serveMetrics(metrics, config.grpc.host, config.metricsPort);
+  const metricsServer = await offerMetrics(config, parts);
   begun.defer(() => metricsServer?.close());
   await Promise.all([cache.start(), tail.start()]);
   const startMailer = await openMailer(config, { em: orm.em, now, log, sealed, tokens: oneTimeTokens, tracer });
@@ -62,9 +62,19 @@ async function serve(
   begun.defer(() => void tracer?.close());
   // At the same time: each of them may have to wait for somebody outside.
   begun.defer(async () => void (await Promise.all([drain(server, DRAIN_MS), stopMailer()])));
-  begun.defer(startHousekeeping({ em: orm.em, now, log }, chores(config)));
+  // Several workers of one machine would all begin at the same moment, and wait for each other.
+  if (!team || team.number === 1) begun.defer(startHousekeeping({ em: orm.em, now, log }, chores(config)));
   begun.defer(() => health.drain());
   return { port, metricsPort: metricsServer?.port };
+}
+
+/** At a port of their own; or, of several processes, to the one that has the port. */
+async function offerMetrics({ metricsPort, grpc }: Config, { metrics, team }: Parts): Promise<MetricsServer | undefined> {
+  if (metricsPort === undefined) return undefined;
+  const server = team ? undefined : await serveMetrics(metrics, grpc.host, metricsPort);
+  team?.offerMetrics(() => metrics.snapshot());
+  await metrics.watchProcess();
+  return server;
 }
 
 /** What is cleared away every hour. */

@@ -1,4 +1,5 @@
 import { isIP } from 'node:net';
+import { availableParallelism } from 'node:os';
 import { z } from 'zod';
 import type { MailSettings } from './mail/mail-settings.ts';
 import type { RateLimitSettings } from './rate-limits/rate-limits.ts';
@@ -12,10 +13,13 @@ export interface Config {
   readonly database: {
     /** Absent: the embedded PostgreSQL under `dataDir`. */
     readonly url: Secret | undefined;
+    /** For all workers together: what a database has to spare is counted by services, not by processes. */
     readonly poolMin: number;
     readonly poolMax: number;
   };
   readonly dataDir: string;
+  /** How many processes answer calls; 1: this one. */
+  readonly workers: number;
   readonly grpc: {
     readonly host: string;
     readonly port: number;
@@ -69,14 +73,26 @@ export class ConfigError extends Error {
   }
 }
 
-const wholeNumber = (min: number, max: number) =>
+const wholeNumber = (min: number, max: number, otherwise = 'must be a whole number') =>
   z
     .string()
-    .regex(/^\d+$/, 'must be a whole number')
+    .regex(/^\d+$/, otherwise)
     .transform(Number)
     .pipe(z.number().min(min, `must be at least ${min}`).max(max, `must be at most ${max}`));
 
 const integer = (fallback: number, min: number, max: number) => wholeNumber(min, max).default(fallback);
+
+/** More cores than this are better used by several replicas. */
+const MAX_WORKERS = 32;
+
+const workers = z
+  .string()
+  .transform((value) => (value === 'auto' ? String(Math.min(availableParallelism(), MAX_WORKERS)) : value))
+  .pipe(wholeNumber(1, MAX_WORKERS, 'must be a whole number, or auto'))
+  .default(1);
+
+/** As many as one process has use for; with more workers than two, so many for each, but not all that a PostgreSQL offers as it comes. */
+const defaultPoolMax = (workers: number) => Math.min(Math.max(10, workers * 5), 80);
 
 const flag = z
   .enum(['true', 'false'], { error: 'must be true or false' })
@@ -109,7 +125,8 @@ const environment = z
       .regex(/^postgres(ql)?:\/\//, 'must begin with postgresql://')
       .optional(),
     DATABASE_POOL_MIN: integer(5, 0, 1000),
-    DATABASE_POOL_MAX: integer(10, 1, 1000),
+    DATABASE_POOL_MAX: wholeNumber(1, 1000).optional(),
+    CLUSTER_WORKERS: workers,
     DATA_DIR: z.string().default('.data'),
     GRPC_HOST: z.string().default('127.0.0.1'),
     GRPC_PORT: integer(50051, 0, 65_535),
@@ -179,11 +196,20 @@ const environment = z
     message: 'is not a loopback address: give TLS_CERT_FILE and TLS_KEY_FILE, or say ALLOW_PLAINTEXT=true',
     when: always,
   })
-  .refine((env) => !(env.DATABASE_POOL_MIN > env.DATABASE_POOL_MAX), {
+  .refine((env) => !(env.DATABASE_POOL_MIN > poolMaxOf(env)), {
     path: ['DATABASE_POOL_MIN'],
     message: 'must not exceed DATABASE_POOL_MAX',
     when: always,
+  })
+  .refine((env) => !(env.CLUSTER_WORKERS > poolMaxOf(env)), {
+    path: ['DATABASE_POOL_MAX'],
+    message: 'is for all workers together: it must be at least CLUSTER_WORKERS',
+    when: always,
   });
+
+function poolMaxOf(env: { DATABASE_POOL_MAX?: number | undefined; CLUSTER_WORKERS: number }): number {
+  return env.DATABASE_POOL_MAX ?? defaultPoolMax(env.CLUSTER_WORKERS);
+}
 
 /** Reads the settings; an empty variable counts as absent. Throws a ConfigError that names every problem. */
 export function loadConfig(env: Record<string, string | undefined>): Config {
@@ -196,8 +222,9 @@ export function loadConfig(env: Record<string, string | undefined>): Config {
 function toConfig(env: z.output<typeof environment>): Config {
   const secret = (value: string | undefined) => (value === undefined ? undefined : new Secret(value));
   return {
-    database: { url: secret(env.DATABASE_URL), poolMin: env.DATABASE_POOL_MIN, poolMax: env.DATABASE_POOL_MAX },
+    database: { url: secret(env.DATABASE_URL), poolMin: env.DATABASE_POOL_MIN, poolMax: poolMaxOf(env) },
     dataDir: env.DATA_DIR,
+    workers: env.CLUSTER_WORKERS,
     grpc: {
       host: env.GRPC_HOST,
       port: env.GRPC_PORT,

@@ -1,5 +1,6 @@
 import { enableCompileCache } from 'node:module';
 import { fileURLToPath } from 'node:url';
+import type { Ending } from './run.ts';
 
 /** In which the process must be gone after the first signal. */
 const SHUTDOWN_MS = 9500;
@@ -11,35 +12,30 @@ const SHUTDOWN_MS = 9500;
 const SAME_SIGNAL_MS = 250;
 
 // Before anything else is so much as loaded: until then a signal kills the process, or is nothing to it where it is a container's first.
-const end = endOnSignal();
+const ending = endOnSignal();
 // TypeScript is stripped and compiled once, not at every start: that takes 0.2 s and 50 MB. Where the folder cannot be written, it is not kept.
 // NODE_COMPILE_CACHE, which `npm start` sets, takes precedence: it is in force early enough for this very file, and then the stripper, which
 // would stay in memory, is not so much as loaded.
 enableCompileCache(fileURLToPath(new URL('../node_modules/.cache/identity', import.meta.url)));
-const { run, explain } = await import('./run.ts');
+const { run } = await import('./run.ts');
 
-run(end, process.env).then(
-  () => process.exit(0),
-  (error: unknown) => {
-    process.stderr.write(`${explain(error)}\n`);
-    process.exit(1);
-  },
-);
+process.exit(await run(ending, process.env));
 
-/** Aborted by the first SIGTERM or SIGINT, for an end in order; a second one ends the process at once, and so does the lack of an end. */
-function endOnSignal(): AbortSignal {
+/** Begun by the first SIGTERM or SIGINT, for an end in order; a second one ends the process at once, and so does the lack of an end. */
+function endOnSignal(): Ending {
   const end = new AbortController();
   let since: number | undefined;
+  const begin = () => {
+    if (since !== undefined) return;
+    since = Date.now();
+    setTimeout(() => process.exit(1), SHUTDOWN_MS);
+    end.abort();
+  };
   const onSignal = () => {
-    if (since === undefined) {
-      since = Date.now();
-      setTimeout(() => process.exit(1), SHUTDOWN_MS);
-      end.abort();
-    } else if (Date.now() - since > SAME_SIGNAL_MS) {
-      process.exit(1);
-    }
+    if (since === undefined) begin();
+    else if (Date.now() - since > SAME_SIGNAL_MS) process.exit(1);
   };
   process.on('SIGTERM', onSignal);
   process.on('SIGINT', onSignal);
-  return end.signal;
+  return { signal: end.signal, begin };
 }

@@ -2,6 +2,7 @@ import { KeyUsage } from './api-keys/key-usage.ts';
 import { AuditEvent } from './audit/audit-event.entity.ts';
 import { OneTimeTokens } from './auth/one-time-tokens/one-time-tokens.ts';
 import { BreachCheck } from './auth/passwords/breach-check.ts';
+import { hashThreads } from './auth/passwords/hash-pool.ts';
 import { Passwords } from './auth/passwords/passwords.ts';
 import { AccessTokens } from './auth/tokens/access-tokens.ts';
 import { EpochCache } from './callers/epoch-cache.ts';
@@ -14,8 +15,9 @@ import { ENTITIES } from './entities.ts';
 import { Event } from './events/event.entity.ts';
 import { countUnseenEvents } from './events/event.repository.ts';
 import { EventTail } from './events/event-tail.ts';
-import { Metrics } from './metrics/metrics.ts';
+import { Metrics, type Snapshot } from './metrics/metrics.ts';
 import { RateLimits } from './rate-limits/rate-limits.ts';
+import type { HealthOfAll } from './rpc/health.ts';
 import { createLog, type Log } from './rpc/log.ts';
 import type { ConnectionLimits } from './rpc/server.ts';
 import { SecretBox } from './secret-box.ts';
@@ -37,6 +39,17 @@ export interface Overrides {
 export interface Connection {
   readonly databaseUrl: string;
   readonly secretKey: string;
+  /** Absent: this process serves alone. */
+  readonly team?: Team;
+}
+
+/** One of several processes that answer on the same port, and what it has in common with the others. */
+export interface Team {
+  /** Which one, from 1. */
+  readonly number: number;
+  readonly health: HealthOfAll;
+  /** Others ask for the metrics, to add them up. */
+  offerMetrics(snapshot: () => Promise<Snapshot>): void;
 }
 
 /** What lives as long as the service and is shared by its features. */
@@ -45,17 +58,17 @@ export type Parts = Awaited<ReturnType<typeof beginParts>>;
 /** Begins them; `begun` ends them in the opposite order. Throws where the schema of the database is behind. */
 export async function beginParts(
   config: Config,
-  { databaseUrl, secretKey }: Connection,
+  { databaseUrl, secretKey, team }: Connection,
   overrides: Overrides,
   begun: AsyncDisposableStack,
 ) {
   const span = new CurrentSpan();
-  const log = createLog(config.logLevel, span.ids);
+  const log = createLog(config.logLevel, { worker: team?.number, current: span.ids });
   const { tracing } = config;
   const tracer = tracing && begun.adopt(await openTracer(tracing, span, log), (it) => it.close());
   const step = tracer?.step;
   const metrics = new Metrics();
-  const { poolMin, poolMax } = config.database;
+  const { poolMin, poolMax } = poolOfOne(config);
   const orm = begun.adopt(await openOrm({ url: databaseUrl, entities: ENTITIES, poolMin, poolMax, trace: step }), (it) => it.close());
   const passwords = begun.adopt(createPasswords(config, { metrics, log, step }), (it) => it.close());
   await requireCurrentSchema(orm);
@@ -74,6 +87,7 @@ export async function beginParts(
     orm,
     pool,
     secretKey,
+    team,
     passwords,
     tail,
     keyUsage: begun.adopt(new KeyUsage(orm.em), (it) => it.stop()),
@@ -88,24 +102,27 @@ export async function beginParts(
   };
 }
 
+/** The connections are for all workers together: each has its part. */
+function poolOfOne({ database, workers }: Config) {
+  return { poolMin: Math.floor(database.poolMin / workers), poolMax: Math.floor(database.poolMax / workers) };
+}
+
 function createPasswords(
-  { passwords, serviceName }: Config,
+  { passwords, serviceName, workers }: Config,
   { metrics, log, step }: { metrics: Metrics; log: Log; step: Step | undefined },
 ): Passwords {
   const { breachCheckUrl } = passwords;
   const onFailure = () => metrics.breachCheckFailures.inc();
   const breachCheck = breachCheckUrl === undefined ? undefined : new BreachCheck(breachCheckUrl, { log, onFailure });
-  return new Passwords(passwords, { serviceName, breachCheck, metrics, step });
+  return new Passwords(passwords, { serviceName, breachCheck, metrics, step, threads: hashThreads(workers) });
 }
 
 function measure(metrics: Metrics, { passwords, pool, tail, orm }: Pick<Parts, 'passwords' | 'pool' | 'tail' | 'orm'>): void {
   metrics.gauge('identity_hash_queue_length', 'Passwords that wait for a thread to be hashed on.', () => passwords.waiting);
   metrics.gauge('identity_database_connections_in_use', 'Of the pool.', () => pool.totalCount - pool.idleCount);
   metrics.gauge('identity_database_connections_waited_for', 'By how many calls.', () => pool.waitingCount);
-  metrics.gauge('identity_events_lag_seconds', 'How long ago everything that others had committed was known here.', () =>
-    tail.lagSeconds(),
-  );
-  metrics.gauge('identity_mail_events_unseen', 'Events that were not yet turned into mails.', () =>
-    countUnseenEvents(orm.em.fork(), 'mail'),
-  );
+  const lag = () => tail.lagSeconds();
+  metrics.gauge('identity_events_lag_seconds', 'How long ago everything that others had committed was known here.', lag, 'max');
+  const unseen = () => countUnseenEvents(orm.em.fork(), 'mail');
+  metrics.gauge('identity_mail_events_unseen', 'Events that were not yet turned into mails.', unseen, 'max');
 }

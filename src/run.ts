@@ -1,49 +1,81 @@
+import cluster from 'node:cluster';
 import { Console } from 'node:console';
 import { once } from 'node:events';
 import { Writable } from 'node:stream';
-import { type App, createApp } from './app.ts';
 import { banner } from './banner.ts';
-import { ensureFirstKey } from './callers/first-key.ts';
-import { type Config, ConfigError, loadConfig } from './config.ts';
+import type { FirstKey } from './callers/first-key.ts';
+import { type Config, loadConfig } from './config.ts';
 import { type Database, openDatabase } from './database/database.ts';
 import { keptSecret } from './database/kept-secret.ts';
-import { migrateUp } from './database/migrate.ts';
-import { SchemaBehindError } from './database/migrations.ts';
-import { ENTITIES } from './entities.ts';
-import { ListenError } from './rpc/server.ts';
+import { explain } from './explain.ts';
+import type { Connection } from './parts.ts';
 
-type Environment = Parameters<typeof loadConfig>[0];
+export type Environment = Parameters<typeof loadConfig>[0];
 
-/** Serves until the end, and then ends in order what has begun, even if that is half a start. `.env` adds to the environment. */
-export async function run(end: AbortSignal, env: Environment): Promise<void> {
+/** How the process comes to its end: somebody begins it, and `signal` is aborted. It has to be over in ten seconds (main.ts). */
+export interface Ending {
+  readonly signal: AbortSignal;
+  readonly begin: () => void;
+}
+
+/** What a start has come to. */
+export interface Started {
+  readonly port: number;
+  /** The administrator's key of the embedded database. */
+  readonly firstKey: FirstKey | undefined;
+  /** Rejects where serving cannot go on. */
+  readonly failure?: Promise<never>;
+}
+
+/** Serves until the end, and then ends in order what has begun, even if that is half a start; the exit code. `.env` adds to the environment. */
+export async function run(ending: Ending, env: Environment): Promise<number> {
   silenceConsole();
-  loadEnvFile();
-  await using begun = new AsyncDisposableStack();
+  // What only some of the processes need is loaded by those: a primary is small.
+  if (cluster.isWorker) return (await import('./cluster/worker.ts')).runWorker(ending, env);
   try {
-    await start(begun, end, env);
+    loadEnvFile();
+    await serve(ending.signal, env);
+    return 0;
+  } catch (error) {
+    process.stderr.write(`${explain(error)}\n`);
+    return 1;
+  }
+}
+
+async function serve(end: AbortSignal, env: Environment): Promise<void> {
+  await using begun = new AsyncDisposableStack();
+  let started: Started | undefined;
+  try {
+    started = await start(begun, end, env);
   } catch (error) {
     // What fails once the end was asked for is no news: a Ctrl-C, for one, also reaches PostgreSQL's initdb.
     if (!end.aborted) throw error;
   }
-  if (!end.aborted) await once(end, 'abort');
+  if (!end.aborted) await Promise.race([once(end, 'abort'), started?.failure ?? new Promise(() => undefined)]);
 }
 
-async function start(begun: AsyncDisposableStack, end: AbortSignal, env: Environment): Promise<void> {
+async function start(begun: AsyncDisposableStack, end: AbortSignal, env: Environment): Promise<Started | undefined> {
   if (end.aborted) return;
   const config = loadConfig(env);
   const database = begun.adopt(await openDatabase(config.database.url?.reveal(), config.dataDir), (it) => it.close());
   if (end.aborted) return;
-  const app = begun.adopt(await startApp(config, database), (it) => it.close());
-  const dataDir = database.embedded?.dataDir;
-  const firstKey = dataDir === undefined ? undefined : await ensureFirstKey(app.orm.em, dataDir);
+  const connection = await prepare(config, database);
+  const startHere = config.workers > 1 ? (await import('./cluster/primary.ts')).startPrimary : (await import('./alone.ts')).startAlone;
+  const started = await startHere(begun, config, connection, database.embedded?.dataDir);
   if (end.aborted) return;
-  process.stdout.write(banner({ host: config.grpc.host, port: app.port, tls: config.grpc.tls !== undefined, dataDir, firstKey }));
+  const { port, firstKey } = started;
+  const { host, tls } = config.grpc;
+  process.stdout.write(banner({ host, port, tls: tls !== undefined, dataDir: database.embedded?.dataDir, firstKey }));
+  return started;
 }
 
-async function startApp(config: Config, database: Database): Promise<App> {
-  if (database.embedded) await migrateUp(database.url, ENTITIES);
+async function prepare(config: Config, { url, embedded }: Database): Promise<Connection> {
+  if (embedded) {
+    const [{ migrateUp }, { ENTITIES }] = await Promise.all([import('./database/migrate.ts'), import('./entities.ts')]);
+    await migrateUp(url, ENTITIES);
+  }
   const secretKey = config.jwt.secretKey?.reveal() ?? (await keptSecret(config.dataDir, 'jwt.key'));
-  return createApp(config, { databaseUrl: database.url, secretKey });
+  return { databaseUrl: url, secretKey };
 }
 
 /** Nothing of ours writes to the console. Libraries do, e.g. what became of a cancelled query: past the log and all that it leaves out. */
@@ -57,13 +89,4 @@ function loadEnvFile(): void {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
   }
-}
-
-/** What an operator can act on gets a sentence; anything else is a defect and gets its stack. */
-export function explain(error: unknown): string {
-  if (error instanceof SuppressedError) return `${explain(error.suppressed)}\n${explain(error.error)}`;
-  if (error instanceof ConfigError || error instanceof SchemaBehindError || error instanceof ListenError) return error.message;
-  if (!(error instanceof Error)) return String(error);
-  const code = (error as NodeJS.ErrnoException).code ?? (error.cause as NodeJS.ErrnoException | undefined)?.code;
-  return code === undefined ? (error.stack ?? error.message) : error.message;
 }

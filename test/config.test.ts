@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { ConfigError, loadConfig } from '../src/config.ts';
@@ -24,6 +25,7 @@ describe('the settings', () => {
     expect(passwordRules).toEqual({ scheme: 'bcrypt', bcryptCost: 12, minLength: 8, history: 5, breachCheckUrl: undefined });
     expect(others).toEqual({
       dataDir: '.data',
+      workers: 1,
       grpc: { host: '127.0.0.1', port: 50051, tls: undefined, reflection: true },
       rateLimits: { perCaller: 600_000, perAddress: 3000, perIdentifier: 1000 },
       auditRetentionDays: 365,
@@ -85,6 +87,7 @@ describe('the settings', () => {
       PUBLIC_URL: 'https://shop.example.com',
       BREACH_CHECK_URL: 'https://breaches.example.com',
       METRICS_PORT: '19',
+      CLUSTER_WORKERS: '2',
     });
     expect(config.database.url?.reveal()).toBe('postgres://db/identity');
     expect(config.jwt.secretKey?.reveal()).toBe(SECRET);
@@ -93,6 +96,7 @@ describe('the settings', () => {
     expect(config).toMatchObject({
       database: { poolMin: 1, poolMax: 2 },
       dataDir: '/data',
+      workers: 2,
       grpc: {
         host: '::',
         port: 3,
@@ -126,6 +130,33 @@ describe('the settings', () => {
       ...Object.entries(value).flatMap(([name, child]) => (typeof child === 'object' && child ? unfrozen(child, `${path}.${name}`) : [])),
     ];
     expect(unfrozen(config, 'config')).toEqual([]);
+  });
+});
+
+describe('CLUSTER_WORKERS', () => {
+  it('auto is one for each core', () => {
+    expect(loadConfig({ CLUSTER_WORKERS: 'auto' }).workers).toBe(Math.min(availableParallelism(), 32));
+  });
+
+  it.each([
+    [1, 10],
+    [2, 10],
+    [4, 20],
+    [32, 80],
+  ])('%i of them have %i connections to the database by default, together', (workers, poolMax) => {
+    expect(loadConfig({ CLUSTER_WORKERS: String(workers) }).database.poolMax).toBe(poolMax);
+    expect(loadConfig({ CLUSTER_WORKERS: String(workers), DATABASE_POOL_MAX: '32' }).database.poolMax).toBe(32);
+  });
+
+  it.each(['0', '33', 'all', '-1', '1.5'])('cannot be %s', (workers) => {
+    expect(problemsOf({ CLUSTER_WORKERS: workers })).toEqual([expect.stringMatching(/^CLUSTER_WORKERS must be/)]);
+  });
+
+  it('cannot exceed the connections to the database', () => {
+    expect(problemsOf({ CLUSTER_WORKERS: '7', DATABASE_POOL_MAX: '6' })).toEqual([
+      'DATABASE_POOL_MAX is for all workers together: it must be at least CLUSTER_WORKERS',
+    ]);
+    expect(problemsOf({ CLUSTER_WORKERS: '6', DATABASE_POOL_MAX: '6' })).toEqual([]);
   });
 });
 

@@ -1,5 +1,7 @@
 import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { addHealth } from '../src/rpc/health.ts';
+import { createServer, drain, listen } from '../src/rpc/server.ts';
 import { logIn, register } from './support/builders.ts';
 import { connectHealth, type HealthClient } from './support/health.ts';
 import { connectRaw, frame } from './support/raw-http2.ts';
@@ -98,5 +100,38 @@ describe('a service that drains', () => {
     health.close();
     await closed;
     await service.stop();
+  });
+});
+
+describe('one process of several', () => {
+  it('says what all have found, and that it drains, whatever they find', async () => {
+    const server = createServer();
+    const reported: boolean[] = [];
+    let tellAll: (serving: boolean) => void = () => undefined;
+    const ofAll = {
+      report: (serving: boolean) => void reported.push(serving),
+      onChange: (listener: typeof tellAll) => {
+        tellAll = listener;
+      },
+    };
+    const health = await addHealth(server, [], async () => undefined, ofAll);
+    const port = await listen(server, { host: '127.0.0.1', port: 0, tls: undefined });
+    const client = connectHealth(`127.0.0.1:${port}`);
+    expect(await client.check()).toBe('SERVING');
+    tellAll(false);
+    expect(await client.check()).toBe('NOT_SERVING');
+    // Its own probe succeeds, and is told; but another one fails.
+    const told = reported.length;
+    await vi.waitFor(() => expect(reported.length).toBeGreaterThan(told), { timeout: 5000 });
+    expect(reported.at(-1)).toBe(true);
+    expect(await client.check()).toBe('NOT_SERVING');
+    tellAll(true);
+    expect(await client.check()).toBe('SERVING');
+    health.drain();
+    tellAll(true);
+    expect(await client.check()).toBe('NOT_SERVING');
+    health.stop();
+    client.close();
+    await drain(server, 1000);
   });
 });

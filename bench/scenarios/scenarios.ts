@@ -1,4 +1,5 @@
 import type { Scenario } from '../bench.ts';
+import { cluster } from './cluster.ts';
 import { getUser } from './get-user.ts';
 import { growth } from './growth.ts';
 import { introspect } from './introspect.ts';
@@ -11,4 +12,16 @@ import { saturation } from './saturation.ts';
 import { start } from './start.ts';
 
 /** In the order of the report. */
-export const SCENARIOS: readonly Scenario[] = [introspect, getUser, refresh, login, saturation, listUsers, growth, memory, start, peer];
+export const SCENARIOS: readonly Scenario[] = [
+  introspect,
+  getUser,
+  refresh,
+  login,
+  saturation,
+  cluster,
+  listUsers,
+  growth,
+  memory,
+  start,
+  peer,
+];

@@ -1,8 +1,14 @@
 import { once } from 'node:events';
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { ListenError } from '../rpc/server.ts';
-import type { Metrics } from './metrics.ts';
+import { ListenError } from '../rpc/listen-error.ts';
+
+/** What is offered: of this process, or of several. */
+export interface MetricsText {
+  readonly contentType: string;
+  /** In the text format of Prometheus. */
+  text(): Promise<string>;
+}
 
 export interface MetricsServer {
   readonly port: number;
@@ -10,13 +16,12 @@ export interface MetricsServer {
 }
 
 /** Offers the metrics at /metrics, to whoever reaches the address. */
-export async function serveMetrics(metrics: Metrics, host: string, port: number): Promise<MetricsServer> {
+export async function serveMetrics(metrics: MetricsText, host: string, port: number): Promise<MetricsServer> {
   const server = createServer(answer(metrics));
   server.listen(port, host);
   await once(server, 'listening').catch((error: Error) => {
     throw new ListenError(`${host}:${port} for metrics`, error);
   });
-  await metrics.watchProcess();
   return {
     port: (server.address() as AddressInfo).port,
     async close() {
@@ -27,7 +32,7 @@ export async function serveMetrics(metrics: Metrics, host: string, port: number)
   };
 }
 
-function answer(metrics: Metrics): RequestListener {
+function answer(metrics: MetricsText): RequestListener {
   return (request, response) => {
     if (request.method !== 'GET' || request.url !== '/metrics') {
       response.writeHead(404).end();

@@ -1,8 +1,12 @@
 // One by one: the whole of it loads OpenTelemetry's API, for what it measures of the process.
+import type { Aggregator } from 'prom-client';
 import Counter from 'prom-client/lib/counter.js';
 import Gauge from 'prom-client/lib/gauge.js';
 import Histogram from 'prom-client/lib/histogram.js';
 import Registry from 'prom-client/lib/registry.js';
+
+/** The metrics of a process at one moment, as they can be sent to another one. */
+export type Snapshot = Awaited<ReturnType<Registry['getMetricsAsJSON']>>;
 
 /** From a look into memory to the longest wait for a password hash. */
 const SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
@@ -58,11 +62,12 @@ export class Metrics {
     if (reason !== undefined) this.#failures.labels(rpc, reason).inc();
   };
 
-  /** Something that is measured when the metrics are read. */
-  gauge(name: string, help: string, read: () => number | Promise<number>): void {
+  /** Something that is measured when the metrics are read. `aggregator`: what several processes make of it together. */
+  gauge(name: string, help: string, read: () => number | Promise<number>, aggregator: Aggregator = 'sum'): void {
     new Gauge({
       name,
       help,
+      aggregator,
       registers: this.#registers,
       async collect() {
         this.set(await read());
@@ -83,5 +88,9 @@ export class Metrics {
   /** In the text format of Prometheus. */
   text(): Promise<string> {
     return this.#registry.metrics();
+  }
+
+  snapshot(): Promise<Snapshot> {
+    return this.#registry.getMetricsAsJSON();
   }
 }

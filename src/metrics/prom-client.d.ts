@@ -1,4 +1,8 @@
-// The files of prom-client that are loaded one by one (metrics.ts); it has typings only for the whole.
+// The files of prom-client that are loaded one by one (metrics.ts, metrics-of-all.ts); it has typings only for the whole.
+declare module 'prom-client/lib/cluster.js' {
+  import { AggregatorRegistry } from 'prom-client';
+  export default AggregatorRegistry;
+}
 declare module 'prom-client/lib/counter.js' {
   import { Counter } from 'prom-client';
   export default Counter;

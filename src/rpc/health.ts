@@ -11,11 +11,25 @@ export interface Health {
   stop(): void;
 }
 
+/** Where several processes answer on one port: what each finds, and what all of them say because of it. */
+export interface HealthOfAll {
+  /** What this process has found out. */
+  report(serving: boolean): void;
+  /** `listener` is told whether all of them are serving. */
+  onChange(listener: (serving: boolean) => void): void;
+}
+
 /**
  * grpc.health.v1 for the whole server (the empty name) and for each service: SERVING only while the database answers. The probe asks
  * over a connection of the same pool that the calls use, so an exhausted pool shows as well.
+ * One process of several says what all have found: SERVING only while each is, so that it does not matter who is asked.
  */
-export async function addHealth(server: Server, services: readonly string[], probe: () => Promise<void>): Promise<Health> {
+export async function addHealth(
+  server: Server,
+  services: readonly string[],
+  probe: () => Promise<void>,
+  ofAll?: HealthOfAll,
+): Promise<Health> {
   const names = ['', ...services];
   const health = new HealthImplementation(Object.fromEntries(names.map((name) => [name, 'NOT_SERVING'])));
   const watches = addTo(server, health);
@@ -27,15 +41,25 @@ export async function addHealth(server: Server, services: readonly string[], pro
     for (const name of names) health.setStatus(name, status);
   };
   let draining = false;
+  let own = false;
+  let all = true;
+  const update = () => {
+    if (!draining) tell(own && all ? 'SERVING' : 'NOT_SERVING');
+  };
+  ofAll?.onChange((serving) => {
+    all = serving;
+    update();
+  });
   let timer: NodeJS.Timeout | undefined;
 
   const check = async () => {
-    const serving = await probe().then(
+    own = await probe().then(
       () => true,
       () => false,
     );
     if (draining) return;
-    tell(serving ? 'SERVING' : 'NOT_SERVING');
+    ofAll?.report(own);
+    update();
     timer = setTimeout(check, CHECK_INTERVAL_MS).unref();
   };
   await check();

@@ -22,11 +22,17 @@ const LEVELS: Partial<Record<StatusName, 'error' | 'warn'>> = { INTERNAL: 'error
 /** Names under which a secret could reach a log line by mistake. */
 const SECRETS = ['password', 'current_password', 'new_password', 'token', 'refresh_token', 'access_token', 'authorization'];
 
-/** Lines that are written within a span name it (`current`). */
-export function createLog(level: string, current: () => SpanIds | undefined = () => undefined): Log {
+interface LogOptions {
+  /** Which of several processes writes. */
+  readonly worker?: number | undefined;
+  /** The span that lines are written within. */
+  readonly current?: () => SpanIds | undefined;
+}
+
+export function createLog(level: string, { worker, current = () => undefined }: LogOptions = {}): Log {
   const logger = pino({
     level,
-    base: null,
+    base: worker === undefined ? null : { worker },
     timestamp: pino.stdTimeFunctions.isoTime,
     redact: { paths: SECRETS.flatMap((name) => [name, `*.${name}`]), censor: '[redacted]' },
   });

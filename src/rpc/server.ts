@@ -6,6 +6,7 @@ import {
   setLogVerbosity,
   type UntypedServiceImplementation,
 } from '@grpc/grpc-js';
+import { ListenError } from './listen-error.ts';
 import { isStreamRpc, type StreamEndpoint, type StreamRpc, streamHandler } from './stream.ts';
 import { serverCredentials, type TlsFiles } from './tls.ts';
 import { tracedStream, tracedUnary } from './trace-call.ts';
@@ -99,14 +100,6 @@ function unary(endpoint: Endpoint<unknown, unknown>, runtime: Runtime) {
 function streamed(endpoint: StreamEndpoint<unknown, unknown>, runtime: Runtime) {
   const handler = streamHandler(endpoint, runtime);
   return runtime.tracer ? tracedStream(handler, endpoint.method.path, runtime.tracer) : handler;
-}
-
-/** The address is taken, or not one of this machine. */
-export class ListenError extends Error {
-  constructor(address: string, cause: Error) {
-    super(`Cannot listen on ${address}: ${cause.message}`, { cause });
-    this.name = 'ListenError';
-  }
 }
 
 /** Binds to an address; returns the port, which the system chooses where it is 0. */

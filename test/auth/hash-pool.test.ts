@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { HashPool, HashWithdrawn } from '../../src/auth/passwords/hash-pool.ts';
+import { HashPool, HashWithdrawn, hashThreads } from '../../src/auth/passwords/hash-pool.ts';
 import { slowHash } from '../support/passwords.ts';
 
 const NEVER = new AbortController().signal;
@@ -99,5 +99,18 @@ describe('the hash pool', () => {
     const ends = Promise.allSettled(hashes);
     await closing.close();
     expect((await ends).map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'fulfilled']);
+  });
+});
+
+describe('the threads of several workers', () => {
+  it.each([
+    [1, 8, 8],
+    [2, 8, 4],
+    [3, 8, 3],
+    [8, 8, 2],
+    [2, 2, 2],
+    [2, 1, 1],
+  ])('of %i on %i cores are %i each', (workers, cores, threads) => {
+    expect(hashThreads(workers, cores)).toBe(threads);
   });
 });

@@ -1,6 +1,7 @@
 import {
   type CallOptions,
   type Client,
+  type ClientOptions,
   credentials,
   Metadata,
   type MethodDefinition,
@@ -60,15 +61,18 @@ export interface Clients {
   close(): void;
 }
 
-/** Clients of a server; `token` goes with every call that brings none of its own. */
-export function connect(address: string, token?: string, channel = credentials.createInsecure()): Clients {
-  const users = new UserServiceClient(address, channel);
-  const auth = new AuthServiceClient(address, channel);
-  const sessions = new SessionServiceClient(address, channel);
-  const roles = new RoleServiceClient(address, channel);
-  const serviceAccounts = new ServiceAccountServiceClient(address, channel);
-  const apiKeys = new ApiKeyServiceClient(address, channel);
-  const audit = new AuditServiceClient(address, channel);
+/**
+ * Clients of a server; `token` goes with every call that brings none of its own. Clients with the same credentials and options share one
+ * connection.
+ */
+export function connect(address: string, token?: string, channel = credentials.createInsecure(), options: ClientOptions = {}): Clients {
+  const users = new UserServiceClient(address, channel, options);
+  const auth = new AuthServiceClient(address, channel, options);
+  const sessions = new SessionServiceClient(address, channel, options);
+  const roles = new RoleServiceClient(address, channel, options);
+  const serviceAccounts = new ServiceAccountServiceClient(address, channel, options);
+  const apiKeys = new ApiKeyServiceClient(address, channel, options);
+  const audit = new AuditServiceClient(address, channel, options);
   return {
     users: promised(users, UserServiceService, token),
     auth: promised(auth, AuthServiceService, token),

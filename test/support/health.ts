@@ -1,4 +1,11 @@
-import { type Client, type ClientReadableStream, credentials, loadPackageDefinition, type ServiceError } from '@grpc/grpc-js';
+import {
+  type Client,
+  type ClientOptions,
+  type ClientReadableStream,
+  credentials,
+  loadPackageDefinition,
+  type ServiceError,
+} from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
 import { protoPath } from 'grpc-health-check';
 
@@ -34,11 +41,11 @@ export interface HealthClient {
 
 const PATIENCE_MS = 5000;
 
-export function connectHealth(address: string): HealthClient {
+export function connectHealth(address: string, options: ClientOptions = {}): HealthClient {
   const { grpc } = loadPackageDefinition(loadSync(protoPath, { enums: String, defaults: true })) as unknown as {
     grpc: { health: { v1: { Health: new (...args: unknown[]) => GeneratedClient } } };
   };
-  const client = new grpc.health.v1.Health(address, credentials.createInsecure());
+  const client = new grpc.health.v1.Health(address, credentials.createInsecure(), options);
   const answer = <Response>(send: (options: { deadline: number }, callback: Callback<Response>) => void): Promise<Response> =>
     new Promise((resolve, reject) => {
       send({ deadline: Date.now() + PATIENCE_MS }, (error, response) => (error ? reject(error) : resolve(response)));

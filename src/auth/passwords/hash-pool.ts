@@ -27,6 +27,14 @@ export class HashWithdrawn extends Error {
   override readonly name = 'HashWithdrawn';
 }
 
+/**
+ * How many threads each of several workers has: together about one a core. But a connection stays with its worker, so one thread would
+ * leave the other cores idle while the passwords of one caller queue.
+ */
+export function hashThreads(workers: number, cores = availableParallelism()): number {
+  return Math.min(cores, Math.max(2, Math.ceil(cores / workers)));
+}
+
 export interface HashMetrics {
   readonly hashWait: { observe(seconds: number): void };
   readonly hashesShed: { inc(): void };

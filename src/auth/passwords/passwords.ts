@@ -51,6 +51,8 @@ export interface PasswordsDeps {
   readonly metrics?: HashMetrics;
   /** Does hashes within spans; absent: nobody collects them. */
   readonly step?: Step | undefined;
+  /** To hash on; absent: one a core. */
+  readonly threads?: number;
 }
 
 /** Sets and checks the passwords of users. */
@@ -67,14 +69,14 @@ export class Passwords implements NewPasswords {
 
   constructor(
     { scheme, bcryptCost, pepper, minLength, history }: Config['passwords'],
-    { serviceName, breachCheck, metrics, step = UNTRACED }: PasswordsDeps,
+    { serviceName, breachCheck, metrics, step = UNTRACED, threads }: PasswordsDeps,
   ) {
     this.#rules = { minLength, serviceName, common: COMMON_PASSWORDS };
     this.schema = newPassword(this.#rules);
     this.#historyLength = history;
     this.#breachCheck = breachCheck;
     this.#step = step;
-    this.#pool = new HashPool({ scheme, bcryptCost, pepper: pepper.reveal() }, { metrics, step });
+    this.#pool = new HashPool({ scheme, bcryptCost, pepper: pepper.reveal() }, { metrics, step }, threads);
     this.#decoy = this.#pool.hash(crypto.randomUUID(), NEVER);
     // Fails only if the pool is closed before it is needed.
     this.#decoy.catch(() => undefined);
