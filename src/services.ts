@@ -92,7 +92,7 @@ function authDeps(config: Config, parts: Parts, users: ReturnType<typeof usersDe
   return {
     ...users,
     passwords,
-    attempts: new Attempts(config.lockout, secretKey),
+    attempts: new Attempts(pool, config.lockout, secretKey),
     oneTimeTokens,
     accessTokens,
     refreshTtl: config.refresh.ttl,
