@@ -1,5 +1,6 @@
 import { KeyUsage } from './api-keys/key-usage.ts';
 import { AuditEvent } from './audit/audit-event.entity.ts';
+import type { Recorded } from './audit/recording.repository.ts';
 import { OneTimeTokens } from './auth/one-time-tokens/one-time-tokens.ts';
 import { BreachCheck } from './auth/passwords/breach-check.ts';
 import { Passwords } from './auth/passwords/passwords.ts';
@@ -13,6 +14,7 @@ import { ENTITIES } from './entities.ts';
 import { Event } from './events/event.entity.ts';
 import { countUnseenEvents } from './events/event.repository.ts';
 import { EventTail } from './events/event-tail.ts';
+import { isEventType } from './events/event-types.ts';
 import { Metrics } from './metrics/metrics.ts';
 import { RateLimits } from './rate-limits/rate-limits.ts';
 import { createLog, type Log } from './rpc/log.ts';
@@ -67,6 +69,8 @@ export async function beginParts(
     secretKey,
     passwords,
     tail,
+    /** For what is written past the ORM. */
+    tell: (recorded: Recorded) => tell(recorded, tail, metrics),
     keyUsage: begun.adopt(new KeyUsage(orm.em), (it) => it.stop()),
     cache: begun.adopt(new EpochCache(orm.em), (it) => it.stop()),
     activity: begun.adopt(new SessionActivity(orm.em), (it) => it.stop()),
@@ -77,6 +81,12 @@ export async function beginParts(
     oneTimeTokens: new OneTimeTokens(secretKey),
     sealed: new SecretBox(secretKey, 'mail'),
   };
+}
+
+/** What this process has written down is known in it before the call that did so is answered. */
+function tell({ type, userId, metadata }: Recorded, tail: EventTail, metrics: Metrics): void {
+  metrics.auditEvents.inc({ type });
+  if (isEventType(type)) tail.tell({ type, userId, payload: metadata });
 }
 
 function createPasswords({ passwords, serviceName }: Config, metrics: Metrics, log: Log): Passwords {

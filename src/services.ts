@@ -7,6 +7,7 @@ import { Attempts } from './auth/lockout/attempts.ts';
 import { deleteTokensOfUser } from './auth/one-time-tokens/one-time-token.repository.ts';
 import { countPasswordHistory } from './auth/passwords/password-history.repository.ts';
 import { problemOfHash } from './auth/passwords/password-scheme.ts';
+import { letIn, type NewSession } from './auth/sign-in.repository.ts';
 import { identifyCaller } from './callers/identify-caller.ts';
 import { recogniseAccessToken } from './callers/recognise-access-token.ts';
 import type { Config } from './config.ts';
@@ -88,7 +89,7 @@ function usersDeps(config: Config, { now, passwords, secretKey, sealed, userLook
 }
 
 function authDeps(config: Config, parts: Parts, users: ReturnType<typeof usersDeps>) {
-  const { passwords, secretKey, oneTimeTokens, accessTokens, rateLimits, activity, pool } = parts;
+  const { passwords, secretKey, oneTimeTokens, accessTokens, rateLimits, activity, pool, tell } = parts;
   return {
     ...users,
     passwords,
@@ -101,6 +102,8 @@ function authDeps(config: Config, parts: Parts, users: ReturnType<typeof usersDe
     requireVerifiedEmail: config.requireVerifiedEmail,
     limitCredentials: rateLimits.credentials,
     activity,
+    letIn: (signal: AbortSignal, session: NewSession) => letIn(pool, signal, session),
+    tell,
     rotateSession: (rotation: Rotation) => rotateSession(pool, rotation),
     recogniseAccessToken: (token: string) => recogniseAccessToken(parts, token),
   };

@@ -8,13 +8,16 @@ export const MAX_LAG_MS = 250;
 const POLL_MS = 100;
 const BATCH = 1000;
 
+/** What listeners need to know. */
+export type ToldEvent = Pick<Event, 'type' | 'userId' | 'payload'>;
+
 /**
  * Follows the events as they are committed, in every replica, for what replicas keep in memory. Unlike a consumer it has no cursor in the
  * database: what was committed before the start was never in memory.
  */
 export class EventTail {
   readonly #em: EntityManager;
-  readonly #listeners: ((event: Event) => void)[] = [];
+  readonly #listeners: ((event: ToldEvent) => void)[] = [];
   #position = 0;
   /** When the last question was asked that was answered completely. */
   #askedAt = Number.NEGATIVE_INFINITY;
@@ -25,12 +28,12 @@ export class EventTail {
   }
 
   /** Tells an event that this process has committed itself; it comes again with the others. */
-  readonly tell = (event: Event): void => {
+  readonly tell = (event: ToldEvent): void => {
     for (const listener of this.#listeners) listener(event);
   };
 
   /** To be called before the start. */
-  onEvent(listener: (event: Event) => void): void {
+  onEvent(listener: (event: ToldEvent) => void): void {
     this.#listeners.push(listener);
   }
 
