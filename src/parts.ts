@@ -55,7 +55,7 @@ export async function beginParts(
   const passwords = begun.adopt(createPasswords(config, metrics, log), (it) => it.close());
   await requireCurrentSchema(orm);
   const pool = await poolOf(orm);
-  const tail = begun.adopt(new EventTail(orm.em), (it) => it.stop());
+  const tail = begun.adopt(new EventTail(pool), (it) => it.stop());
   // Who has ended a session here finds it ended here at once, and does not have to wait for the tail.
   orm.em.getEventManager().registerSubscriber(new CommittedRows(Event, tail.tell));
   orm.em.getEventManager().registerSubscriber(new CommittedRows(AuditEvent, ({ type }) => metrics.auditEvents.inc({ type })));
@@ -72,7 +72,7 @@ export async function beginParts(
     /** For what is written past the ORM. */
     tell: (recorded: Recorded) => tell(recorded, tail, metrics),
     keyUsage: begun.adopt(new KeyUsage(orm.em), (it) => it.stop()),
-    cache: begun.adopt(new EpochCache(orm.em), (it) => it.stop()),
+    cache: begun.adopt(new EpochCache(pool), (it) => it.stop()),
     activity: begun.adopt(new SessionActivity(orm.em), (it) => it.stop()),
     liveSessions: new LiveSessions((id, now) => findLiveSession(pool, id, now), tail),
     userLookup: new UserLookup((ids) => findUserViews(pool, ids)),

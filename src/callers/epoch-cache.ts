@@ -1,4 +1,4 @@
-import type { EntityManager } from '@mikro-orm/postgresql';
+import type { Pool } from 'pg';
 import { BoundedMap } from '../bounded-map.ts';
 import { repeat } from '../repeat.ts';
 import { readEpoch } from './caller.repository.ts';
@@ -15,15 +15,15 @@ const MAX_ENTRIES = 10_000;
  * memory.
  */
 export class EpochCache {
-  readonly #em: EntityManager;
+  readonly #pool: Pool;
   readonly #entries = new BoundedMap<string, unknown>(MAX_ENTRIES);
   #epoch: string | undefined;
   /** When the last successful question was asked. */
   #askedAt = Number.NEGATIVE_INFINITY;
   #stop: () => unknown = () => undefined;
 
-  constructor(em: EntityManager) {
-    this.#em = em;
+  constructor(pool: Pool) {
+    this.#pool = pool;
   }
 
   async start(): Promise<void> {
@@ -62,7 +62,7 @@ export class EpochCache {
 
   async #ask(): Promise<void> {
     const askedAt = performance.now();
-    const epoch = await readEpoch(this.#em.fork());
+    const epoch = await readEpoch(this.#pool);
     if (epoch !== this.#epoch) this.#entries.clear();
     this.#epoch = epoch;
     this.#askedAt = askedAt;
