@@ -31,6 +31,7 @@ import { countKnownDevices } from './sessions/known-device.repository.ts';
 import { type Rotation, rotateSession } from './sessions/rotate-session.repository.ts';
 import { countSessions } from './sessions/session.repository.ts';
 import { sessionService } from './sessions/session.rpc.ts';
+import { type InsertedUser, insertUser } from './users/insert-user.repository.ts';
 import { userConstraints } from './users/user.errors.ts';
 import { userService } from './users/user.rpc.ts';
 
@@ -64,12 +65,14 @@ export function runtimeOf({ metricsPort }: Config, parts: Parts): Runtime {
   };
 }
 
-function usersDeps(config: Config, { now, passwords, secretKey, sealed, userLookup }: Parts) {
+function usersDeps(config: Config, { now, passwords, secretKey, sealed, userLookup, pool, tell }: Parts) {
   return {
     now,
     userLookup,
     requiredProfileFields: config.requiredProfileFields,
     newPasswords: passwords,
+    insertUser: (signal: AbortSignal, user: InsertedUser) => insertUser(pool, signal, user),
+    tell,
     pageTokens: createPageTokens(secretKey),
     endSessions,
     belongings: [
@@ -89,7 +92,7 @@ function usersDeps(config: Config, { now, passwords, secretKey, sealed, userLook
 }
 
 function authDeps(config: Config, parts: Parts, users: ReturnType<typeof usersDeps>) {
-  const { passwords, secretKey, oneTimeTokens, accessTokens, rateLimits, activity, pool, tell } = parts;
+  const { passwords, secretKey, oneTimeTokens, accessTokens, rateLimits, activity, pool } = parts;
   return {
     ...users,
     passwords,
@@ -103,7 +106,6 @@ function authDeps(config: Config, parts: Parts, users: ReturnType<typeof usersDe
     limitCredentials: rateLimits.credentials,
     activity,
     letIn: (signal: AbortSignal, session: NewSession) => letIn(pool, signal, session),
-    tell,
     rotateSession: (rotation: Rotation) => rotateSession(pool, rotation),
     recogniseAccessToken: (token: string) => recogniseAccessToken(parts, token),
   };

@@ -1,11 +1,11 @@
 import type { Pool } from 'pg';
 import type { Client } from '../audit/client.ts';
-import { type Recorded, recording } from '../audit/recording.repository.ts';
+import { type Recorded, type RecordedBy, recording } from '../audit/recording.repository.ts';
 import { runPreparedUntil } from '../database/prepared.ts';
 import { roleNamesOf } from '../users/role-names.ts';
 
 /** A session that is to begin for whom a password was compared. */
-export interface NewSession {
+export interface NewSession extends RecordedBy {
   readonly id: string;
   readonly userId: string;
   /** The one that the password has matched. */
@@ -20,8 +20,6 @@ export interface NewSession {
   readonly now: Date;
   readonly expiresAt: Date;
   readonly maxSessions: number;
-  /** As the audit trail names the caller. */
-  readonly actor: string;
 }
 
 /** Who has signed in, as the tokens name them. */
@@ -75,7 +73,7 @@ const SIGN_IN = {
       union all
       select 'user.new_device', user_id, $7, $8, $9, jsonb_build_object('session_id', $6) from device where another
     ),
-    ${recording({ actor: '$14', now: '$4' })}
+    ${recording({ callerId: '$14', actor: '$15', now: '$4' })}
     select email, roles,
       (select jsonb_agg(jsonb_build_object('type', type, 'userId', user_id, 'metadata', metadata)) from occurrences) as recorded
     from signed_in`,
@@ -86,11 +84,10 @@ const SIGN_IN = {
  * user is not, or not any more, as it has to be, or somebody else is at work on them: then nothing was changed.
  */
 export async function letIn(pool: Pool, signal: AbortSignal, session: NewSession): Promise<SignedIn | undefined> {
-  const { userId, passwordHash, mustBeVerified, now, maxSessions, id, client, authMethods, expiresAt, refreshHash, deviceHash, actor } =
-    session;
-  const device = [client.ipAddress ?? null, client.userAgent ?? null, client.deviceName ?? null];
-  const account = [userId, passwordHash, mustBeVerified, now, maxSessions];
-  const values = [...account, id, ...device, authMethods, expiresAt, refreshHash, deviceHash ?? null, actor];
-  const [row] = await runPreparedUntil<SignedIn>(signal, pool, SIGN_IN, values);
+  const { id, userId, passwordHash, mustBeVerified, client, authMethods, refreshHash, deviceHash = null, now, expiresAt } = session;
+  const { ipAddress = null, userAgent = null, deviceName = null } = client;
+  const account = [userId, passwordHash, mustBeVerified, now, session.maxSessions];
+  const values = [...account, id, ipAddress, userAgent, deviceName, authMethods, expiresAt, refreshHash, deviceHash];
+  const [row] = await runPreparedUntil<SignedIn>(signal, pool, SIGN_IN, [...values, session.callerId, session.actor]);
   return row;
 }

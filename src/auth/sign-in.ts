@@ -2,9 +2,9 @@ import { randomUUID } from 'node:crypto';
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { record } from '../audit/audit-log.ts';
 import type { Client } from '../audit/client.ts';
-import type { Recorded } from '../audit/recording.repository.ts';
-import { databaseFailure } from '../database/sqlstate.ts';
-import { actorOf, type Call } from '../rpc/call.ts';
+import { type Recorded, recordedBy } from '../audit/recording.repository.ts';
+import { untilNoConflict } from '../database/transaction.ts';
+import type { Call } from '../rpc/call.ts';
 import { beginSession } from '../sessions/begin-session.ts';
 import { deviceHashOf } from '../sessions/device.ts';
 import { isAnotherDevice } from '../sessions/known-device.repository.ts';
@@ -69,12 +69,11 @@ export interface SignInAtOnce extends Pick<NewSession, 'userId' | 'passwordHash'
 
 /** The same in one statement, without the unit of work. Undefined where it takes a closer look; then nothing has happened. */
 export async function signInAtOnce(call: Call, deps: SignInAtOnceDeps, proof: SignInAtOnce): Promise<IssuedTokens | undefined> {
-  // A user who calls may be erased just now: how to name them is found out under a lock (see audit-event.repository.ts).
-  if (call.caller.kind === 'user') return undefined;
   const now = call.now();
   const refreshToken = createRefreshToken();
   const session = {
     ...proof,
+    ...recordedBy(call),
     id: randomUUID(),
     mustBeVerified: deps.requireVerifiedEmail,
     deviceHash: deviceHashOf(proof.client),
@@ -82,16 +81,10 @@ export async function signInAtOnce(call: Call, deps: SignInAtOnceDeps, proof: Si
     now,
     expiresAt: new Date(now.getTime() + deps.refreshTtl * 1000),
     maxSessions: deps.maxSessions,
-    actor: actorOf(call),
   };
-  const signedIn = await deps.letIn(call.signal, session).catch(unlessConflict);
+  const signedIn = await untilNoConflict(() => deps.letIn(call.signal, session));
   if (!signedIn) return undefined;
   for (const recorded of signedIn.recorded) deps.tell(recorded);
   const user = { id: proof.userId, email: signedIn.email, roles: signedIn.roles };
   return issueTokens(deps.accessTokens, { ...session, createdAt: now, user }, refreshToken, now);
-}
-
-/** Lost against a concurrent transaction, it is tried again at leisure. */
-function unlessConflict(error: unknown): undefined {
-  if (databaseFailure(error)?.kind !== 'conflict') throw error;
 }
