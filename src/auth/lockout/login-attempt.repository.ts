@@ -62,13 +62,19 @@ const COUNT = (table: string) => `case when ${table}.locked_until is null then $
 const LOCK = (table: string) => `case when ${COUNT(table)} >= $4 then $5::timestamptz end`;
 const UNLOCKED = (table: string) => `(${table}.locked_until is null or ${table}.locked_until <= $3)`;
 
+/**
+ * The commit of a claim does not wait for the disk: that of what becomes of the attempt does, for all that was written before it. So nobody
+ * gets an answer to an attempt that a crash could still undo.
+ */
+const WITHOUT_THE_DISK = `set_config('synchronous_commit', 'off', true) is not null`;
+
 const claimStatement = (column: AttemptedIdentifier['column']): PreparedStatement => ({
   name: `lockout.claim-by-${column}`,
   text: `
     with account as (select id, locked_until from users where ${column} = $1),
     claimed as (
       update users set failed_attempts = ${COUNT('users')}, locked_until = ${LOCK('users')}
-      where ${column} = $1 and ${UNLOCKED('users')}
+      where ${column} = $1 and ${UNLOCKED('users')} and ${WITHOUT_THE_DISK}
       returning id, case when is_active then password_hash end as password_hash, locked_until
     ),
     claimed_unknown as (
@@ -77,6 +83,7 @@ const claimStatement = (column: AttemptedIdentifier['column']): PreparedStatemen
       where not exists (select from account)
         -- Only spares work: an insert that finds a locked row would take longer than the refusal of an account that exists.
         and not exists (select from unknown_logins where identifier_hash = $2 and locked_until > $3)
+        and ${WITHOUT_THE_DISK}
       on conflict (identifier_hash) do update
         set failed_attempts = ${COUNT('unknown')}, locked_until = ${LOCK('unknown')}, last_failed_at = $3
         where ${UNLOCKED('unknown')}
