@@ -27,6 +27,8 @@ export class CredentialLimiter {
     const counts = await this.#count(keys, now, now + this.#windowMs);
     const exceeded = counts.filter(({ key, points }) => points > (limits.get(key) ?? 0));
     for (const { key, expire } of exceeded) this.#blocked.set(key, expire);
-    return Math.max(0, ...exceeded.map(({ expire }) => expire - now));
+    // By the clock of now: the window may have been begun by a call that came later but was counted first.
+    const answeredAt = Date.now();
+    return Math.max(0, ...exceeded.map(({ expire }) => Math.max(1, expire - answeredAt)));
   }
 }
