@@ -1,5 +1,6 @@
 import { KeyUsage } from './api-keys/key-usage.ts';
 import { AuditEvent } from './audit/audit-event.entity.ts';
+import type { Recorded } from './audit/recording.repository.ts';
 import { OneTimeTokens } from './auth/one-time-tokens/one-time-tokens.ts';
 import { BreachCheck } from './auth/passwords/breach-check.ts';
 import { hashThreads } from './auth/passwords/hash-pool.ts';
@@ -15,6 +16,7 @@ import { ENTITIES } from './entities.ts';
 import { Event } from './events/event.entity.ts';
 import { countUnseenEvents } from './events/event.repository.ts';
 import { EventTail } from './events/event-tail.ts';
+import { isEventType } from './events/event-types.ts';
 import { Metrics, type Snapshot } from './metrics/metrics.ts';
 import { RateLimits } from './rate-limits/rate-limits.ts';
 import type { HealthOfAll } from './rpc/health.ts';
@@ -74,7 +76,7 @@ export async function beginParts(
   await requireCurrentSchema(orm);
   const ownPool = await poolOf(orm);
   const pool = step ? tracedPool(ownPool, step) : ownPool;
-  const tail = begun.adopt(new EventTail(orm.em), (it) => it.stop());
+  const tail = begun.adopt(new EventTail(ownPool), (it) => it.stop());
   // Who has ended a session here finds it ended here at once, and does not have to wait for the tail.
   orm.em.getEventManager().registerSubscriber(new CommittedRows(Event, tail.tell));
   orm.em.getEventManager().registerSubscriber(new CommittedRows(AuditEvent, ({ type }) => metrics.auditEvents.inc({ type })));
@@ -90,8 +92,10 @@ export async function beginParts(
     team,
     passwords,
     tail,
+    /** For what is written past the ORM. */
+    tell: (recorded: Recorded) => tell(recorded, tail, metrics),
     keyUsage: begun.adopt(new KeyUsage(orm.em), (it) => it.stop()),
-    cache: begun.adopt(new EpochCache(orm.em), (it) => it.stop()),
+    cache: begun.adopt(new EpochCache(ownPool), (it) => it.stop()),
     activity: begun.adopt(new SessionActivity(orm.em), (it) => it.stop()),
     liveSessions: new LiveSessions((id, now) => findLiveSession(pool, id, now), tail),
     userLookup: new UserLookup((ids) => findUserViews(pool, ids)),
@@ -100,6 +104,12 @@ export async function beginParts(
     oneTimeTokens: new OneTimeTokens(secretKey),
     sealed: new SecretBox(secretKey, 'mail'),
   };
+}
+
+/** What this process has written down is known in it before the call that did so is answered. */
+function tell({ type, userId, metadata }: Recorded, tail: EventTail, metrics: Metrics): void {
+  metrics.auditEvents.inc({ type });
+  if (isEventType(type)) tail.tell({ type, userId, payload: metadata });
 }
 
 /** The connections are for all workers together: each has its part. */

@@ -7,6 +7,7 @@ import { Attempts } from './auth/lockout/attempts.ts';
 import { deleteTokensOfUser } from './auth/one-time-tokens/one-time-token.repository.ts';
 import { countPasswordHistory } from './auth/passwords/password-history.repository.ts';
 import { problemOfHash } from './auth/passwords/password-scheme.ts';
+import { letIn, type NewSession } from './auth/sign-in.repository.ts';
 import { identifyCaller } from './callers/identify-caller.ts';
 import { recogniseAccessToken } from './callers/recognise-access-token.ts';
 import type { Config } from './config.ts';
@@ -30,6 +31,7 @@ import { countKnownDevices } from './sessions/known-device.repository.ts';
 import { type Rotation, rotateSession } from './sessions/rotate-session.repository.ts';
 import { countSessions } from './sessions/session.repository.ts';
 import { sessionService } from './sessions/session.rpc.ts';
+import { type InsertedUser, insertUser } from './users/insert-user.repository.ts';
 import { userConstraints } from './users/user.errors.ts';
 import { userService } from './users/user.rpc.ts';
 
@@ -64,12 +66,14 @@ export function runtimeOf({ metricsPort }: Config, parts: Parts): Runtime {
   };
 }
 
-function usersDeps(config: Config, { now, passwords, secretKey, sealed, userLookup }: Parts) {
+function usersDeps(config: Config, { now, passwords, secretKey, sealed, userLookup, pool, tell }: Parts) {
   return {
     now,
     userLookup,
     requiredProfileFields: config.requiredProfileFields,
     newPasswords: passwords,
+    insertUser: (signal: AbortSignal, user: InsertedUser) => insertUser(pool, signal, user),
+    tell,
     pageTokens: createPageTokens(secretKey),
     endSessions,
     belongings: [
@@ -93,7 +97,7 @@ function authDeps(config: Config, parts: Parts, users: ReturnType<typeof usersDe
   return {
     ...users,
     passwords,
-    attempts: new Attempts(config.lockout, secretKey),
+    attempts: new Attempts(pool, config.lockout, secretKey),
     oneTimeTokens,
     accessTokens,
     refreshTtl: config.refresh.ttl,
@@ -102,6 +106,7 @@ function authDeps(config: Config, parts: Parts, users: ReturnType<typeof usersDe
     requireVerifiedEmail: config.requireVerifiedEmail,
     limitCredentials: rateLimits.credentials,
     activity,
+    letIn: (signal: AbortSignal, session: NewSession) => letIn(pool, signal, session),
     rotateSession: (rotation: Rotation) => rotateSession(pool, rotation),
     recogniseAccessToken: (token: string) => recogniseAccessToken(parts, token),
   };

@@ -60,7 +60,7 @@ const FEATURES = [
 
 /** These work beside the calls, each on forks of its own: polls, what no caller waits for, an operator's command. */
 const BESIDE_CALLS =
-  /^(callers\/(epoch-cache|system-call)|api-keys\/key-usage|audit\/refused-calls|events\/(event-tail|consume-events)|mail\/deliver-mails|sessions\/activity)\.ts$/;
+  /^(callers\/system-call|api-keys\/key-usage|audit\/refused-calls|events\/consume-events|mail\/deliver-mails|sessions\/activity)\.ts$/;
 
 /** What has OpenTelemetry loaded. */
 const LOADED_FOR_TRACES = /^tracing\/(open-telemetry|exporter|sampler)\.ts$/;

@@ -25,27 +25,28 @@ export interface Guess {
 /** What is done for who knows the password: in one transaction, with the user locked. */
 export type OwnersWork<T> = (em: EntityManager, user: User) => Promise<T>;
 
+export interface OwnersTask<T> {
+  /** A quicker way. Undefined where it does not lead there: then it has changed nothing. */
+  readonly atOnce?: (verdict: Verdict, attempt: ClaimedAttempt) => Promise<T | undefined>;
+  /** Does what takes long, before the user is locked. */
+  readonly prepare: (verdict: Verdict) => Promise<OwnersWork<T>>;
+}
+
 /**
- * Checks a password, lets `prepare` do what takes long, and runs the work that it gives; throws INVALID_CREDENTIALS where the password is
- * wrong.
+ * Checks a password and does the task for who knows it; throws INVALID_CREDENTIALS where the password is wrong.
  *
  * The stored hash may be replaced before the user is locked: by a change of password, or by a parallel login that brings it up to date.
  * Then the password is checked against the new one: who knows only the old password does not get in, and who knows the right one does.
  */
-export async function asOwner<T>(
-  call: Call,
-  deps: AsOwnerDeps,
-  guess: Guess,
-  prepare: (verdict: Verdict) => Promise<OwnersWork<T>>,
-): Promise<T> {
+export async function asOwner<T>(call: Call, deps: AsOwnerDeps, guess: Guess, task: OwnersTask<T>): Promise<T> {
   const verdict = await checkPassword(call, deps, guess);
-  const outcome = await runUnlessReplaced(call, guess, verdict, prepare).catch(async (error: unknown) => {
+  const outcome = await runUnlessReplaced(call, guess, verdict, task).catch(async (error: unknown) => {
     // The password was right: whatever else went wrong, it was no guess.
     await deps.attempts.release(call, guess.attempt);
     throw error;
   });
   if ('result' in outcome) return outcome.result;
-  return asOwner(call, deps, { ...guess, attempt: { ...guess.attempt, passwordHash: outcome.replacedBy } }, prepare);
+  return asOwner(call, deps, { ...guess, attempt: { ...guess.attempt, passwordHash: outcome.replacedBy } }, task);
 }
 
 /**
@@ -68,8 +69,10 @@ async function runUnlessReplaced<T>(
   call: Call,
   { attempt }: Guess,
   verdict: Verdict,
-  prepare: (verdict: Verdict) => Promise<OwnersWork<T>>,
+  { atOnce, prepare }: OwnersTask<T>,
 ): Promise<Outcome<T>> {
+  const result = await atOnce?.(verdict, attempt);
+  if (result !== undefined) return { result };
   const work = await prepare(verdict);
   return transaction(call.em, async (em): Promise<Outcome<T>> => {
     const user = await lockUserWithPassword(em, attempt.userId ?? '');

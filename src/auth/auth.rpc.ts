@@ -35,7 +35,7 @@ export type AuthDeps = RegisterDeps &
 export function authService(deps: AuthDeps): Service {
   const introspections = new EncodedIntrospections();
   return service(AuthServiceService, {
-    register: rpc(registerInput(deps), async (call, input) => ({ user: toUserMessage(viewOf(await register(call, deps, input))) })),
+    register: rpc(registerInput(deps), async (call, input) => ({ user: toUserMessage(await register(call, deps, input)) })),
     login: rpc(loginInput, async (call, input) => ({ tokens: toTokensMessage(await login(call, deps, input)) })),
     refreshToken: rpc(refreshTokenInput, async (call, input) => ({ tokens: toTokensMessage(await refreshToken(call, deps, input)) })),
     logout: rpc(logoutInput, async (call, input) => {

@@ -27,12 +27,13 @@ export async function changePassword(call: Call, deps: ChangePasswordDeps, input
   const owner = await findUser(call.em, userId);
   if (!owner) throw userNotFound();
   const attempt = await deps.attempts.claim(call, 'id', userId);
-  await asOwner(call, deps, { attempt, password: currentPassword, client: NO_CLIENT }, async () => {
+  const prepare = async () => {
     // Only now: what is refused tells about the user, their names and what they had for a password.
     await deps.passwords.requireAcceptable(call, { ...personalData(owner), password: newPassword, field: 'new_password', userId });
     const newHash = await deps.passwords.hash(newPassword, call.signal);
-    return (em, user) => replacePassword(em, call, deps, user, newHash);
-  });
+    return (em: EntityManager, user: User) => replacePassword(em, call, deps, user, newHash);
+  };
+  await asOwner(call, deps, { attempt, password: currentPassword, client: NO_CLIENT }, { prepare });
 }
 
 /** Password, history, sessions and audit event in one transaction. */

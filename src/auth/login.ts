@@ -5,10 +5,10 @@ import type { LimitCredentials } from '../rate-limits/rate-limits.ts';
 import type { Call } from '../rpc/call.ts';
 import { hasOneIdentifier, identifierFields } from '../users/lookup-user.ts';
 import type { User } from '../users/user.entity.ts';
-import { type AsOwnerDeps, asOwner } from './as-owner.ts';
+import { type AsOwnerDeps, asOwner, type OwnersTask } from './as-owner.ts';
 import { emailNotVerified } from './auth.errors.ts';
 import { presentedPassword } from './passwords/password-policy.ts';
-import { type SignInDeps, signIn } from './sign-in.ts';
+import { type SignInAtOnceDeps, signIn, signInAtOnce } from './sign-in.ts';
 import type { IssuedTokens } from './tokens/issue-tokens.ts';
 
 export const loginInput = z
@@ -18,10 +18,12 @@ export const loginInput = z
 
 type LoginInput = z.output<typeof loginInput>;
 
-export interface LoginDeps extends AsOwnerDeps, SignInDeps {
-  readonly requireVerifiedEmail: boolean;
+export interface LoginDeps extends AsOwnerDeps, SignInAtOnceDeps {
   readonly limitCredentials: LimitCredentials;
 }
+
+/** RFC 8176. */
+const AUTH_METHODS = ['pwd'];
 
 /**
  * An attempt is claimed, then the password is compared, then the session begins. Whatever is wrong with the account (unknown, locked
@@ -33,10 +35,17 @@ export async function login(call: Call, deps: LoginDeps, input: LoginInput): Pro
   const client = vouchedClient(call, input.client);
   await deps.limitCredentials(call, { rpc: 'Login', client, identifier: value });
   const attempt = await deps.attempts.claim(call, column, value);
-  return asOwner(call, deps, { attempt, password, client }, async ({ outdated }) => {
-    const newHash = outdated ? await deps.passwords.hash(password, call.signal) : undefined;
-    return (em, user) => signInWithPassword(em, call, deps, user, client, newHash);
-  });
+  const task: OwnersTask<IssuedTokens> = {
+    async atOnce({ outdated }, { userId, passwordHash }) {
+      if (outdated || userId === null || passwordHash === null) return undefined;
+      return signInAtOnce(call, deps, { userId, passwordHash, client, authMethods: AUTH_METHODS });
+    },
+    async prepare({ outdated }) {
+      const newHash = outdated ? await deps.passwords.hash(password, call.signal) : undefined;
+      return (em, user) => signInWithPassword(em, call, deps, user, client, newHash);
+    },
+  };
+  return asOwner(call, deps, { attempt, password, client }, task);
 }
 
 async function signInWithPassword(
@@ -49,5 +58,5 @@ async function signInWithPassword(
 ): Promise<IssuedTokens> {
   if (deps.requireVerifiedEmail && !user.isEmailVerified()) throw emailNotVerified();
   if (newHash !== undefined) await deps.passwords.upgrade(em, user, newHash);
-  return signIn(em, call, deps, { user, client, authMethods: ['pwd'] });
+  return signIn(em, call, deps, { user, client, authMethods: AUTH_METHODS });
 }

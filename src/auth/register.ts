@@ -3,7 +3,7 @@ import { client, vouchedClient } from '../audit/client.ts';
 import type { LimitCredentials } from '../rate-limits/rate-limits.ts';
 import type { Call } from '../rpc/call.ts';
 import { type CreateUserDeps, createUser, createUserInput } from '../users/create-user.ts';
-import type { User } from '../users/user.entity.ts';
+import type { UserView } from '../users/user-view.ts';
 
 export const registerInput = (deps: CreateUserDeps) => createUserInput(deps).safeExtend({ client });
 
@@ -12,7 +12,7 @@ export interface RegisterDeps extends CreateUserDeps {
 }
 
 /** A person signs up: the same unit of work as CreateUser, with the device in the audit trail. */
-export async function register(call: Call, deps: RegisterDeps, input: z.output<ReturnType<typeof registerInput>>): Promise<User> {
+export async function register(call: Call, deps: RegisterDeps, input: z.output<ReturnType<typeof registerInput>>): Promise<UserView> {
   const client = vouchedClient(call, input.client);
   await deps.limitCredentials(call, { rpc: 'Register', client, identifier: input.email });
   return createUser(call, deps, { ...input, client, requestVerification: true });

@@ -25,7 +25,8 @@ export async function recogniseUser(pool: Pool, userId: string): Promise<UserSta
   return granted ? { roles: granted.roles, permissions: new Permissions(granted.permissions) } : undefined;
 }
 
-export async function readEpoch(em: EntityManager): Promise<string> {
-  const rows = await em.execute<{ version: string }[]>('select version::text from authorization_epoch');
+/** Asked all the time, so without the unit of work. */
+export async function readEpoch(pool: Pool): Promise<string> {
+  const { rows } = await pool.query<{ version: string }>('select version::text from authorization_epoch');
   return rows[0]?.version ?? '';
 }

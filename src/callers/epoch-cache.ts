@@ -1,4 +1,4 @@
-import type { EntityManager } from '@mikro-orm/postgresql';
+import type { Pool } from 'pg';
 import { BoundedMap } from '../bounded-map.ts';
 import { repeat } from '../repeat.ts';
 import { readEpoch } from './caller.repository.ts';
@@ -18,7 +18,7 @@ type Kind = 'header' | 'account' | 'user';
  * memory.
  */
 export class EpochCache {
-  readonly #em: EntityManager;
+  readonly #pool: Pool;
   readonly #entries: Readonly<Record<Kind, BoundedMap<string, unknown>>> = {
     header: new BoundedMap(MAX_ENTRIES),
     account: new BoundedMap(MAX_ENTRIES),
@@ -29,8 +29,8 @@ export class EpochCache {
   #askedAt = Number.NEGATIVE_INFINITY;
   #stop: () => unknown = () => undefined;
 
-  constructor(em: EntityManager) {
-    this.#em = em;
+  constructor(pool: Pool) {
+    this.#pool = pool;
   }
 
   async start(): Promise<void> {
@@ -69,7 +69,7 @@ export class EpochCache {
 
   async #ask(): Promise<void> {
     const askedAt = performance.now();
-    const epoch = await readEpoch(this.#em.fork());
+    const epoch = await readEpoch(this.#pool);
     if (epoch !== this.#epoch) for (const remembered of Object.values(this.#entries)) remembered.clear();
     this.#epoch = epoch;
     this.#askedAt = askedAt;

@@ -14,8 +14,8 @@ export function tracedConnection(step: Step): typeof PoolConnection {
       const query = this.query.bind(this) as (...given: unknown[]) => Promise<unknown>;
       // The pool gives a callback, and runs in the context of whoever gave the connection back; a cursor is a stream.
       this.query = ((...given: unknown[]) => {
-        const text = typeof given.at(-1) === 'function' ? undefined : textOf(given[0]);
-        return text === undefined ? query(...given) : traced(step, summaryOf(text), () => query(...given));
+        const name = typeof given.at(-1) === 'function' ? undefined : nameOf(given[0]);
+        return name === undefined ? query(...given) : traced(step, name, () => query(...given));
       }) as typeof this.query;
     }
   };
@@ -24,10 +24,7 @@ export function tracedConnection(step: Step): typeof PoolConnection {
 /** The pool, with a span for each statement, from the wait for a connection on. */
 export function tracedPool(pool: pg.Pool, step: Step): pg.Pool {
   const query = pool.query.bind(pool) as (...given: unknown[]) => Promise<unknown>;
-  const value = (...given: unknown[]) => {
-    const { name } = given[0] as { readonly name?: string };
-    return traced(step, name ?? summaryOf(textOf(given[0]) ?? ''), () => query(...given));
-  };
+  const value = (...given: unknown[]) => traced(step, nameOf(given[0]) ?? 'statement', () => query(...given));
   return Object.create(pool, { query: { value } }) as pg.Pool;
 }
 
@@ -35,10 +32,11 @@ function traced(step: Step, summary: string, run: () => Promise<unknown>): Promi
   return step(summary, run, { 'db.system.name': 'postgresql', 'db.query.summary': summary });
 }
 
-function textOf(query: unknown): string | undefined {
-  if (typeof query === 'string') return query;
-  const { text } = query as { readonly text?: unknown };
-  return typeof text === 'string' && !('submit' in (query as object)) ? text : undefined;
+/** A prepared statement has a name of its own. */
+function nameOf(query: unknown): string | undefined {
+  if (typeof query === 'string') return summaryOf(query);
+  const { name, text } = query as { readonly name?: string; readonly text?: unknown };
+  return typeof text === 'string' && !('submit' in (query as object)) ? (name ?? summaryOf(text)) : undefined;
 }
 
 /**

@@ -9,10 +9,15 @@ const ATTEMPTS = 3;
  *
  * What must be remembered although the call fails is committed first: `work` returns an outcome, and the use case throws after it.
  */
-export async function transaction<T>(em: EntityManager, work: (em: EntityManager) => Promise<T>): Promise<T> {
+export function transaction<T>(em: EntityManager, work: (em: EntityManager) => Promise<T>): Promise<T> {
+  return untilNoConflict(() => em.fork().transactional(work));
+}
+
+/** The same for a statement that is its own transaction. */
+export async function untilNoConflict<T>(work: () => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {
-      return await em.fork().transactional(work);
+      return await work();
     } catch (error) {
       if (attempt === ATTEMPTS || databaseFailure(error)?.kind !== 'conflict') throw error;
     }

@@ -1,7 +1,6 @@
-import type { EntityManager } from '@mikro-orm/postgresql';
+import type { Pool } from 'pg';
 import { repeat } from '../repeat.ts';
-import type { Event } from './event.entity.ts';
-import { findEventsAfter, lastPosition } from './event.repository.ts';
+import { lastPosition, readEventsAfter, type ToldEvent } from './event.repository.ts';
 
 /** What others commit is known here after at most this long; an answer that is older is not relied on. */
 export const MAX_LAG_MS = 250;
@@ -13,29 +12,29 @@ const BATCH = 1000;
  * database: what was committed before the start was never in memory.
  */
 export class EventTail {
-  readonly #em: EntityManager;
-  readonly #listeners: ((event: Event) => void)[] = [];
+  readonly #pool: Pool;
+  readonly #listeners: ((event: ToldEvent) => void)[] = [];
   #position = 0;
   /** When the last question was asked that was answered completely. */
   #askedAt = Number.NEGATIVE_INFINITY;
   #stop: () => unknown = () => undefined;
 
-  constructor(em: EntityManager) {
-    this.#em = em;
+  constructor(pool: Pool) {
+    this.#pool = pool;
   }
 
   /** Tells an event that this process has committed itself; it comes again with the others. */
-  readonly tell = (event: Event): void => {
+  readonly tell = (event: ToldEvent): void => {
     for (const listener of this.#listeners) listener(event);
   };
 
   /** To be called before the start. */
-  onEvent(listener: (event: Event) => void): void {
+  onEvent(listener: (event: ToldEvent) => void): void {
     this.#listeners.push(listener);
   }
 
   async start(): Promise<void> {
-    this.#position = await lastPosition(this.#em.fork());
+    this.#position = await lastPosition(this.#pool);
     await this.#read().catch(() => undefined);
     // While the database is away, what is remembered turns stale by itself.
     this.#stop = repeat(
@@ -65,7 +64,7 @@ export class EventTail {
   /** Returns whether there may be more. */
   async #readBatch(): Promise<boolean> {
     const askedAt = performance.now();
-    const events = await findEventsAfter(this.#em.fork(), this.#position, BATCH);
+    const events = await readEventsAfter(this.#pool, this.#position, BATCH);
     for (const event of events) this.tell(event);
     this.#position = events.at(-1)?.position ?? this.#position;
     if (events.length === BATCH) return true;

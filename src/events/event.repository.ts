@@ -1,4 +1,6 @@
 import { type EntityManager, LockMode } from '@mikro-orm/postgresql';
+import type { Pool } from 'pg';
+import { type PreparedStatement, runPrepared } from '../database/prepared.ts';
 import { Event } from './event.entity.ts';
 import { EventCursor } from './event-cursor.entity.ts';
 
@@ -30,10 +32,23 @@ export function findEventsAfter(em: EntityManager, position: number, limit: numb
   return em.find(Event, { position: { $gt: position } }, { orderBy: { position: 'asc' }, limit });
 }
 
+/** What happened, and to whom. */
+export type ToldEvent = Pick<Event, 'type' | 'userId' | 'payload'>;
+
+const READ: PreparedStatement = {
+  name: 'events.read',
+  text: `select position::float8 as position, type, user_id as "userId", payload from events where position > $1 order by position limit $2`,
+};
+
+/** The same without the unit of work. Asked all the time. */
+export function readEventsAfter(pool: Pool, position: number, limit: number): Promise<(ToldEvent & { readonly position: number })[]> {
+  return runPrepared(pool, READ, [position, limit]);
+}
+
 /** Of the latest event; 0 where there is none. */
-export async function lastPosition(em: EntityManager): Promise<number> {
-  const rows = await em.execute<{ position: string }[]>('select coalesce(max(position), 0) as position from events');
-  return Number(rows[0]?.position ?? 0);
+export async function lastPosition(pool: Pool): Promise<number> {
+  const { rows } = await pool.query<{ position: number }>('select coalesce(max(position), 0)::float8 as position from events');
+  return rows[0]?.position ?? 0;
 }
 
 /** Deletes up to `limit` events that happened before then and that every consumer has seen. */

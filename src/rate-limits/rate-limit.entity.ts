@@ -11,6 +11,6 @@ const RateLimitSchema = defineEntity({
   },
 });
 
-/** The counters of rate-limiter-flexible, which reads and writes this table itself; the shape is its own. */
+/** The counters. Those of callers are read and written by rate-limiter-flexible itself; the shape is its own. */
 export class RateLimit extends RateLimitSchema.class {}
 RateLimitSchema.setClass(RateLimit);

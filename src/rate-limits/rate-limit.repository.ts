@@ -1,4 +1,31 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
+import type { Pool } from 'pg';
+import { type PreparedStatement, runPrepared } from '../database/prepared.ts';
+
+/** How often something was counted in its window, which ends at `expire` (milliseconds since 1970). */
+export interface Count {
+  readonly key: string;
+  readonly points: number;
+  readonly expire: number;
+}
+
+const COUNT: PreparedStatement = {
+  name: 'rate-limits.count',
+  text: `
+    insert into rate_limits as counted (key, points, expire)
+    select key, 1, $2::bigint from unnest($1::text[]) as given (key)
+    -- What is let through is followed by a commit that waits for the disk, for all that was written before.
+    where set_config('synchronous_commit', 'off', true) is not null
+    on conflict (key) do update set
+      points = case when counted.expire <= $3 then 1 else counted.points + 1 end,
+      expire = case when counted.expire <= $3 then excluded.expire else counted.expire end
+    returning key, points, expire::float8 as expire`,
+};
+
+/** Counts one more of each, in windows that end at `windowEnd` if they begin now. Those who count several name them in the same order. */
+export function countCalls(pool: Pool, keys: readonly string[], now: number, windowEnd: number): Promise<Count[]> {
+  return runPrepared(pool, COUNT, [keys, windowEnd, now]);
+}
 
 /** Deletes up to `limit` counters whose window ended before then. */
 export async function deleteExpiredRateLimits(em: EntityManager, before: Date, limit: number): Promise<number> {

@@ -1,10 +1,13 @@
 import { createHmac } from 'node:crypto';
+import type { Pool } from 'pg';
 import { RateLimiterPostgres, RateLimiterRes } from 'rate-limiter-flexible';
 import type { Client } from '../audit/client.ts';
 import { databaseUnavailable, IdentityError } from '../errors.ts';
 import type { Call, Caller } from '../rpc/call.ts';
 import type { Log } from '../rpc/log.ts';
+import { CredentialLimiter } from './credential-limiter.ts';
 import { LeasedLimiter } from './leased-limiter.ts';
+import { countCalls } from './rate-limit.repository.ts';
 
 const TABLE = 'rate_limits';
 const WINDOW_SECONDS = 60;
@@ -37,17 +40,16 @@ const rateLimited = (retryAfterSeconds: number) =>
  */
 export class RateLimits {
   readonly #perCaller: LeasedLimiter | undefined;
-  readonly #perAddress: RateLimiterPostgres | undefined;
-  readonly #perIdentifier: RateLimiterPostgres | undefined;
+  readonly #ofCredentials: CredentialLimiter;
+  readonly #settings: RateLimitSettings;
   readonly #log: Log;
   readonly #hashKey: string;
   #warnedAt = Number.NEGATIVE_INFINITY;
 
-  constructor(pool: unknown, { perCaller, perAddress, perIdentifier }: RateLimitSettings, hashKey: string, log: Log) {
-    const callers = limiter(pool, 'caller', perCaller);
-    this.#perCaller = callers && new LeasedLimiter(callers, perCaller);
-    this.#perAddress = limiter(pool, 'address', perAddress);
-    this.#perIdentifier = limiter(pool, 'identifier', perIdentifier);
+  constructor(pool: Pool, settings: RateLimitSettings, hashKey: string, log: Log) {
+    this.#perCaller = settings.perCaller === 0 ? undefined : callerLimiter(pool, settings.perCaller);
+    this.#ofCredentials = new CredentialLimiter((...counted) => countCalls(pool, ...counted), WINDOW_SECONDS * 1000);
+    this.#settings = settings;
     this.#hashKey = hashKey;
     this.#log = log;
   }
@@ -63,22 +65,28 @@ export class RateLimits {
     try {
       await limiter.consume(caller);
     } catch (error) {
-      if (error instanceof RateLimiterRes) throw rateLimited(seconds(error));
+      if (error instanceof RateLimiterRes) throw rateLimited(seconds(error.msBeforeNext));
       this.#warn('the limit of calls is not enforced');
     }
   }
 
   /** A call that checks a credential. Fails closed: nobody may guess uncounted. */
-  readonly credentials: LimitCredentials = async (_call, { rpc, client, identifier }) => {
-    try {
-      if (client.ipAddress !== undefined) await this.#perAddress?.consume(this.#keyOf(rpc, client.ipAddress));
-      if (identifier !== undefined) await this.#perIdentifier?.consume(this.#keyOf(rpc, identifier));
-    } catch (error) {
-      if (error instanceof RateLimiterRes) throw rateLimited(seconds(error));
+  readonly credentials: LimitCredentials = async (_call, check) => {
+    const waitMs = await this.#ofCredentials.consume(this.#limitsOf(check)).catch((error: unknown) => {
       this.#warn('credential checks are refused');
       throw databaseUnavailable(error);
-    }
+    });
+    if (waitMs > 0) throw rateLimited(seconds(waitMs));
   };
+
+  /** By key; the address always comes first, so that two calls never wait for each other. */
+  #limitsOf({ rpc, client: { ipAddress }, identifier }: CredentialCheck): Map<string, number> {
+    const { perAddress, perIdentifier } = this.#settings;
+    const limits = new Map<string, number>();
+    if (ipAddress !== undefined && perAddress > 0) limits.set(`address:${this.#keyOf(rpc, ipAddress)}`, perAddress);
+    if (identifier !== undefined && perIdentifier > 0) limits.set(`identifier:${this.#keyOf(rpc, identifier)}`, perIdentifier);
+    return limits;
+  }
 
   /** Hashed with a key: the table is no list of who was where. */
   #keyOf(rpc: string, subject: string): string {
@@ -92,25 +100,25 @@ export class RateLimits {
   }
 }
 
-function limiter(pool: unknown, keyPrefix: string, points: number): RateLimiterPostgres | undefined {
-  if (points === 0) return undefined;
-  return new RateLimiterPostgres({
+function callerLimiter(pool: Pool, points: number): LeasedLimiter {
+  const limiter = new RateLimiterPostgres({
     storeClient: pool,
     storeType: 'pool',
     tableName: TABLE,
     tableCreated: true,
     // By timers that nobody could stop: housekeeping does that.
     clearExpiredByTimeout: false,
-    keyPrefix,
+    keyPrefix: 'caller',
     points,
     duration: WINDOW_SECONDS,
     // Whoever is over the limit is refused from memory.
     inMemoryBlockOnConsumed: points + 1,
   });
+  return new LeasedLimiter(limiter, points);
 }
 
-function seconds({ msBeforeNext }: RateLimiterRes): number {
-  return Math.max(1, Math.ceil(msBeforeNext / 1000));
+function seconds(milliseconds: number): number {
+  return Math.max(1, Math.ceil(milliseconds / 1000));
 }
 
 /** Unique over users and service accounts. */

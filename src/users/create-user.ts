@@ -1,15 +1,17 @@
-import type { EntityManager } from '@mikro-orm/postgresql';
+import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
-import { record } from '../audit/audit-log.ts';
 import { type Client, NO_CLIENT } from '../audit/client.ts';
+import { type Recorded, recordedBy } from '../audit/recording.repository.ts';
 import { databaseFailure } from '../database/sqlstate.ts';
-import { transaction } from '../database/transaction.ts';
+import { untilNoConflict } from '../database/transaction.ts';
 import type { Call } from '../rpc/call.ts';
 import { emptyAsAbsent, uuid } from '../rpc/validation.ts';
-import { User } from './user.entity.ts';
+import type { InsertedUser } from './insert-user.repository.ts';
+import type { User } from './user.entity.ts';
 import { requestIdReused } from './user.errors.ts';
 import { findUserByRequestId } from './user.repository.ts';
 import { email, newProfile, type ProfileInput, type ProfileRules, username } from './user-fields.ts';
+import { type UserView, viewOf } from './user-view.ts';
 
 /** Who gets a password: it must not be built from this. */
 export interface PasswordOwner {
@@ -18,16 +20,25 @@ export interface PasswordOwner {
   readonly names: readonly string[];
 }
 
+export interface PreparedPassword {
+  readonly hash: string;
+  /** Whether the history of passwords begins with it. */
+  readonly kept: boolean;
+}
+
 /** What users need to know of passwords; `auth` provides it. */
 export interface NewPasswords {
   /** The rules that a password breaks, as far as that can be told at once. */
   problems(password: string, owner: PasswordOwner): string[];
-  /** Refuses a password that breaks any rule, and hashes it; the function that comes back gives it to a user, within the unit of work. */
-  prepare(call: Call, password: string, owner: PasswordOwner): Promise<(em: EntityManager, user: User) => void>;
+  /** Refuses a password that breaks any rule, and hashes it. */
+  prepare(call: Call, password: string, owner: PasswordOwner): Promise<PreparedPassword>;
 }
 
 export interface CreateUserDeps extends ProfileRules {
   readonly newPasswords: NewPasswords;
+  readonly insertUser: (signal: AbortSignal, user: InsertedUser) => Promise<Recorded[]>;
+  /** Tells this process what was written down past the unit of work. */
+  readonly tell: (recorded: Recorded) => void;
 }
 
 export interface NewUser {
@@ -72,22 +83,34 @@ function ownerOf({ email, username, profile: { firstName, lastName, fullName } =
  * User, profile, password and audit event in one transaction. Whether email and username are free is decided by their unique indexes
  * alone: a check beforehand could be overtaken.
  */
-export async function createUser(call: Call, { newPasswords }: CreateUserDeps, input: NewUser): Promise<User> {
-  const givePassword = input.password === undefined ? undefined : await newPasswords.prepare(call, input.password, ownerOf(input));
+export async function createUser(call: Call, deps: CreateUserDeps, input: NewUser): Promise<UserView> {
+  const password = input.password === undefined ? undefined : await deps.newPasswords.prepare(call, input.password, ownerOf(input));
+  const user = newUser(call, input, password);
   try {
-    return await transaction(call.em, async (em) => {
-      const { email, username = null, profile, requestId = null } = input;
-      const user = em.create(User, { email, username, profile, requestId });
-      user.roles = [];
-      user.hasPassword = givePassword !== undefined;
-      givePassword?.(em, user);
-      record(em, call, { type: 'user.created', userId: user.id, client: input.client ?? NO_CLIENT });
-      if (input.requestVerification) record(em, call, { type: 'user.email_verification_requested', userId: user.id });
-      return user;
-    });
+    const recorded = await untilNoConflict(() => deps.insertUser(call.signal, user));
+    for (const occurrence of recorded) deps.tell(occurrence);
   } catch (error) {
-    return replayed(call, input, error);
+    return viewOf(await replayed(call, input, error));
   }
+  const { id, email, username, profile } = user;
+  return { id, email, username, ...profile, emailVerified: false, active: true, hasPassword: password !== undefined, roles: [] };
+}
+
+function newUser(call: Call, input: NewUser, password: PreparedPassword | undefined): InsertedUser {
+  const { email, username = null, profile, requestId = null, client = NO_CLIENT, requestVerification = false } = input;
+  return {
+    id: randomUUID(),
+    email,
+    username,
+    profile,
+    requestId,
+    passwordHash: password?.hash ?? null,
+    passwordKept: password?.kept ?? false,
+    verificationRequested: requestVerification,
+    client,
+    now: call.now(),
+    ...recordedBy(call),
+  };
 }
 
 /** The same request once more gives the user that the first one made (AIP-155). */

@@ -29,7 +29,7 @@ const withUser = async (user: Promise<User>) => ({ user: toUserMessage(viewOf(aw
 
 export const userService = (deps: UserDeps): Service =>
   service(UserServiceService, {
-    createUser: rpc(createUserInput(deps), (call, input) => withUser(createUser(call, deps, input))),
+    createUser: rpc(createUserInput(deps), async (call, input) => ({ user: toUserMessage(await createUser(call, deps, input)) })),
     getUser: rpc(getUserInput, async (_call, input) => ({ user: toUserMessage(await getUser(deps, input)) })),
     batchGetUsers: rpc(batchGetUsersInput, async (_call, input) => {
       const { users, missing } = await batchGetUsers(deps, input);

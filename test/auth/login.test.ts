@@ -203,6 +203,19 @@ describe('Login while the account changes', () => {
     expect(await counterOf(service, user.id)).toEqual({ failed: 0, locked: false });
   });
 
+  it('counts the sessions that a parallel login has begun meanwhile', async () => {
+    const { user, held, login } = await stopped(PASSWORD);
+    await held.query('update users set last_login_at = now() where id = $1', [user.id]);
+    await held.query(
+      `insert into sessions (user_id, auth_methods, created_at, last_active_at, expires_at, refresh_hash)
+       select $1, '{pwd}', now(), now(), now() + interval '1 day', sha256(n::text::bytea) from generate_series(1, 5) n`,
+      [user.id],
+    );
+    await held.release();
+    await login;
+    expect(await liveSessions(user.id)).toHaveLength(5);
+  });
+
   it('refuses a user who has been deactivated meanwhile', async () => {
     const { user, held, login } = await stopped(PASSWORD);
     await held.query('update users set is_active = false where id = $1', [user.id]);

@@ -5,21 +5,23 @@ import type { TestService } from './service.ts';
 
 const HEALTH_PROBE = 'select 1';
 const EPOCH_QUESTION = 'select version::text from authorization_epoch';
-/** Whether there are events to follow, or mails to send. */
+/** Whether there are events to follow. */
+const EVENTS_QUESTION = 'events.read';
+/** Whether there are events for the mails, or mails to send. */
 const POLL = /^select\b.*\b(events|mails)\b/s;
 
 const isByTheClock = (statement: unknown) =>
-  typeof statement === 'string' && (statement === HEALTH_PROBE || statement === EPOCH_QUESTION || POLL.test(statement));
+  typeof statement === 'string' && ([HEALTH_PROBE, EPOCH_QUESTION, EVENTS_QUESTION].includes(statement) || POLL.test(statement));
 
-/** What the service asks the database from here on; seen on the wire, where statements are sent or executed. */
+/** What the service asks the database from here on; seen on the wire: the texts of statements, and the names of prepared ones. */
 function watchStatements() {
   const sent = vi.spyOn(pg.Connection.prototype, 'query');
-  const executed = vi.spyOn(pg.Connection.prototype, 'execute');
+  const bound = vi.spyOn(pg.Connection.prototype, 'bind');
   return {
-    all: (): unknown[] => [...sent.mock.calls, ...executed.mock.calls].map(([statement]) => statement),
+    all: (): unknown[] => [...sent.mock.calls.map(([text]) => text), ...bound.mock.calls.map(([config]) => config?.statement)],
     stop() {
       sent.mockRestore();
-      executed.mockRestore();
+      bound.mockRestore();
     },
   };
 }

@@ -1,5 +1,6 @@
 import { createHmac } from 'node:crypto';
 import type { EntityManager } from '@mikro-orm/postgresql';
+import type { Pool } from 'pg';
 import { record } from '../../audit/audit-log.ts';
 import type { Client } from '../../audit/client.ts';
 import { transaction } from '../../database/transaction.ts';
@@ -18,10 +19,12 @@ import {
 
 /** The lockout: every attempt on a password is claimed before the password is compared, and accounted for after. */
 export class Attempts {
+  readonly #pool: Pool;
   readonly #policy: LockoutPolicy;
   readonly #identifierKey: string;
 
-  constructor(policy: LockoutPolicy, identifierKey: string) {
+  constructor(pool: Pool, policy: LockoutPolicy, identifierKey: string) {
+    this.#pool = pool;
     this.#policy = policy;
     this.#identifierKey = identifierKey;
   }
@@ -31,8 +34,8 @@ export class Attempts {
     const now = call.now();
     const hash = createHmac('sha256', this.#identifierKey).update(`${column}:${value}`).digest();
     const limits = { now, maxAttempts: this.#policy.maxAttempts, lockUntil: lockEnd(now, this.#policy) };
-    // Not on the call's own fork: cut short, nobody would know whether the attempt was counted, and it could not be given back.
-    const claim = () => claimAttempt(call.uncancelled(), { column, value, hash }, limits);
+    // Not cancelled with the call: cut short, nobody would know whether the attempt was counted, and it could not be given back.
+    const claim = () => claimAttempt(this.#pool, { column, value, hash }, limits);
     let attempt = await claim();
     // Refused by no lock that the statement could see: while it waited for the row, the account was locked or erased. Look again.
     if (!isClaimed(attempt) && !isLocked(attempt.lockedUntil, now)) attempt = await claim();

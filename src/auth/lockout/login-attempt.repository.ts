@@ -1,4 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
+import type { Pool } from 'pg';
+import { type PreparedStatement, runPrepared } from '../../database/prepared.ts';
 
 /** Which account somebody tries to enter; `hash` stands for it where there is no such account. */
 export interface AttemptedIdentifier {
@@ -43,18 +45,11 @@ interface ClaimRow {
  * The same statement does the same for an account that does not exist, so that neither answer nor effort tells whether it does.
  */
 export async function claimAttempt(
-  em: EntityManager,
+  pool: Pool,
   { column, value, hash }: AttemptedIdentifier,
   { now, maxAttempts, lockUntil }: AttemptLimits,
 ): Promise<ClaimedAttempt | RefusedAttempt> {
-  const rows = await em.execute<ClaimRow[]>(CLAIM[column], {
-    value,
-    hash,
-    now,
-    maxAttempts,
-    lockUntil,
-  });
-  const row = rows[0];
+  const [row] = await runPrepared<ClaimRow>(pool, CLAIM[column], [value, hash, now, maxAttempts, lockUntil]);
   const lockedUntil = row?.locked_until ? new Date(row.locked_until) : null;
   if (!row?.claimed) return { lockedUntil };
   return { userId: row.user_id, passwordHash: row.password_hash, lockedUntil, identifierHash: hash };
@@ -64,37 +59,47 @@ export const isClaimed = (attempt: ClaimedAttempt | RefusedAttempt): attempt is 
 
 /** A lock that has ended counts as none: the count begins anew. */
 const COUNT = (table: string) => `case when ${table}.locked_until is null then ${table}.failed_attempts + 1 else 1 end`;
-const LOCK = (table: string) => `case when ${COUNT(table)} >= :maxAttempts then cast(:lockUntil as timestamptz) end`;
-const UNLOCKED = (table: string) => `(${table}.locked_until is null or ${table}.locked_until <= :now)`;
+const LOCK = (table: string) => `case when ${COUNT(table)} >= $4 then $5::timestamptz end`;
+const UNLOCKED = (table: string) => `(${table}.locked_until is null or ${table}.locked_until <= $3)`;
 
-const claimStatement = (column: AttemptedIdentifier['column']) => `
-  with account as (select id, locked_until from users where ${column} = :value),
-  claimed as (
-    update users set failed_attempts = ${COUNT('users')}, locked_until = ${LOCK('users')}
-    where ${column} = :value and ${UNLOCKED('users')}
-    returning id, case when is_active then password_hash end as password_hash, locked_until
-  ),
-  claimed_unknown as (
-    insert into unknown_logins as unknown (identifier_hash, failed_attempts, locked_until, last_failed_at)
-    select :hash, 1, case when 1 >= :maxAttempts then cast(:lockUntil as timestamptz) end, :now
-    where not exists (select from account)
-      -- Only spares work: an insert that finds a locked row would take longer than the refusal of an account that exists.
-      and not exists (select from unknown_logins where identifier_hash = :hash and locked_until > :now)
-    on conflict (identifier_hash) do update
-      set failed_attempts = ${COUNT('unknown')}, locked_until = ${LOCK('unknown')}, last_failed_at = :now
-      where ${UNLOCKED('unknown')}
-    returning locked_until
-  )
-  select true as claimed, id as user_id, password_hash, locked_until from claimed
-  union all
-  select true, null, null, locked_until from claimed_unknown
-  union all
-  select false, null, null, coalesce(
-    (select locked_until from account),
-    (select locked_until from unknown_logins where identifier_hash = :hash)
-  )
-  order by claimed desc
-  limit 1`;
+/**
+ * The commit of a claim does not wait for the disk: that of what becomes of the attempt does, for all that was written before it. So nobody
+ * gets an answer to an attempt that a crash could still undo.
+ */
+const WITHOUT_THE_DISK = `set_config('synchronous_commit', 'off', true) is not null`;
+
+const claimStatement = (column: AttemptedIdentifier['column']): PreparedStatement => ({
+  name: `lockout.claim-by-${column}`,
+  text: `
+    with account as (select id, locked_until from users where ${column} = $1),
+    claimed as (
+      update users set failed_attempts = ${COUNT('users')}, locked_until = ${LOCK('users')}
+      where ${column} = $1 and ${UNLOCKED('users')} and ${WITHOUT_THE_DISK}
+      returning id, case when is_active then password_hash end as password_hash, locked_until
+    ),
+    claimed_unknown as (
+      insert into unknown_logins as unknown (identifier_hash, failed_attempts, locked_until, last_failed_at)
+      select $2::bytea, 1, case when 1 >= $4 then $5::timestamptz end, $3::timestamptz
+      where not exists (select from account)
+        -- Only spares work: an insert that finds a locked row would take longer than the refusal of an account that exists.
+        and not exists (select from unknown_logins where identifier_hash = $2 and locked_until > $3)
+        and ${WITHOUT_THE_DISK}
+      on conflict (identifier_hash) do update
+        set failed_attempts = ${COUNT('unknown')}, locked_until = ${LOCK('unknown')}, last_failed_at = $3
+        where ${UNLOCKED('unknown')}
+      returning locked_until
+    )
+    select true as claimed, id as user_id, password_hash, locked_until from claimed
+    union all
+    select true, null, null, locked_until from claimed_unknown
+    union all
+    select false, null, null, coalesce(
+      (select locked_until from account),
+      (select locked_until from unknown_logins where identifier_hash = $2)
+    )
+    order by claimed desc
+    limit 1`,
+});
 
 const CLAIM = { email: claimStatement('email'), username: claimStatement('username'), id: claimStatement('id') } as const;
 

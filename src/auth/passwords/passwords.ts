@@ -3,7 +3,7 @@ import type { Config } from '../../config.ts';
 import { invalidFields } from '../../errors.ts';
 import type { Call } from '../../rpc/call.ts';
 import { type Step, UNTRACED } from '../../tracing/tracer.ts';
-import type { NewPasswords } from '../../users/create-user.ts';
+import type { NewPasswords, PreparedPassword } from '../../users/create-user.ts';
 import type { User } from '../../users/user.entity.ts';
 import type { PasswordPolicy } from '../get-password-policy.ts';
 import type { BreachCheck } from './breach-check.ts';
@@ -108,10 +108,9 @@ export class Passwords implements NewPasswords {
     return brokenRules(password, this.#rules, [about]).map(({ description }) => description);
   }
 
-  async prepare(call: Call, password: string, about: PersonalData): Promise<(em: EntityManager, user: User) => void> {
+  async prepare(call: Call, password: string, about: PersonalData): Promise<PreparedPassword> {
     await this.requireAcceptable(call, { ...about, password, field: 'password' });
-    const passwordHash = await this.hash(password, call.signal);
-    return (em, user) => this.give(em, user, passwordHash, call.now());
+    return { hash: await this.hash(password, call.signal), kept: this.#historyLength > 0 };
   }
 
   /** Throws INVALID_ARGUMENT with every rule that the password breaks. */
