@@ -101,11 +101,15 @@ export class HashPool {
    */
   async close(): Promise<void> {
     await this.#allArrived;
+    // Even the end of a thread takes processor time: on a machine that starves them, the end of the process is theirs.
+    await Promise.race([this.#end(), sleep(CLOSE_PATIENCE_MS, undefined, { ref: false })]);
+  }
+
+  async #end(): Promise<void> {
     // Whoever has taken all threads knows that none is at work.
     const all = Array.from({ length: this.#threads.options.maxThreads }, () => this.#takeThread(NEVER));
-    const idle = await Promise.race([Promise.allSettled(all), sleep(CLOSE_PATIENCE_MS, undefined, { ref: false })]);
-    // On a machine that starves them, the end of the process is the end of the threads.
-    if (idle) await this.#threads.destroy();
+    await Promise.allSettled(all);
+    await this.#threads.destroy();
   }
 
   #callTheRoll(threads: number): Promise<unknown> {
