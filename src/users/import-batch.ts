@@ -95,6 +95,7 @@ async function insert(em: EntityManager, call: Call, rows: readonly ImportRow[])
       id: row.id,
       email: row.email,
       username: row.username,
+      fullName: row.profile.fullName,
       passwordHash: row.passwordHash,
       emailVerifiedAt: row.emailVerified ? call.now() : null,
       active: !row.deactivated,

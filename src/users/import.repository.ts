@@ -1,4 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
+import { searchTextOf } from './search-text.ts';
 import type { ProfileInput } from './user-fields.ts';
 
 /** A user to be inserted. */
@@ -6,6 +7,8 @@ export interface UserRow {
   readonly id: string;
   readonly email: string;
   readonly username: string | null;
+  /** Of the profile that is inserted next. */
+  readonly fullName: string;
   readonly passwordHash: string | null;
   readonly emailVerifiedAt: Date | null;
   readonly active: boolean;
@@ -21,10 +24,10 @@ export type UserKeys = Pick<UserRow, 'id' | 'email' | 'username' | 'requestId'>;
  */
 export async function insertUsers(em: EntityManager, rows: readonly UserRow[]): Promise<ReadonlySet<string>> {
   const inserted = await em.execute<{ id: string }[]>(
-    `insert into users (id, email, username, password_hash, email_verified_at, is_active, request_id)
-     select id, email, username, "passwordHash", "emailVerifiedAt", active, "requestId"
-     from json_to_recordset(?) as given (id uuid, email text, username text, "passwordHash" text, "emailVerifiedAt" timestamptz,
-       active boolean, "requestId" uuid)
+    `insert into users (id, email, username, search_text, password_hash, email_verified_at, is_active, request_id)
+     select id, email, username, ${searchTextOf('email', 'username', '"fullName"')}, "passwordHash", "emailVerifiedAt", active, "requestId"
+     from json_to_recordset(?) as given (id uuid, email text, username text, "fullName" text, "passwordHash" text,
+       "emailVerifiedAt" timestamptz, active boolean, "requestId" uuid)
      order by email
      on conflict do nothing returning id`,
     [JSON.stringify(rows)],

@@ -2,6 +2,7 @@ import type { Pool } from 'pg';
 import type { Client } from '../audit/client.ts';
 import { type Recorded, type RecordedBy, recording } from '../audit/recording.repository.ts';
 import { runPreparedUntil } from '../database/prepared.ts';
+import { searchTextOf } from './search-text.ts';
 import type { ProfileInput } from './user-fields.ts';
 
 /** A row of `users` with all that belongs to it from the beginning. */
@@ -23,7 +24,8 @@ const INSERT = {
   name: 'users.insert',
   text: `
     with created as (
-      insert into users (id, email, username, request_id, password_hash) values ($1, $2, $3, $4, $5) returning id
+      insert into users (id, email, username, search_text, request_id, password_hash)
+      values ($1, $2::text, $3::text, ${searchTextOf('$2::text', '$3::text', '$8::text')}, $4, $5) returning id
     ),
     profile as (
       insert into profiles (user_id, first_name, last_name, full_name, bio, birth_date, avatar_url, phone)
