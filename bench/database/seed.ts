@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
 import type { ClientBase } from 'pg';
 import { hashPassword } from '../../src/auth/passwords/password-scheme.ts';
+import { searchTextOf } from '../../src/users/search-text.ts';
 
 export const PASSWORD = 'correct horse battery staple';
 
@@ -27,6 +28,11 @@ export const emailOf = (n: number) => `user-${n}@example.com`;
 /** The refresh token that session n begins with: as long as real ones, so that another one fits in its place. */
 export const refreshTokenOf = (n: number) => `bench-${n}-`.padEnd(43, 'x');
 
+/** Of user n, in SQL. */
+const NAMES = `lateral (
+  select 'user-' || n || '@example.com' as email, 'user-' || n as username, case when n % 1000 = 0 then '${RARE_NAME} ' else 'No ' end || n as name
+) names`;
+
 /** User numbers go from 1. */
 export const costOf = (n: number): Cost => COSTS[n % COSTS.length] as Cost;
 
@@ -37,16 +43,15 @@ export async function seed(db: ClientBase, users: number): Promise<void> {
   // The rows fit together: their triggers and foreign keys need not look.
   await db.query('set local session_replication_role = replica');
   await db.query(
-    `insert into users (id, email, username, password_hash, email_verified_at, created_at)
-     select ${sqlId('user')}, 'user-' || n || '@example.com', 'user-' || n, ($2::text[])[1 + n % ${COSTS.length}],
-       case when n % 2 = 0 then now() end, now() - n * interval '1 second'
-     from generate_series(1, $1::int) n`,
+    `insert into users (id, email, username, search_text, password_hash, email_verified_at, created_at)
+     select ${sqlId('user')}, email, username, ${searchTextOf('email', 'username', `'User ' || name`)},
+       ($2::text[])[1 + n % ${COSTS.length}], case when n % 2 = 0 then now() end, now() - n * interval '1 second'
+     from generate_series(1, $1::int) n, ${NAMES}`,
     [users, hashes],
   );
   await db.query(
     `insert into profiles (user_id, first_name, last_name, full_name)
-     select ${sqlId('user')}, 'User', name, 'User ' || name
-     from generate_series(1, $1::int) n, lateral (select case when n % 1000 = 0 then '${RARE_NAME} ' else 'No ' end || n as name) names`,
+     select ${sqlId('user')}, 'User', name, 'User ' || name from generate_series(1, $1::int) n, ${NAMES}`,
     [users],
   );
   await seedSessions(db, users);
@@ -68,8 +73,9 @@ async function seedSessions(db: ClientBase, users: number): Promise<void> {
 async function seedRole(db: ClientBase, users: number): Promise<void> {
   await db.query(`insert into roles (name) values ($1)`, [ROLE]);
   await db.query(
-    `insert into user_roles (user_id, role_id)
-     select ${sqlId('user')}, roles.id from generate_series(100, $1::int, 100) n, roles where name = $2`,
+    `insert into user_roles (user_id, role_id, user_created_at)
+     select users.id, roles.id, created_at from generate_series(100, $1::int, 100) n, users, roles
+     where users.id = ${sqlId('user')} and name = $2`,
     [users, ROLE],
   );
 }

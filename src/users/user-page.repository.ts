@@ -31,32 +31,43 @@ type Sql = readonly [text: string, values: readonly unknown[]];
 
 /** A page in the parts of its statement. */
 interface PageSql {
+  readonly source: string;
   readonly key: string;
   readonly id: string;
   readonly direction: 'asc' | 'desc';
-  readonly after: readonly Sql[];
+  /** Where in the order it begins. */
+  readonly from: readonly Sql[];
   readonly conditions: readonly Sql[];
   readonly limit: number;
 }
 
 /** Users in order, from after the given place: keyset pagination, so every page costs the same. */
 export async function findUserPage(em: EntityManager, request: PageRequest): Promise<ListedUser[]> {
-  const { filter, order, after, limit, now } = request;
+  const { filter, limit, now } = request;
   const roleId = filter.role === undefined ? undefined : await findRoleId(em, filter.role);
   if (roleId === null) return [];
-  const [key, id] = [SORT_KEYS[order.by], order.by === 'full_name' ? 'p.user_id' : 'u.id'];
-  const page: PageSql = {
-    key,
-    id,
-    direction: order.direction,
-    after: after ? [[`(${key}, ${id}) ${order.direction === 'asc' ? '>' : '<'} (?, ?)`, after]] : [],
-    conditions: [...conditions(filter, roleId, now)],
-    limit,
-  };
+  const page = pageOf(request, roleId, conditions(filter, now));
   if (filter.query === undefined) return findUsers(em, inOrder(page));
   const readAhead = limit * (isIndexed(filter.query) ? READ_AHEAD : READ_AHEAD_BY_CHARACTER);
   const near = await findUsers(em, amongNext(page, readAhead));
   return near.length === limit ? near : findUsers(em, searched(page));
+}
+
+function pageOf({ order: { by, direction }, after, limit }: PageRequest, roleId: string | undefined, conditions: Iterable<Sql>): PageSql {
+  const inRole = roleId !== undefined && by === 'creation';
+  const { source, key, id } = inRole ? BY_ROLE : orderedBy(by);
+  const from: Sql[] = after ? [[`(${key}, ${id}) ${direction === 'asc' ? '>' : '<'} (?, ?)`, after]] : [];
+  if (inRole) return { source, key, id, direction, from: [['ur.role_id = ?', [roleId]], ...from], conditions: [...conditions], limit };
+  const members: Sql[] = roleId === undefined ? [] : [['u.id in (select user_id from user_roles where role_id = ?)', [roleId]]];
+  return { source, key, id, direction, from, conditions: [...members, ...conditions], limit };
+}
+
+/** An index has the users of a role in order of creation. */
+const BY_ROLE = { source: 'user_roles ur join users u on u.id = ur.user_id', key: 'ur.user_created_at', id: 'ur.user_id' };
+
+function orderedBy(by: ListOrder['by']): Pick<PageSql, 'source' | 'key' | 'id'> {
+  const key = SORT_KEYS[by];
+  return by === 'full_name' ? { source: `users u ${PROFILE}`, key, id: 'p.user_id' } : { source: 'users u', key, id: 'u.id' };
 }
 
 /** Asked for apart: for a role that it knows, PostgreSQL knows as well how many have it, and plans accordingly. */
@@ -65,13 +76,12 @@ async function findRoleId(em: EntityManager, name: string): Promise<string | nul
   return role?.id ?? null;
 }
 
-function* conditions({ query, active, emailVerified, locked }: UserFilter, roleId: string | undefined, now: Date): Generator<Sql> {
+function* conditions({ query, active, emailVerified, locked }: UserFilter, now: Date): Generator<Sql> {
   if (query !== undefined) {
     // Not the bare column, where the index would be read from end to end, and then the table as well.
     const text = isIndexed(query) ? 'u.search_text' : `(u.search_text || '')`;
     yield [`${text} like lower(?)`, [`%${query.replace(/[\\%_]/g, '\\$&')}%`]];
   }
-  if (roleId !== undefined) yield ['u.id in (select user_id from user_roles where role_id = ?)', [roleId]];
   if (active !== undefined) yield ['u.is_active = ?', [active]];
   if (emailVerified !== undefined) yield [`u.email_verified_at is ${emailVerified ? 'not null' : 'null'}`, []];
   if (locked === true) yield ['u.locked_until > ?', [now]];
@@ -83,12 +93,12 @@ function isIndexed(query: string): boolean {
   return [...query].length >= 3;
 }
 
-const WITH_PROFILE = 'users u join profiles p on p.user_id = u.id';
+const PROFILE = 'join profiles p on p.user_id = u.id';
 
-function inOrder({ key, id, direction, after, conditions, limit }: PageSql): Sql {
-  const [where, values] = all([...after, ...conditions]);
+function inOrder({ source, key, id, direction, from, conditions, limit }: PageSql): Sql {
+  const [where, values] = all([...from, ...conditions]);
   return [
-    `select ${key}::text as key, ${USER_VIEW} from ${WITH_PROFILE} where ${where}
+    `select ${key}::text as key, ${USER_VIEW} from ${source.includes(PROFILE) ? source : `${source} ${PROFILE}`} where ${where}
      order by ${key} ${direction}, ${id} ${direction} limit ${limit}`,
     values,
   ];
@@ -102,10 +112,10 @@ const READ_AHEAD_BY_CHARACTER = 500;
  * What somebody searches for is either common, and then a page of it is soon found in order; or it is not, and then the index knows the few
  * places. PostgreSQL can only guess which, and a wrong guess reads the whole table; so the first is tried within bounds.
  */
-function amongNext({ key, id, direction, after, conditions, limit }: PageSql, readAhead: number): Sql {
-  const [from, beginning] = all(after);
+function amongNext({ source, key, id, direction, from, conditions, limit }: PageSql, readAhead: number): Sql {
+  const [start, beginning] = all(from);
   const [where, values] = all(conditions);
-  const next = `select u.*, ${key} as key from ${sourceOf(key)} where ${from} order by ${key} ${direction}, ${id} ${direction} limit ${readAhead}`;
+  const next = `select u.*, ${key} as key from ${source} where ${start} order by ${key} ${direction}, ${id} ${direction} limit ${readAhead}`;
   return whole(direction, [
     `select id, key from (${next}) u where ${where} order by key ${direction}, id ${direction} limit ${limit}`,
     [...beginning, ...values],
@@ -113,16 +123,14 @@ function amongNext({ key, id, direction, after, conditions, limit }: PageSql, re
 }
 
 /** Everybody who is searched for, and only then in order: `materialized` keeps PostgreSQL from going through all users in order instead. */
-function searched({ key, direction, after, conditions, limit }: PageSql): Sql {
-  const [where, values] = all([...after, ...conditions]);
+function searched({ source, key, direction, from, conditions, limit }: PageSql): Sql {
+  const [where, values] = all([...from, ...conditions]);
   return whole(direction, [
-    `with found as materialized (select u.id, ${key} as key from ${sourceOf(key)} where ${where})
+    `with found as materialized (select u.id, ${key} as key from ${source} where ${where})
      select id, key from found order by key ${direction}, id ${direction} limit ${limit}`,
     values,
   ]);
 }
-
-const sourceOf = (key: string) => (key.startsWith('p.') ? WITH_PROFILE : 'users u');
 
 /** The users of a page of ids. */
 function whole(direction: string, [page, values]: Sql): Sql {
