@@ -74,8 +74,8 @@ async function seedRole(db: ClientBase, users: number): Promise<void> {
   await db.query(`insert into roles (name) values ($1)`, [ROLE]);
   await db.query(
     `insert into user_roles (user_id, role_id, user_created_at)
-     select users.id, roles.id, created_at from generate_series(100, $1::int, 100) n, users, roles
-     where users.id = ${sqlId('user')} and name = $2`,
+     select users.id, roles.id, users.created_at from generate_series(100, $1::int, 100) n, users, roles
+     where users.id = ${sqlId('user')} and roles.name = $2`,
     [users, ROLE],
   );
 }
