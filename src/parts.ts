@@ -18,6 +18,7 @@ import { countUnseenEvents } from './events/event.repository.ts';
 import { EventTail } from './events/event-tail.ts';
 import { isEventType } from './events/event-types.ts';
 import { Metrics, type Snapshot } from './metrics/metrics.ts';
+import { endWithin } from './patience.ts';
 import { RateLimits } from './rate-limits/rate-limits.ts';
 import type { HealthOfAll } from './rpc/health.ts';
 import { createLog, type Log } from './rpc/log.ts';
@@ -30,6 +31,9 @@ import { CurrentSpan } from './tracing/current-span.ts';
 import { openTracer, type Step } from './tracing/tracer.ts';
 import { UserLookup } from './users/user-lookup.ts';
 import { findUserViews } from './users/user-view.repository.ts';
+
+/** In which the connections to the database are closed: they are idle by then. */
+const CLOSE_MS = 1000;
 
 /** What tests replace: the clock, and limits that nobody wants to wait for. */
 export interface Overrides {
@@ -71,7 +75,10 @@ export async function beginParts(
   const step = tracer?.step;
   const metrics = new Metrics();
   const { poolMin, poolMax } = poolOfOne(config);
-  const orm = begun.adopt(await openOrm({ url: databaseUrl, entities: ENTITIES, poolMin, poolMax, trace: step }), (it) => it.close());
+  const orm = begun.adopt(await openOrm({ url: databaseUrl, entities: ENTITIES, poolMin, poolMax, trace: step }), (it) =>
+    // The pool waits for every connection that was taken from it.
+    endWithin(CLOSE_MS, 'database connections', it.close(), log),
+  );
   const passwords = begun.adopt(createPasswords(config, { metrics, log, step }), (it) => it.close());
   await requireCurrentSchema(orm);
   const ownPool = await poolOf(orm);

@@ -110,10 +110,11 @@ export function listen(server: Server, { host, port, tls }: { host: string; port
   });
 }
 
-/** Takes no new calls and waits for those in flight; ends what is still open after `patienceMs`. */
-export function drain(server: Server, patienceMs: number): Promise<void> {
+/** Takes no new calls and waits for those in flight; ends what is still open after `patienceMs`, and tells so. */
+export function drain(server: Server, patienceMs: number, impatient: () => void = () => undefined): Promise<void> {
   return new Promise((resolve) => {
     const timer = setTimeout(() => {
+      impatient();
       const connections = connectionsOf(server);
       server.forceShutdown();
       for (const connection of connections) connection.destroy();
