@@ -1,15 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Log } from './rpc/log.ts';
 
 /**
- * Waits for something to end, but no longer than so many milliseconds: what does not end by itself ends with the process, and must not keep
- * what comes after it from ending in order. The log names what it was.
+ * Waits for something to end, but no longer than so many milliseconds; returns whether it has ended. What does not end by itself ends with the
+ * process, and must not keep what comes after it from ending in order.
  */
-export async function endWithin(ms: number, what: string, ending: Promise<unknown>, log: Log): Promise<void> {
+export async function endsWithin(ms: number, ending: Promise<unknown>): Promise<boolean> {
   const over = new AbortController();
-  const patience = sleep(ms, 'impatient' as const, { signal: over.signal }).catch(() => undefined);
+  const patience = sleep(ms, false, { signal: over.signal }).catch(() => false);
   try {
-    if ((await Promise.race([ending, patience])) === 'impatient') log.warn('did not end in time', { what });
+    return await Promise.race([ending.then(() => true), patience]);
   } finally {
     over.abort();
   }

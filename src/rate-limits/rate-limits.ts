@@ -3,6 +3,7 @@ import type { Pool } from 'pg';
 import { RateLimiterPostgres, RateLimiterRes } from 'rate-limiter-flexible';
 import type { Client } from '../audit/client.ts';
 import { databaseUnavailable, IdentityError } from '../errors.ts';
+import type { Awaitable } from '../rpc/awaitable.ts';
 import type { Call, Caller } from '../rpc/call.ts';
 import type { Log } from '../rpc/log.ts';
 import { CredentialLimiter } from './credential-limiter.ts';
@@ -55,7 +56,7 @@ export class RateLimits {
   }
 
   /** Every call. Fails open: without its counters, the service serves on. */
-  readonly call = (call: Call): void | Promise<void> => {
+  readonly call = (call: Call): Awaitable<void> => {
     const limiter = this.#perCaller;
     const caller = limiter && idOf(call.caller);
     if (limiter && caller !== undefined && !limiter.tryConsume(caller)) return this.#consume(limiter, caller);

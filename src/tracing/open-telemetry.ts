@@ -1,7 +1,7 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { createTraceState, ROOT_CONTEXT, type Span, SpanKind, SpanStatusCode, TraceFlags, trace } from '@opentelemetry/api';
 import { defaultResource, resourceFromAttributes } from '@opentelemetry/resources';
 import { BatchSpanProcessor, TracerProvider } from '@opentelemetry/sdk-trace';
+import { endsWithin } from '../patience.ts';
 import type { Log } from '../rpc/log.ts';
 import type { CurrentSpan } from './current-span.ts';
 import { openExporter } from './exporter.ts';
@@ -25,7 +25,7 @@ export class OpenTelemetryTracer implements Tracer {
   readonly #tracer: ReturnType<TracerProvider['getTracer']>;
   readonly #current: CurrentSpan;
   readonly #server: Attributes;
-  #closing: Promise<void> | undefined;
+  #closing: Promise<unknown> | undefined;
 
   static async open(settings: TracingSettings, current: CurrentSpan, log: Log): Promise<OpenTelemetryTracer> {
     const exporter = await openExporter(settings, log);
@@ -65,11 +65,11 @@ export class OpenTelemetryTracer implements Tracer {
 
   readonly task: Step = (name, run, attributes) => this.#record(name, run, attributes);
 
-  close(): Promise<void> {
+  async close(): Promise<void> {
     // What could not be sent was logged already.
     const flushed = () => this.#provider.shutdown().catch(() => undefined);
-    this.#closing ??= Promise.race([flushed(), sleep(FLUSH_MS, undefined, { ref: false })]);
-    return this.#closing;
+    this.#closing ??= endsWithin(FLUSH_MS, flushed());
+    await this.#closing;
   }
 
   async #record<T>(name: string, run: () => Promise<T>, attributes: Attributes = {}, parent?: Span): Promise<T> {

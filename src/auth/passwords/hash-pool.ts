@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { Piscina } from 'piscina';
+import { endsWithin } from '../../patience.ts';
 import { type Step, UNTRACED } from '../../tracing/tracer.ts';
 import { overloaded } from '../auth.errors.ts';
 import type { HashTask, RollCall } from './hash-worker.ts';
@@ -102,7 +102,7 @@ export class HashPool {
   async close(): Promise<void> {
     await this.#allArrived;
     // Even the end of a thread takes processor time: on a machine that starves them, the end of the process is theirs.
-    await Promise.race([this.#end(), sleep(CLOSE_PATIENCE_MS, undefined, { ref: false })]);
+    await endsWithin(CLOSE_PATIENCE_MS, this.#end());
   }
 
   async #end(): Promise<void> {
