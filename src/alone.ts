@@ -2,7 +2,7 @@ import { createApp } from './app.ts';
 import { ensureFirstKey } from './callers/first-key.ts';
 import type { Config } from './config.ts';
 import type { Connection } from './parts.ts';
-import type { Started } from './run.ts';
+import type { Started } from './serving.ts';
 
 /** Serves in this process. `dataDir`: the folder of the embedded database, where that is used. */
 export async function startAlone(

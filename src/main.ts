@@ -1,6 +1,6 @@
 import { enableCompileCache } from 'node:module';
 import { fileURLToPath } from 'node:url';
-import type { Ending } from './run.ts';
+import type { Ending } from './serving.ts';
 
 /** In which the process must be gone after the first signal. */
 const SHUTDOWN_MS = 9500;

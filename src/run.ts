@@ -3,29 +3,12 @@ import { Console } from 'node:console';
 import { once } from 'node:events';
 import { Writable } from 'node:stream';
 import { banner } from './banner.ts';
-import type { FirstKey } from './callers/first-key.ts';
 import { type Config, loadConfig } from './config.ts';
 import { type Database, openDatabase } from './database/database.ts';
 import { keptSecret } from './database/kept-secret.ts';
 import { explain } from './explain.ts';
 import type { Connection } from './parts.ts';
-
-export type Environment = Parameters<typeof loadConfig>[0];
-
-/** How the process comes to its end: somebody begins it, and `signal` is aborted. It has to be over in ten seconds (main.ts). */
-export interface Ending {
-  readonly signal: AbortSignal;
-  readonly begin: () => void;
-}
-
-/** What a start has come to. */
-export interface Started {
-  readonly port: number;
-  /** The administrator's key of the embedded database. */
-  readonly firstKey: FirstKey | undefined;
-  /** Rejects where serving cannot go on. */
-  readonly failure?: Promise<never>;
-}
+import type { Ending, Environment, Started } from './serving.ts';
 
 /** Serves until the end, and then ends in order what has begun, even if that is half a start; the exit code. `.env` adds to the environment. */
 export async function run(ending: Ending, env: Environment): Promise<number> {

@@ -2,9 +2,9 @@ import { hashApiKey, isApiKey } from '../api-keys/api-key-format.ts';
 import type { KeyUsage } from '../api-keys/key-usage.ts';
 import { type RecognisedApiKey, recogniseApiKey } from '../api-keys/recognise-api-key.ts';
 import { callerUnauthenticated } from '../rpc/access.ts';
-import type { Credentials } from '../rpc/admit.ts';
 import type { Awaitable } from '../rpc/awaitable.ts';
 import { ANONYMOUS, type Call, type Caller } from '../rpc/call.ts';
+import type { Credentials } from '../rpc/runtime.ts';
 import { recogniseServiceAccount } from './caller.repository.ts';
 import { type RecogniseAccessTokenDeps, recogniseAccessToken } from './recognise-access-token.ts';
 

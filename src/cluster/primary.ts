@@ -3,7 +3,7 @@ import type { Config } from '../config.ts';
 import { serveMetrics } from '../metrics/metrics-server.ts';
 import type { Connection } from '../parts.ts';
 import { createLog } from '../rpc/log.ts';
-import type { Started } from '../run.ts';
+import type { Started } from '../serving.ts';
 import { MetricsOfAll } from './metrics-of-all.ts';
 import { Workers } from './workers.ts';
 

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createApp } from '../app.ts';
 import { loadConfig } from '../config.ts';
 import { explain } from '../explain.ts';
-import type { Ending, Environment } from '../run.ts';
+import type { Ending, Environment } from '../serving.ts';
 import { PrimaryChannel } from './primary-channel.ts';
 
 /** Serves until the primary says that it is enough, is gone, or a signal comes; the exit code. The primary tells why it could not begin. */

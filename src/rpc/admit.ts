@@ -4,17 +4,10 @@ import { type Awaitable, attempt, when } from './awaitable.ts';
 import { refuseLargeMetadata } from './metadata-size.ts';
 import type { OpenCall, ServerCall } from './open-call.ts';
 import { dnsNamesOf } from './peer.ts';
-import type { Runtime } from './unary.ts';
+import type { Credentials, Runtime } from './runtime.ts';
 
 /** A call that ends so before its use case was refused for who made it. */
 const REFUSALS: ReadonlySet<StatusName> = new Set(['UNAUTHENTICATED', 'PERMISSION_DENIED']);
-
-/** What a call says about who makes it. */
-export interface Credentials {
-  readonly authorization: string | undefined;
-  /** DNS names in the subject alternative names of a client certificate that our CA has signed. */
-  certificateNames(): readonly string[];
-}
 
 /** Lets a call in, with who makes it; throws unless they may make it, now. */
 export function admit(access: Access, runtime: Runtime, call: OpenCall, grpcCall: ServerCall, request: () => unknown): Awaitable<void> {

@@ -7,11 +7,12 @@ import {
   type UntypedServiceImplementation,
 } from '@grpc/grpc-js';
 import { ListenError } from './listen-error.ts';
+import type { Runtime } from './runtime.ts';
 import { isStreamRpc, type StreamEndpoint, type StreamRpc, streamHandler } from './stream.ts';
 import { serverCredentials, type TlsFiles } from './tls.ts';
 import { tracedStream, tracedUnary } from './trace-call.ts';
 import { refineTransportErrors } from './transport-errors.ts';
-import { type Endpoint, type Rpc, type Runtime, unaryHandler } from './unary.ts';
+import { type Endpoint, type Rpc, unaryHandler } from './unary.ts';
 
 /** An upper bound on what is buffered before a request is looked at; MAX_REQUEST_BYTES is the limit that callers are told. */
 const MAX_RECEIVE_BYTES = 4 * 1024 * 1024;

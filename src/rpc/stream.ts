@@ -7,7 +7,8 @@ import type { Awaitable } from './awaitable.ts';
 import type { Call } from './call.ts';
 import { CallEnd } from './call-end.ts';
 import { OpenCall } from './open-call.ts';
-import { decode, fail, observe, type Rpc, type Runtime } from './unary.ts';
+import type { Runtime } from './runtime.ts';
+import { decode, fail, observe, type Rpc } from './unary.ts';
 
 /** A stream may last for hours; whoever makes it is recognised anew after this long, so that a right that was taken away is gone. */
 const RECOGNISED_FOR_MS = 1000;

@@ -1,16 +1,14 @@
 import type { handleUnaryCall, MethodDefinition, ServerUnaryCall } from '@grpc/grpc-js';
-import type { EntityManager } from '@mikro-orm/postgresql';
 import type { z } from 'zod';
 import { IdentityError } from '../errors.ts';
-import type { Tracer } from '../tracing/tracer.ts';
 import type { Access } from './access.ts';
-import { admit, type Credentials } from './admit.ts';
+import { admit } from './admit.ts';
 import { type Awaitable, attempt, when } from './awaitable.ts';
-import type { Call, Caller } from './call.ts';
+import type { Call } from './call.ts';
 import { CallEnd } from './call-end.ts';
-import type { Log } from './log.ts';
 import { OpenCall, type ServerCall } from './open-call.ts';
-import { type ConstraintErrors, type GrpcStatus, toGrpcStatus, translate } from './status.ts';
+import type { Runtime } from './runtime.ts';
+import { type GrpcStatus, toGrpcStatus, translate } from './status.ts';
 import { traceParentOf } from './trace-call.ts';
 import { parse } from './validation.ts';
 
@@ -19,26 +17,6 @@ export const MAX_REQUEST_BYTES = 256 * 1024;
 
 /** A call without a deadline gets this one: nobody waits for ever, so no work may go on for ever. */
 const DEFAULT_DEADLINE_MS = 10_000;
-
-/** What every call needs and no feature knows. */
-export interface Runtime {
-  readonly em: EntityManager;
-  readonly now: () => Date;
-  readonly log: Log;
-  readonly constraints: ConstraintErrors;
-  /** Who may call which RPC, by its path. */
-  readonly access: ReadonlyMap<string, Access>;
-  /** Who makes a call; throws where the credentials are not valid. */
-  readonly identify: (call: Call, credentials: Credentials) => Awaitable<Caller>;
-  /** Throws where the caller calls too often. */
-  readonly limit: (call: Call) => Awaitable<void>;
-  /** Told how each call ended; absent: nobody measures. */
-  readonly observe: ((rpc: string, code: string, reason: string | undefined, seconds: number) => void) | undefined;
-  /** Records what calls do; absent: nobody collects it. */
-  readonly tracer: Tracer | undefined;
-  /** Writes down that a call was refused for who made it. */
-  readonly refused: (call: Call, rpc: string, error: IdentityError) => void;
-}
 
 /** An answer that was encoded before, because it is often the same. */
 export class Encoded<Response> {

@@ -1,0 +1,35 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import type { IdentityError } from '../errors.ts';
+import type { Tracer } from '../tracing/tracer.ts';
+import type { Access } from './access.ts';
+import type { Awaitable } from './awaitable.ts';
+import type { Call, Caller } from './call.ts';
+import type { Log } from './log.ts';
+import type { ConstraintErrors } from './status.ts';
+
+/** What a call says about who makes it. */
+export interface Credentials {
+  readonly authorization: string | undefined;
+  /** DNS names in the subject alternative names of a client certificate that our CA has signed. */
+  certificateNames(): readonly string[];
+}
+
+/** What every call needs and no feature knows. */
+export interface Runtime {
+  readonly em: EntityManager;
+  readonly now: () => Date;
+  readonly log: Log;
+  readonly constraints: ConstraintErrors;
+  /** Who may call which RPC, by its path. */
+  readonly access: ReadonlyMap<string, Access>;
+  /** Who makes a call; throws where the credentials are not valid. */
+  readonly identify: (call: Call, credentials: Credentials) => Awaitable<Caller>;
+  /** Throws where the caller calls too often. */
+  readonly limit: (call: Call) => Awaitable<void>;
+  /** Told how each call ended; absent: nobody measures. */
+  readonly observe: ((rpc: string, code: string, reason: string | undefined, seconds: number) => void) | undefined;
+  /** Records what calls do; absent: nobody collects it. */
+  readonly tracer: Tracer | undefined;
+  /** Writes down that a call was refused for who made it. */
+  readonly refused: (call: Call, rpc: string, error: IdentityError) => void;
+}
