@@ -83,8 +83,8 @@ async function offerMetrics({ metricsPort, grpc }: Config, { metrics, team }: Pa
 }
 
 /** What is cleared away every hour. */
-const chores = ({ refresh, lockout, auditRetentionDays }: Config) => [
-  ...sessionChores(refresh.ttl),
+const chores = ({ lockout, auditRetentionDays }: Config) => [
+  ...sessionChores,
   ...lockoutChores(lockout),
   ...auditChores(auditRetentionDays),
   ...oneTimeTokenChores,

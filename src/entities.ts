@@ -14,7 +14,6 @@ import { ServiceAccountRole } from './roles/service-account-role.entity.ts';
 import { UserRole } from './roles/user-role.entity.ts';
 import { ServiceAccount } from './service-accounts/service-account.entity.ts';
 import { KnownDevice } from './sessions/known-device.entity.ts';
-import { RefreshToken } from './sessions/refresh-token.entity.ts';
 import { Session } from './sessions/session.entity.ts';
 import { Profile } from './users/profile.entity.ts';
 import { User } from './users/user.entity.ts';
@@ -24,7 +23,6 @@ export const ENTITIES = [
   User,
   Profile,
   Session,
-  RefreshToken,
   PasswordHistory,
   UnknownLogin,
   AuditEvent,

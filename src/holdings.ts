@@ -4,13 +4,12 @@ import { exportOneTimeTokens } from './auth/one-time-tokens/one-time-token-expor
 import { exportPasswordHistory } from './auth/passwords/password-history-export.repository.ts';
 import { exportEvents } from './events/event-export.repository.ts';
 import { exportMails } from './mail/mail-export.repository.ts';
-import { exportKnownDevices, exportRefreshTokens, exportSessions } from './sessions/session-export.repository.ts';
+import { exportKnownDevices, exportSessions } from './sessions/session-export.repository.ts';
 import type { Holding } from './users/export-user.ts';
 
 /** All that the other features hold about a user, for ExportUser. A test looks for a table that is missing here. */
 export const HOLDINGS: readonly Holding[] = [
   { kind: 'sessions', export: exportSessions },
-  { kind: 'refresh_tokens', export: exportRefreshTokens },
   { kind: 'known_devices', export: exportKnownDevices },
   { kind: 'api_keys', export: exportApiKeys },
   { kind: 'password_history', export: exportPasswordHistory },

@@ -10,7 +10,9 @@ import { type Orm, openOrm } from '../src/database/orm.ts';
 import { SchemaBehindError } from '../src/database/schema-behind.ts';
 import { ENTITIES } from '../src/entities.ts';
 import { createDatabase, type TestDatabase } from './support/database.ts';
+import { expectStatus } from './support/expect-status.ts';
 import { startService } from './support/service.ts';
+import { endingsOf, expectDead, partsOf, refresh } from './support/sessions.ts';
 
 const ROOT = path.resolve(import.meta.dirname, '..');
 const FOLDER = path.join(ROOT, 'migrations');
@@ -191,6 +193,78 @@ describe('the migration that makes users searchable', () => {
     await orm.migrator.up({ to: NAME });
     const { rows: after } = await database.pool.query('select * from users');
     expect(after).toEqual([{ ...before[0], search_text: 'ada@example.com\nada\nada lovelace' }]);
+  });
+});
+
+describe('the migration that finds sessions by the family of their tokens', () => {
+  const NAME = NAMES.find((name) => name.endsWith('_refresh_token_families')) ?? '';
+  const BEFORE = NAMES[NAMES.indexOf(NAME) - 1] ?? '';
+  const [USED, CURRENT, OTHER] = [43, 44, 45].map((byte) => Buffer.alloc(32, byte).toString('base64url')) as [string, string, string];
+  let database: TestDatabase;
+  let orm: Orm;
+  beforeAll(async () => {
+    database = await createDatabase({ migrated: false });
+    orm = await openOrm({ url: database.url, entities: ENTITIES, patient: true });
+    await orm.migrator.up({ to: BEFORE });
+  });
+  afterAll(async () => {
+    await orm.close();
+    await database.drop();
+  });
+
+  /** Somebody's session as the version before left it, with a token that was used and one that was not. */
+  async function oldSession(used: string | null, current: string): Promise<void> {
+    await database.pool.query(
+      `with u as (insert into users (email) values ($1) returning id),
+         p as (insert into profiles (user_id) select id from u),
+         s as (insert into sessions (user_id, auth_methods, created_at, last_active_at, expires_at, previous_refresh_hash, refresh_hash, refreshed_at)
+               select id, '{pwd}', now() - interval '1 day', now(), now() + interval '1 day', sha256($2), sha256($3),
+                 case when $2 is not null then now() end
+               from u returning id)
+       insert into refresh_tokens (token_hash, session_id, created_at)
+         select sha256(token), id, now() from s, unnest(array[$2, $3]) token where token is not null`,
+      [`${randomUUID()}@example.com`, used && Buffer.from(used), Buffer.from(current)],
+    );
+  }
+
+  const issued = async () => (await database.pool.query(`select token_hash, session_id from refresh_tokens order by token_hash`)).rows;
+
+  it('gives back, when it is undone, what is known of the tokens', async () => {
+    await oldSession(USED, CURRENT);
+    await oldSession(null, OTHER);
+    const before = await issued();
+    expect(before).toHaveLength(3);
+    await orm.migrator.up({ to: NAME });
+    await orm.migrator.down();
+    expect(await issued()).toEqual(before);
+    await orm.migrator.up();
+  });
+
+  it('lets a token from before be traded in, its successors as well, and recognises it when it comes back', async () => {
+    const service = await startService({}, database);
+    try {
+      const next = await refresh(service, CURRENT);
+      expect(partsOf(next.refreshToken).family).toBe(CURRENT);
+      const last = await refresh(service, next.refreshToken);
+      expect(partsOf(last.refreshToken).family).toBe(CURRENT);
+      await expectStatus(service.auth.refreshToken({ refreshToken: CURRENT }), 'UNAUTHENTICATED', 'INVALID_REFRESH_TOKEN');
+      await expectDead(service, last);
+      expect(await endingsOf(service, last.sessionId)).toEqual(['refresh_reused']);
+    } finally {
+      await service.stop();
+    }
+  });
+
+  it('gives the successor of such a token again within the grace, and lets it log out', async () => {
+    const service = await startService({}, database);
+    try {
+      const next = await refresh(service, OTHER);
+      expect((await refresh(service, OTHER)).refreshToken).toBe(next.refreshToken);
+      await service.auth.logout({ refreshToken: OTHER });
+      await expectDead(service, next);
+    } finally {
+      await service.stop();
+    }
   });
 });
 

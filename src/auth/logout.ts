@@ -2,17 +2,16 @@ import { z } from 'zod';
 import { transaction } from '../database/transaction.ts';
 import type { Call } from '../rpc/call.ts';
 import { endSession } from '../sessions/end-sessions.ts';
-import { findSessionIdByRefreshHash, lockSessionWithUser } from '../sessions/session.repository.ts';
+import { lockSessionOfFamily } from '../sessions/session.repository.ts';
 import { presentedRefreshToken } from './refresh-token.ts';
-import { hashRefreshToken } from './tokens/refresh-tokens.ts';
+import { hashFamilyOf } from './tokens/refresh-tokens.ts';
 
 export const logoutInput = z.object({ refreshToken: presentedRefreshToken });
 
 /** Ends the session of a token, whichever of its tokens it is; says nothing about tokens that it does not know. */
 export async function logout(call: Call, { refreshToken }: z.output<typeof logoutInput>): Promise<void> {
   await transaction(call.em, async (em) => {
-    const sessionId = await findSessionIdByRefreshHash(em, hashRefreshToken(refreshToken));
-    const session = sessionId === undefined ? null : await lockSessionWithUser(em, sessionId);
+    const session = await lockSessionOfFamily(em, hashFamilyOf(refreshToken));
     if (session?.isLive(call.now())) endSession(em, call, session, 'logout');
   });
 }

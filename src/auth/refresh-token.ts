@@ -9,12 +9,12 @@ import type { SessionActivity } from '../sessions/activity.ts';
 import { endSession } from '../sessions/end-sessions.ts';
 import type { RotatedSession, Rotation } from '../sessions/rotate-session.repository.ts';
 import type { Session } from '../sessions/session.entity.ts';
-import { findSessionIdByRefreshHash, lockSessionWithUser } from '../sessions/session.repository.ts';
+import { lockSessionOfFamily } from '../sessions/session.repository.ts';
 import { invalidRefreshToken } from './auth.errors.ts';
 import type { AccessTokens } from './tokens/access-tokens.ts';
 import { type IssuedTokens, issueTokens } from './tokens/issue-tokens.ts';
 import { decideRefresh } from './tokens/refresh-policy.ts';
-import { createSuccessorSalt, hashRefreshToken, successorOf } from './tokens/refresh-tokens.ts';
+import { createSuccessorSalt, hashFamilyOf, hashRefreshToken, successorOf } from './tokens/refresh-tokens.ts';
 
 export const presentedRefreshToken = z.string().min(1, 'is required').max(512, 'is not a refresh token');
 
@@ -60,9 +60,10 @@ async function rotateAtOnce(
   const now = call.now();
   const salt = createSuccessorSalt();
   const successor = successorOf(refreshToken, salt);
+  const familyHash = hashFamilyOf(refreshToken);
   const [presentedHash, nextHash] = [hashRefreshToken(refreshToken), hashRefreshToken(successor)];
   const expiresAt = new Date(now.getTime() + deps.refreshTtl * 1000);
-  const session = await deps.rotateSession({ presentedHash, nextHash, salt, now, expiresAt, client });
+  const session = await deps.rotateSession({ familyHash, presentedHash, nextHash, salt, now, expiresAt, client });
   if (!session) return undefined;
   const { id, userId, email, roles, lastLoginAt } = session;
   deps.activity.note({ id, userId, lastActiveAt: lastLoginAt }, now);
@@ -76,11 +77,10 @@ async function judge(
   deps: RefreshTokenDeps,
   input: RefreshTokenInput,
 ): Promise<IssuedTokens | 'current' | undefined> {
-  const presented = hashRefreshToken(input.refreshToken);
-  const session = await lockSessionByRefreshHash(em, presented);
+  const session = await lockSessionOfFamily(em, hashFamilyOf(input.refreshToken));
   if (!session) return undefined;
   const now = call.now();
-  switch (decideRefresh(presented, stateOf(session, now), now, deps.refreshGrace)) {
+  switch (decideRefresh(hashRefreshToken(input.refreshToken), stateOf(session, now), now, deps.refreshGrace)) {
     case 'rotate':
       return 'current';
     case 'repeat':
@@ -93,12 +93,6 @@ async function judge(
     case 'refused':
       return undefined;
   }
-}
-
-/** The token is looked up without a lock: which session it was issued for never changes. */
-async function lockSessionByRefreshHash(em: EntityManager, hash: Buffer): Promise<Session | null> {
-  const sessionId = await findSessionIdByRefreshHash(em, hash);
-  return sessionId === undefined ? null : lockSessionWithUser(em, sessionId);
 }
 
 function stateOf(session: Session, now: Date) {

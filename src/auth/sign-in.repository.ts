@@ -16,6 +16,7 @@ export interface NewSession extends RecordedBy {
   readonly deviceHash: Buffer | undefined;
   /** RFC 8176. */
   readonly authMethods: readonly string[];
+  readonly refreshFamilyHash: Buffer;
   readonly refreshHash: Buffer;
   readonly now: Date;
   readonly expiresAt: Date;
@@ -54,15 +55,15 @@ const SIGN_IN = {
       returning s.id, s.user_id
     ),
     begun as (
-      insert into sessions (id, user_id, ip_address, user_agent, device_name, auth_methods, created_at, last_active_at, expires_at, refresh_hash)
-      select $6::uuid, id, $7::text, $8::text, $9::text, $10::text[], $4, $4, $11::timestamptz, $12::bytea from signed_in
+      insert into sessions (id, user_id, ip_address, user_agent, device_name, auth_methods, created_at, last_active_at, expires_at,
+        refresh_family_hash, refresh_hash)
+      select $6::uuid, id, $7::text, $8::text, $9::text, $10::text[], $4, $4, $11::timestamptz, $12::bytea, $13::bytea from signed_in
     ),
-    token as (insert into refresh_tokens (token_hash, session_id, created_at) select $12, $6, $4 from signed_in),
     device as (
       insert into known_devices as known (user_id, device_hash, first_seen_at, last_seen_at)
-      select id, $13::bytea, $4, $4 from signed_in where $13 is not null
+      select id, $14::bytea, $4, $4 from signed_in where $14 is not null
       on conflict (user_id, device_hash) do update set last_seen_at = excluded.last_seen_at
-      returning known.user_id, known.xmax = 0 and exists (select from known_devices where user_id = $1 and device_hash <> $13) as another
+      returning known.user_id, known.xmax = 0 and exists (select from known_devices where user_id = $1 and device_hash <> $14) as another
     ),
     occurrences as (
       select 'session.revoked' as type, user_id, null as ip_address, null as user_agent, null as device_name,
@@ -73,7 +74,7 @@ const SIGN_IN = {
       union all
       select 'user.new_device', user_id, $7, $8, $9, jsonb_build_object('session_id', $6) from device where another
     ),
-    ${recording({ callerId: '$14', actor: '$15', now: '$4' })}
+    ${recording({ callerId: '$15', actor: '$16', now: '$4' })}
     select email, roles,
       (select jsonb_agg(jsonb_build_object('type', type, 'userId', user_id, 'metadata', metadata)) from occurrences) as recorded
     from signed_in`,
@@ -84,10 +85,11 @@ const SIGN_IN = {
  * user is not, or not any more, as it has to be, or somebody else is at work on them: then nothing was changed.
  */
 export async function letIn(pool: Pool, signal: AbortSignal, session: NewSession): Promise<SignedIn | undefined> {
-  const { id, userId, passwordHash, mustBeVerified, client, authMethods, refreshHash, deviceHash = null, now, expiresAt } = session;
+  const { id, userId, passwordHash, mustBeVerified, client, authMethods, deviceHash = null, now, expiresAt } = session;
   const { ipAddress = null, userAgent = null, deviceName = null } = client;
   const account = [userId, passwordHash, mustBeVerified, now, session.maxSessions];
-  const values = [...account, id, ipAddress, userAgent, deviceName, authMethods, expiresAt, refreshHash, deviceHash];
-  const [row] = await runPreparedUntil<SignedIn>(signal, pool, SIGN_IN, [...values, session.callerId, session.actor]);
+  const begun = [id, ipAddress, userAgent, deviceName, authMethods, expiresAt, session.refreshFamilyHash, session.refreshHash];
+  const values = [...account, ...begun, deviceHash, session.callerId, session.actor];
+  const [row] = await runPreparedUntil<SignedIn>(signal, pool, SIGN_IN, values);
   return row;
 }

@@ -3,13 +3,13 @@ import type { Client } from '../audit/client.ts';
 import type { Call } from '../rpc/call.ts';
 import type { User } from '../users/user.entity.ts';
 import { endSession } from './end-sessions.ts';
-import { RefreshToken } from './refresh-token.entity.ts';
 import { Session } from './session.entity.ts';
 import { findLiveSessions } from './session.repository.ts';
 
 export interface BeginSession {
   readonly user: User;
   readonly client: Client;
+  readonly refreshFamilyHash: Buffer;
   readonly refreshHash: Buffer;
   /** RFC 8176, e.g. `pwd`. */
   readonly authMethods: string[];
@@ -23,10 +23,9 @@ export interface BeginSession {
  * logins cannot exceed the limit together.
  */
 export async function beginSession(em: EntityManager, call: Call, options: BeginSession): Promise<Session> {
-  const { user, client, refreshHash, authMethods, expiresAt, maxSessions, now } = options;
+  const { user, client, refreshFamilyHash, refreshHash, authMethods, expiresAt, maxSessions, now } = options;
   const others = await findLiveSessions(em, user.id, now);
   for (const session of others.slice(maxSessions - 1)) endSession(em, call, session, 'too_many_sessions');
-  const session = em.create(Session, { user, ...client, authMethods, createdAt: now, lastActiveAt: now, expiresAt, refreshHash });
-  em.create(RefreshToken, { hash: refreshHash, session, createdAt: now });
-  return session;
+  const tokens = { refreshFamilyHash, refreshHash };
+  return em.create(Session, { user, ...client, authMethods, createdAt: now, lastActiveAt: now, expiresAt, ...tokens });
 }

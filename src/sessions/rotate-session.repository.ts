@@ -5,6 +5,7 @@ import { roleNamesOf } from '../users/role-names.ts';
 
 /** A refresh token that is traded in for the next one. */
 export interface Rotation {
+  readonly familyHash: Buffer;
   readonly presentedHash: Buffer;
   readonly nextHash: Buffer;
   readonly salt: Buffer;
@@ -32,20 +33,14 @@ export interface RotatedSession {
 const ROTATE = {
   name: 'sessions.rotate',
   text: `
-    with rotated as (
-      update sessions s set refresh_hash = $2, previous_refresh_hash = s.refresh_hash, refresh_salt = $3, refreshed_at = $4, last_active_at = $4,
-        expires_at = $5, ip_address = coalesce($6, s.ip_address), user_agent = coalesce($7, s.user_agent),
-        device_name = coalesce($8, s.device_name)
-      from refresh_tokens t, users u
-      where t.token_hash = $1 and s.id = t.session_id and u.id = s.user_id
-        and s.refresh_hash = $1 and s.revoked_at is null and s.expires_at > $4 and u.is_active
-      returning s.id, s.user_id, s.auth_methods, s.created_at, u.email, u.last_login_at,
-        ${roleNamesOf('u.id')} as roles
-    ),
-    next as (insert into refresh_tokens (token_hash, session_id, created_at) select $2, id, $4 from rotated)
-    select id, user_id, email, roles, auth_methods,
-      extract(epoch from created_at)::float8 * 1000 as created_at, extract(epoch from last_login_at)::float8 * 1000 as last_login_at
-    from rotated`,
+    update sessions s set refresh_hash = $3, previous_refresh_hash = s.refresh_hash, refresh_salt = $4, refreshed_at = $5, last_active_at = $5,
+      expires_at = $6, ip_address = coalesce($7, s.ip_address), user_agent = coalesce($8, s.user_agent),
+      device_name = coalesce($9, s.device_name)
+    from users u
+    where s.refresh_family_hash = $1 and s.refresh_hash = $2 and s.revoked_at is null and s.expires_at > $5
+      and u.id = s.user_id and u.is_active
+    returning s.id, s.user_id, s.auth_methods, u.email, ${roleNamesOf('u.id')} as roles,
+      extract(epoch from s.created_at)::float8 * 1000 as created_at, extract(epoch from u.last_login_at)::float8 * 1000 as last_login_at`,
 };
 
 interface Row {
@@ -63,9 +58,9 @@ interface Row {
  * the session or its user is not what they were: then nothing was changed.
  */
 export async function rotateSession(pool: Pool, rotation: Rotation): Promise<RotatedSession | undefined> {
-  const { presentedHash, nextHash, salt, now, expiresAt, client } = rotation;
+  const { familyHash, presentedHash, nextHash, salt, now, expiresAt, client } = rotation;
   const device = [client.ipAddress ?? null, client.userAgent ?? null, client.deviceName ?? null];
-  const [row] = await runPrepared<Row>(pool, ROTATE, [presentedHash, nextHash, salt, now, expiresAt, ...device]);
+  const [row] = await runPrepared<Row>(pool, ROTATE, [familyHash, presentedHash, nextHash, salt, now, expiresAt, ...device]);
   return row && toRotatedSession(row);
 }
 

@@ -1,6 +1,6 @@
 import { BATCH, type Chore } from '../housekeeping.ts';
 import { deleteForgottenDevices } from './known-device.repository.ts';
-import { deleteExpiredSessions, deleteOldRefreshTokens } from './session.repository.ts';
+import { deleteExpiredSessions } from './session.repository.ts';
 
 const secondsBefore = (now: Date, seconds: number) => new Date(now.getTime() - seconds * 1000);
 
@@ -10,9 +10,7 @@ const KEPT_SECONDS = 86_400;
 /** Half a year: a device that was away for longer is news to its owner. */
 const DEVICE_KEPT_SECONDS = 180 * 86_400;
 
-/** A long-lived session leaves behind a token for every refresh; those past their own expiry prove nothing any more. */
-export const sessionChores = (refreshTtl: number): Chore[] => [
+export const sessionChores: Chore[] = [
   { name: 'expired_sessions', run: (em, now) => deleteExpiredSessions(em, secondsBefore(now, KEPT_SECONDS), BATCH) },
-  { name: 'old_refresh_tokens', run: (em, now) => deleteOldRefreshTokens(em, secondsBefore(now, refreshTtl + KEPT_SECONDS), BATCH) },
   { name: 'forgotten_devices', run: (em, now) => deleteForgottenDevices(em, secondsBefore(now, DEVICE_KEPT_SECONDS), BATCH) },
 ];

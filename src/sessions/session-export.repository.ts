@@ -13,15 +13,6 @@ export function exportSessions(em: EntityManager, userId: string, limit: number)
   );
 }
 
-/** When tokens were issued for the sessions of a user. */
-export function exportRefreshTokens(em: EntityManager, userId: string, limit: number): Promise<Item[]> {
-  return em.execute(
-    `select session_id, ${rfc3339('created_at')} from refresh_tokens
-     where session_id in (select id from sessions where user_id = ?) order by refresh_tokens.created_at limit ?`,
-    [userId, limit],
-  );
-}
-
 /** Since when the devices of a user are known; what is stored of them is a hash. */
 export function exportKnownDevices(em: EntityManager, userId: string, limit: number): Promise<Item[]> {
   return em.execute(

@@ -22,6 +22,11 @@ const SessionSchema = defineEntity({
      */
     expiresOn: p.date().$type<Opt<string>>().generated(`((expires_at at time zone 'UTC')::date) stored`).hidden(),
     revokedAt: moment().nullable(),
+    /**
+     * SHA-256 of what all refresh tokens of the session have in common, to find it by (see auth/tokens/refresh-tokens.ts). It never changes, for the
+     * reason above.
+     */
+    refreshFamilyHash: p.blob().$type<Buffer>().unique('sessions_refresh_family_hash_key'),
     /** SHA-256 of the refresh token that is good now. */
     refreshHash: p.blob().$type<Buffer>(),
     /** SHA-256 of the one before it: within the grace period it gets the same successor again. */

@@ -1,6 +1,5 @@
 import { type EntityManager, LockMode } from '@mikro-orm/postgresql';
 import type { Activity } from './activity.ts';
-import { RefreshToken } from './refresh-token.entity.ts';
 import { Session } from './session.entity.ts';
 
 /** A session together with its user, unlocked. */
@@ -8,23 +7,27 @@ export function findSessionWithUser(em: EntityManager, id: string): Promise<Sess
   return em.findOne(Session, { id }, { populate: ['user'] });
 }
 
+/** A session by its id. */
+export function lockSessionWithUser(em: EntityManager, id: string): Promise<Session | null> {
+  return lockWithUser(em, { id });
+}
+
+/** The session whose refresh tokens are of the family, whether or not any of them is still good. */
+export function lockSessionOfFamily(em: EntityManager, refreshFamilyHash: Buffer): Promise<Session | null> {
+  return lockWithUser(em, { refreshFamilyHash });
+}
+
 /**
  * Locks a session and its user. The user comes first, as everywhere: whoever ends all sessions of a user (deactivation, change of
  * password) holds the user and then wants the sessions, and the other way round the two would deadlock.
  */
-export function lockSessionWithUser(em: EntityManager, id: string): Promise<Session | null> {
+function lockWithUser(em: EntityManager, where: { id: string } | { refreshFamilyHash: Buffer }): Promise<Session | null> {
   return em
     .createQueryBuilder(Session, 's')
     .innerJoinAndSelect('s.user', 'u')
-    .where({ id })
+    .where(where)
     .setLockMode(LockMode.PESSIMISTIC_WRITE, ['u', 's'])
     .getSingleResult() as Promise<Session | null>;
-}
-
-/** Which session a refresh token was issued for; it does not matter whether the token is still good. */
-export async function findSessionIdByRefreshHash(em: EntityManager, hash: Buffer): Promise<string | undefined> {
-  const token = await em.findOne(RefreshToken, { hash });
-  return token?.session.id;
 }
 
 /** The most recently active first. */
@@ -67,26 +70,13 @@ async function noteMoments(
   );
 }
 
-/** Deletes up to `limit` sessions that have expired before then, with their tokens. */
+/** Deletes up to `limit` sessions that have expired before then. */
 export async function deleteExpiredSessions(em: EntityManager, before: Date, limit: number): Promise<number> {
   const deleted = await em.execute(
     `delete from sessions where id in (
        select id from sessions where expires_on <= (cast(? as timestamptz) at time zone 'UTC')::date and expires_at < ? limit ?
      ) returning 1`,
     [before, before, limit],
-  );
-  return deleted.length;
-}
-
-/** Deletes up to `limit` used tokens that were issued before then: too long ago to be a sign of theft. */
-export async function deleteOldRefreshTokens(em: EntityManager, before: Date, limit: number): Promise<number> {
-  const deleted = await em.execute(
-    `delete from refresh_tokens where token_hash in (
-       select token_hash from refresh_tokens
-       where created_at < ? and not exists (select from sessions where id = session_id and refresh_hash = token_hash)
-       limit ? for update skip locked
-     ) returning 1`,
-    [before, limit],
   );
   return deleted.length;
 }

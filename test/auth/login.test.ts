@@ -207,8 +207,8 @@ describe('Login while the account changes', () => {
     const { user, held, login } = await stopped(PASSWORD);
     await held.query('update users set last_login_at = now() where id = $1', [user.id]);
     await held.query(
-      `insert into sessions (user_id, auth_methods, created_at, last_active_at, expires_at, refresh_hash)
-       select $1, '{pwd}', now(), now(), now() + interval '1 day', sha256(n::text::bytea) from generate_series(1, 5) n`,
+      `insert into sessions (user_id, auth_methods, created_at, last_active_at, expires_at, refresh_family_hash, refresh_hash)
+       select $1, '{pwd}', now(), now(), now() + interval '1 day', sha256(n::text::bytea), sha256(n::text::bytea) from generate_series(1, 5) n`,
       [user.id],
     );
     await held.release();

@@ -5,8 +5,9 @@ import type { User } from '../../src/gen/identity/v1/user.ts';
 import { atOnce, logIn, PASSWORD, register, required, signedIn } from '../support/builders.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { decode, expectStatus } from '../support/expect-status.ts';
+import { rows } from '../support/rows.ts';
 import { startService, type TestService, useService } from '../support/service.ts';
-import { endingsOf, eventsOfSession, expectAlive, expectDead, isActive, refresh } from '../support/sessions.ts';
+import { endingsOf, eventsOfSession, expectAlive, expectDead, isActive, refresh, sha256 } from '../support/sessions.ts';
 
 function fulfilled<T>(results: PromiseSettledResult<T>[]): T[] {
   return results.map((result) => {
@@ -15,16 +16,15 @@ function fulfilled<T>(results: PromiseSettledResult<T>[]): T[] {
   });
 }
 
-/** All answers are the same successor, it is the current one, and no other was made beside it. */
-async function expectOneChain(service: TestService, sessionId: string, answers: Tokens[]): Promise<void> {
+/** All answers are the same successor, it is the current one, and it follows the token that they were given for: no other came between. */
+async function expectOneChain(service: TestService, presented: Tokens, answers: Tokens[]): Promise<void> {
   expect(new Set(answers.map(({ refreshToken }) => refreshToken)).size).toBe(1);
-  const { rows } = await service.database.pool.query(
-    `select count(*)::int as tokens, count(*) filter (where t.token_hash = s.refresh_hash)::int as current
-     from sessions s join refresh_tokens t on t.session_id = s.id where s.id = $1`,
-    [sessionId],
-  );
-  expect(rows).toEqual([{ tokens: 2, current: 1 }]);
-  await expectAlive(service, required(answers[0]));
+  const successor = required(answers[0]);
+  const hashes = await rows(service, 'select previous_refresh_hash as previous, refresh_hash as current from sessions where id = $1', [
+    presented.sessionId,
+  ]);
+  expect(hashes).toEqual([{ previous: sha256(presented.refreshToken), current: sha256(successor.refreshToken) }]);
+  await expectAlive(service, successor);
 }
 
 describe('RefreshToken in parallel', () => {
@@ -33,7 +33,7 @@ describe('RefreshToken in parallel', () => {
   it.each([2, 20])('gives %d calls with one token one and the same successor', async (calls) => {
     const { tokens } = await signedIn(service);
     const answers = fulfilled(await atOnce(calls, () => refresh(service, tokens.refreshToken)));
-    await expectOneChain(service, tokens.sessionId, answers);
+    await expectOneChain(service, tokens, answers);
   });
 
   it('gives calls to two servers on one database one and the same successor', async () => {
@@ -42,7 +42,7 @@ describe('RefreshToken in parallel', () => {
       for (let round = 1; round <= 5; round++) {
         const { tokens } = await signedIn(service);
         const answers = fulfilled(await atOnce(8, (index) => refresh(index % 2 ? other : service, tokens.refreshToken)));
-        await expectOneChain(service, tokens.sessionId, answers);
+        await expectOneChain(service, tokens, answers);
       }
     } finally {
       await other.stop();
@@ -167,10 +167,10 @@ describe('RefreshToken racing', () => {
     // A server process reports what it counted when it exits at the latest.
     await service.stop();
     await expect.poll(() => connections(database), { timeout: 5000 }).toBe(0);
-    const { rows } = await database.pool.query<{ deadlocks: string }>(
+    const { rows: counted } = await database.pool.query<{ deadlocks: string }>(
       'select deadlocks from pg_stat_database where datname = current_database()',
     );
-    expect(rows).toEqual([{ deadlocks: '0' }]);
+    expect(counted).toEqual([{ deadlocks: '0' }]);
   });
 });
 

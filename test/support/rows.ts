@@ -25,8 +25,8 @@ export async function totals(service: TestService): Promise<Row> {
   const [counts] = await rows(
     service,
     `select (select count(*) from users) as users, (select count(*) from profiles) as profiles,
-       (select count(*) from sessions) as sessions, (select count(*) from refresh_tokens) as refresh_tokens,
-       (select count(*) from password_history) as password_history, (select count(*) from audit_events) as audit_events`,
+       (select count(*) from sessions) as sessions, (select count(*) from password_history) as password_history,
+       (select count(*) from audit_events) as audit_events`,
   );
   return counts ?? {};
 }

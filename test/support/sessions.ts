@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { expect } from 'vitest';
 import type { Client } from '../../src/gen/identity/v1/client.ts';
 import type { Tokens } from '../../src/gen/identity/v1/tokens.ts';
@@ -8,6 +9,16 @@ import type { TestService } from './service.ts';
 export async function refresh({ auth }: TestService, refreshToken: string, client?: Partial<Client>): Promise<Tokens> {
   const { tokens } = await auth.refreshToken({ refreshToken, ...(client && { client }) });
   return required(tokens);
+}
+
+/** What may be stored of a token. */
+export const sha256 = (text: string) => createHash('sha256').update(text).digest();
+
+/** The two parts of a refresh token. */
+export function partsOf(refreshToken: string): { family: string; secret: string } {
+  const [family, secret, ...others] = refreshToken.split('.');
+  expect(others).toEqual([]);
+  return { family: required(family), secret: required(secret) };
 }
 
 export async function isActive({ auth }: TestService, accessToken: string): Promise<boolean> {

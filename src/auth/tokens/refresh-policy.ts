@@ -10,12 +10,13 @@ export interface RefreshState {
 /**
  * - `rotate`: the current token; it is used up and gets a successor.
  * - `repeat`: the one before, within the grace period (a lost answer, two tabs): it gets the same successor again.
- * - `reused`: a used token that comes back later. Either its owner or a thief holds a copy, so the session ends (RFC 9700 §4.14.2).
+ * - `reused`: any other one, as a used token that comes back later. Either its owner or a thief holds a copy, so the session ends (RFC 9700
+ *   §4.14.2).
  * - `refused`: the session is over anyway.
  */
 export type RefreshDecision = 'rotate' | 'repeat' | 'reused' | 'refused';
 
-/** Judges a token that was issued for the session. */
+/** Judges a token of the session's family, which nobody can name who has never held a token of the session. */
 export function decideRefresh(presentedHash: Buffer, state: RefreshState, now: Date, graceSeconds: number): RefreshDecision {
   if (!state.live || !state.userActive) return 'refused';
   if (presentedHash.equals(state.currentHash)) return 'rotate';
