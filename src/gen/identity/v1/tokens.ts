@@ -19,7 +19,7 @@ export interface Tokens {
   tokenType: string;
   /** Seconds until the access token expires. */
   expiresIn: number;
-  /** Opaque, good for one RefreshToken. Only its SHA-256 is stored. */
+  /** Opaque, at most 128 characters, good for one RefreshToken. Only SHA-256 hashes of it are stored. */
   refreshToken: string;
   /** Seconds until the refresh token, and with it the session, expires unless it is used. */
   refreshExpiresIn: number;
