@@ -3,15 +3,19 @@ import type { ServerCall } from './open-call.ts';
 /** When the work for a call has to stop: the caller cancels, or its deadline passes, or ours (if there is one) where it has none. */
 export class CallEnd {
   readonly #grpcCall: ServerCall;
+  readonly #whenAnswered: (() => void) | undefined;
   readonly #deadline: number;
   readonly #timer: NodeJS.Timeout | undefined;
   #ended: boolean;
+  #answered = false;
   #oursPassed = false;
   /** Made when somebody asks: many calls are answered before anybody does. */
   #abort: AbortController | undefined;
 
-  constructor(grpcCall: ServerCall, defaultDeadlineMs?: number) {
+  /** `whenAnswered` is called when an answer has left. */
+  constructor(grpcCall: ServerCall, defaultDeadlineMs?: number, whenAnswered?: () => void) {
     this.#grpcCall = grpcCall;
+    this.#whenAnswered = whenAnswered;
     this.#deadline = Number(grpcCall.getDeadline());
     this.#ended = grpcCall.cancelled;
     grpcCall.on('cancelled', this.#end);
@@ -39,11 +43,17 @@ export class CallEnd {
   /** grpc-js emits `cancelled` after a normal answer, too: disarm first, or the answer would abort itself. */
   disarm(): void {
     clearTimeout(this.#timer);
-    this.#grpcCall.off('cancelled', this.#end);
+    this.#answered = true;
   }
 
   readonly #end = (): void => {
     this.#ended = true;
-    this.#abort?.abort();
+    if (this.#answered) this.#release();
+    else this.#abort?.abort();
   };
+
+  #release(): void {
+    this.#grpcCall.off('cancelled', this.#end);
+    this.#whenAnswered?.();
+  }
 }

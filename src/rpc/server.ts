@@ -6,6 +6,7 @@ import {
   setLogVerbosity,
   type UntypedServiceImplementation,
 } from '@grpc/grpc-js';
+import { releaseClosedStreams } from './ended-calls.ts';
 import { ListenError } from './listen-error.ts';
 import type { Runtime } from './runtime.ts';
 import { isStreamRpc, type StreamEndpoint, type StreamRpc, streamHandler } from './stream.ts';
@@ -49,6 +50,7 @@ export type Rpcs<Definition> = { readonly [Name in keyof Definition]: RpcOf<Defi
 export function createServer(connections: Partial<ConnectionLimits> = {}): Server {
   const limits = { ...CONNECTION_LIMITS, ...connections };
   refineTransportErrors();
+  releaseClosedStreams();
   // By itself grpc-js writes headers that it does not accept to the console, with what is in them: tokens, or forged log lines.
   setLogVerbosity(logVerbosity.NONE);
   return new Server({

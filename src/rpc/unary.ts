@@ -6,6 +6,7 @@ import { admit } from './admit.ts';
 import { type Awaitable, attempt, when } from './awaitable.ts';
 import type { Call } from './call.ts';
 import { CallEnd } from './call-end.ts';
+import { releaseCall } from './ended-calls.ts';
 import { OpenCall, type ServerCall } from './open-call.ts';
 import type { Runtime } from './runtime.ts';
 import { type GrpcStatus, toGrpcStatus, translate } from './status.ts';
@@ -58,7 +59,7 @@ export interface Endpoint<Request, Response> {
  */
 export function unaryHandler<Request, Response>(endpoint: Endpoint<Request, Response>, runtime: Runtime): handleUnaryCall<Buffer, Buffer> {
   return (grpcCall, callback) => {
-    const end = new CallEnd(grpcCall, DEFAULT_DEADLINE_MS);
+    const end = new CallEnd(grpcCall, DEFAULT_DEADLINE_MS, () => releaseCall(grpcCall));
     const call = new OpenCall(grpcCall, end, runtime);
     const succeed = (response: Buffer) => {
       end.disarm();
