@@ -24,9 +24,3 @@ export async function recogniseUser(pool: Pool, userId: string): Promise<UserSta
   const granted = await findGrantsOfUser(pool, userId);
   return granted ? { roles: granted.roles, permissions: new Permissions(granted.permissions) } : undefined;
 }
-
-/** Asked all the time, so without the unit of work. */
-export async function readEpoch(pool: Pool): Promise<string> {
-  const { rows } = await pool.query<{ version: string }>('select version::text from authorization_epoch');
-  return rows[0]?.version ?? '';
-}

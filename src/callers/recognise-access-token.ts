@@ -2,9 +2,9 @@ import type { Pool } from 'pg';
 import type { AccessClaims, AccessTokens } from '../auth/tokens/access-tokens.ts';
 import type { Awaitable } from '../rpc/awaitable.ts';
 import type { SessionActivity } from '../sessions/activity.ts';
-import type { LiveSession, LiveSessions } from '../sessions/live-sessions.ts';
 import { recogniseUser, type UserStanding } from './caller.repository.ts';
 import type { EpochCache } from './epoch-cache.ts';
+import type { LiveSession, LiveSessions } from './live-sessions.ts';
 
 export interface RecogniseAccessTokenDeps {
   readonly cache: EpochCache;

@@ -1,5 +1,5 @@
 import { BoundedMap } from '../bounded-map.ts';
-import type { EventTail } from '../events/event-tail.ts';
+import type { ChangeTail } from './change-tail.ts';
 
 /** What has to be known of a session to rely on a token of it. */
 export interface LiveSession {
@@ -26,11 +26,11 @@ const MAX_ENTRIES = 50_000;
  */
 export class LiveSessions {
   readonly #find: FindLiveSession;
-  readonly #tail: EventTail;
+  readonly #tail: ChangeTail;
   readonly #sessions = new BoundedMap<string, LiveSession>(MAX_ENTRIES);
   readonly #loading = new Map<string, Loading>();
 
-  constructor(find: FindLiveSession, tail: EventTail) {
+  constructor(find: FindLiveSession, tail: ChangeTail) {
     this.#find = find;
     this.#tail = tail;
     tail.onEvent(({ type, userId, payload }) => {
