@@ -19,6 +19,7 @@ import { ENTITIES } from './entities.ts';
 import { Event } from './events/event.entity.ts';
 import { countUnseenEvents } from './events/event.repository.ts';
 import { isEventType } from './events/event-types.ts';
+import { GatheredReads } from './gathered-reads.ts';
 import { Metrics, type Snapshot } from './metrics/metrics.ts';
 import { endsWithin } from './patience.ts';
 import { RateLimits } from './rate-limits/rate-limits.ts';
@@ -29,7 +30,6 @@ import { SecretBox } from './secret-box.ts';
 import { SessionActivity } from './sessions/activity.ts';
 import { CurrentSpan } from './tracing/current-span.ts';
 import { openTracer, type Step } from './tracing/tracer.ts';
-import { UserLookup } from './users/user-lookup.ts';
 import { findUserViews } from './users/user-view.repository.ts';
 
 /** In which the connections to the database are closed: they are idle by then. */
@@ -105,7 +105,7 @@ export async function beginParts(
     cache: new EpochCache(tail),
     activity: begun.adopt(new SessionActivity(orm.em), (it) => it.stop()),
     liveSessions: new LiveSessions((id, now) => findLiveSession(pool, id, now), tail),
-    userLookup: new UserLookup((ids) => findUserViews(pool, ids)),
+    userLookup: new GatheredReads((ids) => findUserViews(pool, ids)),
     rateLimits: new RateLimits(pool, config.rateLimits, secretKey, log),
     accessTokens: new AccessTokens(config.jwt, secretKey),
     oneTimeTokens: new OneTimeTokens(secretKey),
