@@ -4,8 +4,8 @@ import type { ChangeTail } from './change-tail.ts';
 /** Of each kind; what is beyond this is looked up again. */
 const MAX_ENTRIES = 10_000;
 
-/** What callers are recognised by: an `authorization` header with a key, a certificate of a service account, an access token of a user. */
-type Kind = 'header' | 'account' | 'user';
+/** What callers are recognised by: an `authorization` header with a key, a certificate of a service account. */
+type Kind = 'header' | 'account';
 
 /** Remembers what was looked up as long as nothing about authorization has changed anywhere (see database/epoch.ts). */
 export class EpochCache {
@@ -13,7 +13,6 @@ export class EpochCache {
   readonly #entries: Readonly<Record<Kind, BoundedMap<string, unknown>>> = {
     header: new BoundedMap(MAX_ENTRIES),
     account: new BoundedMap(MAX_ENTRIES),
-    user: new BoundedMap(MAX_ENTRIES),
   };
 
   constructor(tail: ChangeTail) {

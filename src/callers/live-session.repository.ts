@@ -1,22 +1,38 @@
 import type { Pool } from 'pg';
 import { runPrepared } from '../database/prepared.ts';
+import { GRANTS_OF_USER, type UserGrants } from '../roles/user-grants.ts';
+import { Permissions } from '../rpc/permissions.ts';
 import type { LiveSession } from './live-sessions.ts';
 
 const FIND = {
-  name: 'sessions.find-live',
-  text: `select user_id, extract(epoch from expires_at)::float8 * 1000 as expires_at,
-      extract(epoch from last_active_at)::float8 * 1000 as last_active_at
-    from sessions where id = $1 and revoked_at is null and expires_at > $2`,
+  name: 'callers.find-live-sessions',
+  text: `
+    select s.id, s.user_id, extract(epoch from s.expires_at)::float8 * 1000 as expires_at,
+      extract(epoch from s.last_active_at)::float8 * 1000 as last_active_at, ${GRANTS_OF_USER}
+    from sessions s join users on users.id = s.user_id
+    where s.id = any($1::uuid[]) and s.revoked_at is null and users.is_active`,
 };
 
-interface Row {
+interface Row extends UserGrants {
+  id: string;
   user_id: string;
   expires_at: number;
   last_active_at: number;
 }
 
-/** The session, unless it has ended. */
-export async function findLiveSession(pool: Pool, id: string, now: Date): Promise<LiveSession | undefined> {
-  const [row] = await runPrepared<Row>(pool, FIND, [id, now]);
-  return row && { id, userId: row.user_id, expiresAt: new Date(row.expires_at), lastActiveAt: new Date(row.last_active_at) };
+/** The sessions with these ids, in the order of the ids: those of active users that were not ended. They may have expired. In one query. */
+export async function findLiveSessions(pool: Pool, ids: readonly string[]): Promise<(LiveSession | undefined)[]> {
+  const rows = await runPrepared<Row>(pool, FIND, [ids]);
+  const found = new Map(rows.map((row) => [row.id, toLiveSession(row)]));
+  return ids.map((id) => found.get(id));
+}
+
+function toLiveSession({ id, user_id, expires_at, last_active_at, roles, permissions }: Row): LiveSession {
+  return {
+    id,
+    userId: user_id,
+    expiresAt: new Date(expires_at),
+    lastActiveAt: new Date(last_active_at),
+    standing: { roles, permissions: new Permissions(permissions) },
+  };
 }

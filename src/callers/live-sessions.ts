@@ -1,4 +1,7 @@
 import { BoundedMap } from '../bounded-map.ts';
+import { GatheredReads } from '../gathered-reads.ts';
+import type { Awaitable } from '../rpc/awaitable.ts';
+import type { Permissions } from '../rpc/permissions.ts';
 import type { ChangeTail } from './change-tail.ts';
 
 /** What has to be known of a session to rely on a token of it. */
@@ -7,72 +10,79 @@ export interface LiveSession {
   readonly userId: string;
   readonly expiresAt: Date;
   readonly lastActiveAt: Date;
+  readonly standing: UserStanding;
 }
 
-type FindLiveSession = (id: string, now: Date) => Promise<LiveSession | undefined>;
-
-/** A session that is being looked up. An event that concerns it meanwhile makes the answer outdated: it may be from before. */
-interface Loading {
-  readonly session: Promise<LiveSession | undefined>;
-  outdated: boolean;
+/** What the user of the session is and may do. */
+export interface UserStanding {
+  /** Names, sorted. */
+  readonly roles: readonly string[];
+  readonly permissions: Permissions;
 }
 
-/** About 10 MB. */
+/** Answers in the order of the ids. */
+type FindLiveSessions = (ids: readonly string[]) => Promise<(LiveSession | undefined)[]>;
+
 const MAX_ENTRIES = 50_000;
 
 /**
- * Remembers which sessions are live, so that checking a token costs no query. A session that ends anywhere is forgotten as soon as its event
- * arrives; while the events are late, nothing is relied on.
+ * Remembers which sessions are live and how their users stand, so that checking a token costs no query. A session that ends anywhere is
+ * forgotten as soon as its event arrives, all of them when anything about authorization has changed; while the answers about that are late,
+ * nothing is relied on.
  */
 export class LiveSessions {
-  readonly #find: FindLiveSession;
+  readonly #find: FindLiveSessions;
   readonly #tail: ChangeTail;
   readonly #sessions = new BoundedMap<string, LiveSession>(MAX_ENTRIES);
-  readonly #loading = new Map<string, Loading>();
+  readonly #lookUps = new GatheredReads<LiveSession>((ids) => this.#lookUp(ids));
+  /** For each query under way, which of its answers may be remembered: not those that a change concerns meanwhile, they may be from before. */
+  readonly #awaited = new Set<Set<string>>();
 
-  constructor(find: FindLiveSession, tail: ChangeTail) {
+  constructor(find: FindLiveSessions, tail: ChangeTail) {
     this.#find = find;
     this.#tail = tail;
+    tail.onNewEpoch(() => this.#forgetAll());
     tail.onEvent(({ type, userId, payload }) => {
       if (type === 'session.revoked' && payload.session_id !== undefined) this.#forget(payload.session_id);
       else if ((type === 'user.deactivated' || type === 'user.deleted') && userId != null) this.#forgetUser(userId);
     });
   }
 
-  /** The session, if it is remembered and that can be relied on now. */
-  peek(id: string, now: Date): LiveSession | undefined {
-    const session = this.#tail.isCurrent() ? this.#sessions.get(id) : undefined;
-    return session && session.expiresAt.getTime() > now.getTime() ? session : undefined;
+  /** The session, unless it has ended. What is remembered is there at once. */
+  get(id: string, now: Date): Awaitable<LiveSession | undefined> {
+    const remembered = this.#tail.isCurrent() ? this.#sessions.get(id) : undefined;
+    return unlessExpired(remembered, now) ?? this.#lookUps.get(id).then((found) => unlessExpired(found, now));
   }
 
-  /** The session, unless it has ended. It is looked up once for all who ask at the same time. */
-  async get(id: string, now: Date): Promise<LiveSession | undefined> {
-    const remembered = this.peek(id, now);
-    if (remembered) return remembered;
-    const loading = this.#loading.get(id);
-    return (loading && !loading.outdated ? loading : this.#load(id, now)).session;
-  }
-
-  #load(id: string, now: Date): Loading {
-    const loading: Loading = { outdated: false, session: this.#find(id, now) };
-    this.#loading.set(id, loading);
-    const end = (session?: LiveSession) => {
-      if (this.#loading.get(id) === loading) this.#loading.delete(id);
-      if (session && !loading.outdated) this.#sessions.set(id, session);
-    };
-    loading.session.then(end, () => end());
-    return loading;
+  async #lookUp(ids: readonly string[]): Promise<(LiveSession | undefined)[]> {
+    const awaited = new Set(ids);
+    this.#awaited.add(awaited);
+    try {
+      const sessions = await this.#find(ids);
+      for (const session of sessions) if (session && awaited.has(session.id)) this.#sessions.set(session.id, session);
+      return sessions;
+    } finally {
+      this.#awaited.delete(awaited);
+    }
   }
 
   #forget(id: string): void {
     this.#sessions.delete(id);
-    const loading = this.#loading.get(id);
-    if (loading) loading.outdated = true;
+    for (const awaited of this.#awaited) awaited.delete(id);
   }
 
   /** Rare, so it may look at all of them. */
   #forgetUser(userId: string): void {
     for (const [id, session] of this.#sessions) if (session.userId === userId) this.#sessions.delete(id);
-    for (const loading of this.#loading.values()) loading.outdated = true;
+    for (const awaited of this.#awaited) awaited.clear();
   }
+
+  #forgetAll(): void {
+    this.#sessions.clear();
+    for (const awaited of this.#awaited) awaited.clear();
+  }
+}
+
+function unlessExpired(session: LiveSession | undefined, now: Date): LiveSession | undefined {
+  return session && session.expiresAt > now ? session : undefined;
 }
