@@ -1,5 +1,5 @@
 import type { Pool } from 'pg';
-import { runPrepared } from '../database/prepared.ts';
+import { IDS, runPrepared } from '../database/prepared.ts';
 import { GRANTS_OF_USER, type UserGrants } from '../roles/user-grants.ts';
 import { Permissions } from '../rpc/permissions.ts';
 import type { LiveSession } from './live-sessions.ts';
@@ -10,7 +10,7 @@ const FIND = {
     select s.id, s.user_id, extract(epoch from s.expires_at)::float8 * 1000 as expires_at,
       extract(epoch from s.last_active_at)::float8 * 1000 as last_active_at, ${GRANTS_OF_USER}
     from sessions s join users on users.id = s.user_id
-    where s.id = any($1::uuid[]) and s.revoked_at is null and users.is_active`,
+    where s.id = any(${IDS}) and s.revoked_at is null and users.is_active`,
 };
 
 interface Row extends UserGrants {
