@@ -8,7 +8,7 @@ import { Passwords } from './auth/passwords/passwords.ts';
 import { AccessTokens } from './auth/tokens/access-tokens.ts';
 import { ChangeTail } from './callers/change-tail.ts';
 import { EpochCache } from './callers/epoch-cache.ts';
-import { findLiveSessions } from './callers/live-session.repository.ts';
+import { recogniseSessions } from './callers/live-session.repository.ts';
 import { LiveSessions } from './callers/live-sessions.ts';
 import type { Config } from './config.ts';
 import { CommittedRows } from './database/committed-rows.ts';
@@ -104,7 +104,7 @@ export async function beginParts(
     keyUsage: begun.adopt(new KeyUsage(orm.em), (it) => it.stop()),
     cache: new EpochCache(tail),
     activity: begun.adopt(new SessionActivity(orm.em), (it) => it.stop()),
-    liveSessions: new LiveSessions((ids) => findLiveSessions(pool, ids), tail),
+    liveSessions: new LiveSessions((ids) => recogniseSessions(pool, ids), tail),
     userLookup: new GatheredReads((ids) => findUserViews(pool, ids)),
     rateLimits: new RateLimits(pool, config.rateLimits, secretKey, log),
     accessTokens: new AccessTokens(config.jwt, secretKey),

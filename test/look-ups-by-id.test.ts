@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { seed } from '../bench/database/seed.ts';
-import { findLiveSessions } from '../src/callers/live-session.repository.ts';
+import { recogniseSessions } from '../src/callers/live-session.repository.ts';
 import { findUserViews } from '../src/users/user-view.repository.ts';
 import { createDatabase, type TestDatabase } from './support/database.ts';
 
@@ -25,7 +25,7 @@ const TRIALS = 5;
 
 describe.each([
   ['users.find-views', findUserViews],
-  ['callers.find-live-sessions', findLiveSessions],
+  ['callers.find-live-sessions', recogniseSessions],
 ])('%s', (name, find) => {
   it.each([1, 5, 50])('is not planned anew for each list of %d', async (size) => {
     const connection = new pg.Pool({ connectionString: database.url, max: 1 });

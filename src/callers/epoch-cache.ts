@@ -1,7 +1,7 @@
 import { BoundedMap } from '../bounded-map.ts';
 import type { ChangeTail } from './change-tail.ts';
 
-/** Of each kind; what is beyond this is looked up again. */
+/** Of each kind, 1.5 kB each; what is beyond this is looked up again. */
 const MAX_ENTRIES = 10_000;
 
 /** What callers are recognised by: an `authorization` header with a key, a certificate of a service account. */

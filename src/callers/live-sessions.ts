@@ -2,6 +2,7 @@ import { BoundedMap } from '../bounded-map.ts';
 import { GatheredReads } from '../gathered-reads.ts';
 import type { Awaitable } from '../rpc/awaitable.ts';
 import type { Permissions } from '../rpc/permissions.ts';
+import { REMEMBERED_SESSIONS } from '../sessions/remembered-sessions.ts';
 import type { ChangeTail } from './change-tail.ts';
 
 /** What has to be known of a session to rely on a token of it. */
@@ -23,8 +24,6 @@ export interface UserStanding {
 /** Answers in the order of the ids. */
 type FindLiveSessions = (ids: readonly string[]) => Promise<(LiveSession | undefined)[]>;
 
-const MAX_ENTRIES = 50_000;
-
 /**
  * Remembers which sessions are live and how their users stand, so that checking a token costs no query. A session that ends anywhere is
  * forgotten as soon as its event arrives, all of them when anything about authorization has changed; while the answers about that are late,
@@ -33,7 +32,7 @@ const MAX_ENTRIES = 50_000;
 export class LiveSessions {
   readonly #find: FindLiveSessions;
   readonly #tail: ChangeTail;
-  readonly #sessions = new BoundedMap<string, LiveSession>(MAX_ENTRIES);
+  readonly #sessions = new BoundedMap<string, LiveSession>(REMEMBERED_SESSIONS);
   readonly #lookUps = new GatheredReads<LiveSession>((ids) => this.#lookUp(ids));
   /** For each query under way, which of its answers may be remembered: not those that a change concerns meanwhile, they may be from before. */
   readonly #awaited = new Set<Set<string>>();
