@@ -47,7 +47,7 @@ async function serve(
   parts: Parts,
   begun: AsyncDisposableStack,
 ): Promise<Pick<App, 'port' | 'metricsPort'>> {
-  const { orm, now, log, cache, tail, oneTimeTokens, sealed, tracer, team } = parts;
+  const { orm, now, log, tail, oneTimeTokens, sealed, tracer, team } = parts;
   const runtime = runtimeOf(config, parts);
   const services = servicesOf(config, parts).map((service) => addService(server, service, runtime));
   const health = await addHealth(server, services, async () => void (await orm.em.fork().execute('select 1')), team?.health);
@@ -55,7 +55,7 @@ async function serve(
   if (config.grpc.reflection) addReflection(server);
   const metricsServer = await offerMetrics(config, parts);
   begun.defer(() => metricsServer?.close());
-  await Promise.all([cache.start(), tail.start()]);
+  await tail.start();
   const startMailer = await openMailer(config, { em: orm.em, now, log, sealed, tokens: oneTimeTokens, tracer });
   const port = await listen(server, config.grpc);
   const stopMailer = startMailer();

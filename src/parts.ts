@@ -6,7 +6,10 @@ import { BreachCheck } from './auth/passwords/breach-check.ts';
 import { hashThreads } from './auth/passwords/hash-pool.ts';
 import { Passwords } from './auth/passwords/passwords.ts';
 import { AccessTokens } from './auth/tokens/access-tokens.ts';
+import { ChangeTail } from './callers/change-tail.ts';
 import { EpochCache } from './callers/epoch-cache.ts';
+import { recogniseSessions } from './callers/live-session.repository.ts';
+import { LiveSessions } from './callers/live-sessions.ts';
 import type { Config } from './config.ts';
 import { CommittedRows } from './database/committed-rows.ts';
 import { requireCurrentSchema } from './database/migrations.ts';
@@ -15,8 +18,8 @@ import { tracedPool } from './database/traced-statements.ts';
 import { ENTITIES } from './entities.ts';
 import { Event } from './events/event.entity.ts';
 import { countUnseenEvents } from './events/event.repository.ts';
-import { EventTail } from './events/event-tail.ts';
 import { isEventType } from './events/event-types.ts';
+import { GatheredReads } from './gathered-reads.ts';
 import { Metrics, type Snapshot } from './metrics/metrics.ts';
 import { endsWithin } from './patience.ts';
 import { RateLimits } from './rate-limits/rate-limits.ts';
@@ -25,11 +28,8 @@ import { createLog, type Log } from './rpc/log.ts';
 import type { ConnectionLimits } from './rpc/server.ts';
 import { SecretBox } from './secret-box.ts';
 import { SessionActivity } from './sessions/activity.ts';
-import { findLiveSession } from './sessions/live-session.repository.ts';
-import { LiveSessions } from './sessions/live-sessions.ts';
 import { CurrentSpan } from './tracing/current-span.ts';
 import { openTracer, type Step } from './tracing/tracer.ts';
-import { UserLookup } from './users/user-lookup.ts';
 import { findUserViews } from './users/user-view.repository.ts';
 
 /** In which the connections to the database are closed: they are idle by then. */
@@ -83,7 +83,7 @@ export async function beginParts(
   await requireCurrentSchema(orm);
   const ownPool = await poolOf(orm);
   const pool = step ? tracedPool(ownPool, step) : ownPool;
-  const tail = begun.adopt(new EventTail(ownPool), (it) => it.stop());
+  const tail = begun.adopt(new ChangeTail(ownPool), (it) => it.stop());
   // Who has ended a session here finds it ended here at once, and does not have to wait for the tail.
   orm.em.getEventManager().registerSubscriber(new CommittedRows(Event, tail.tell));
   orm.em.getEventManager().registerSubscriber(new CommittedRows(AuditEvent, ({ type }) => metrics.auditEvents.inc({ type })));
@@ -102,10 +102,10 @@ export async function beginParts(
     /** For what is written past the ORM. */
     tell: (recorded: Recorded) => tell(recorded, tail, metrics),
     keyUsage: begun.adopt(new KeyUsage(orm.em), (it) => it.stop()),
-    cache: begun.adopt(new EpochCache(ownPool), (it) => it.stop()),
+    cache: new EpochCache(tail),
     activity: begun.adopt(new SessionActivity(orm.em), (it) => it.stop()),
-    liveSessions: new LiveSessions((id, now) => findLiveSession(pool, id, now), tail),
-    userLookup: new UserLookup((ids) => findUserViews(pool, ids)),
+    liveSessions: new LiveSessions((ids) => recogniseSessions(pool, ids), tail),
+    userLookup: new GatheredReads((ids) => findUserViews(pool, ids)),
     rateLimits: new RateLimits(pool, config.rateLimits, secretKey, log),
     accessTokens: new AccessTokens(config.jwt, secretKey),
     oneTimeTokens: new OneTimeTokens(secretKey),
@@ -114,7 +114,7 @@ export async function beginParts(
 }
 
 /** What this process has written down is known in it before the call that did so is answered. */
-function tell({ type, userId, metadata }: Recorded, tail: EventTail, metrics: Metrics): void {
+function tell({ type, userId, metadata }: Recorded, tail: ChangeTail, metrics: Metrics): void {
   metrics.auditEvents.inc({ type });
   if (isEventType(type)) tail.tell({ type, userId, payload: metadata });
 }

@@ -264,6 +264,7 @@ describe('features', () => {
       'auth → users',
       'callers → api-keys',
       'callers → auth', // access tokens
+      'callers → events', // a session that ends is forgotten
       'callers → roles',
       'callers → service-accounts',
       'callers → sessions',
@@ -279,7 +280,6 @@ describe('features', () => {
       'service-accounts → audit',
       'service-accounts → roles', // a service account is made together with its roles
       'sessions → audit',
-      'sessions → events', // a session that ends is forgotten
       'sessions → users',
       'users → audit', // what happens to a user is recorded
     ]);

@@ -1,12 +1,13 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { startEmbeddedPostgres } from '../src/database/embedded-postgres.ts';
 import { migrateUp } from '../src/database/migrate.ts';
 import { ENTITIES } from '../src/entities.ts';
 import type { User } from '../src/gen/identity/v1/user.ts';
-import { atOnce, newEmail, PASSWORD, register, required, signedIn } from './support/builders.ts';
+import { atOnce, logIn, newEmail, PASSWORD, register, required, signedIn } from './support/builders.ts';
 import { createDatabase, type TestDatabase } from './support/database.ts';
 import { expectStatus, failureOf } from './support/expect-status.ts';
 import { connectHealth, type HealthClient } from './support/health.ts';
@@ -21,6 +22,7 @@ let proxy: TcpProxy;
 let service: TestService;
 let health: HealthClient;
 let user: User;
+let accessToken: string;
 
 beforeAll(async () => {
   database = await createDatabase();
@@ -28,6 +30,7 @@ beforeAll(async () => {
   service = await startService({ DATABASE_POOL_MAX: '5', LOCKOUT_MAX_ATTEMPTS: '1000' }, { ...database, url: proxy.url });
   health = connectHealth(service.address);
   user = await register(service);
+  accessToken = (await logIn(service, user.email)).accessToken;
 });
 
 afterAll(async () => {
@@ -86,6 +89,22 @@ describe('while the database is away', () => {
     }
     await vi.waitFor(() => expect(watch.seen).toEqual(['SERVING', 'NOT_SERVING', 'SERVING']), { timeout: 8000 });
     watch.cancel();
+  });
+
+  it.each<[string, () => Promise<unknown>]>([
+    ['GetUser', () => service.users.getUser({ userId: user.id })],
+    ['IntrospectToken', () => service.auth.introspectToken({ accessToken })],
+  ])('%s answers UNAVAILABLE in time also where others wait for the database already', async (_, call) => {
+    proxy.freeze();
+    try {
+      const calls = atOnce(10, async (index) => {
+        await setTimeout(index * 50);
+        await expectUnavailable(call());
+      });
+      expect((await calls).filter(({ status }) => status === 'rejected')).toEqual([]);
+    } finally {
+      await proxy.restore();
+    }
   });
 
   it('calls end at their own deadline where that is earlier', async () => {

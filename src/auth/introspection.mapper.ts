@@ -4,7 +4,7 @@ import { Encoded } from '../rpc/unary.ts';
 import type { Introspection, Standing } from './introspect-token.ts';
 import type { AccessClaims } from './tokens/access-tokens.ts';
 
-/** About 0.5 kB each. */
+/** About 0.5 kB each. Fewer than the tokens: one is of use only where the same token is asked about again within the second. */
 const MAX_REMEMBERED = 10_000;
 
 function toIntrospection({ claims, standing }: Introspection, expiresIn: number): IntrospectTokenResponse {

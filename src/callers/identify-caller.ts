@@ -6,9 +6,11 @@ import type { Awaitable } from '../rpc/awaitable.ts';
 import { ANONYMOUS, type Call, type Caller } from '../rpc/call.ts';
 import type { Credentials } from '../rpc/runtime.ts';
 import { recogniseServiceAccount } from './caller.repository.ts';
+import type { EpochCache } from './epoch-cache.ts';
 import { type RecogniseAccessTokenDeps, recogniseAccessToken } from './recognise-access-token.ts';
 
 export interface IdentifyDeps extends RecogniseAccessTokenDeps {
+  readonly cache: EpochCache;
   readonly keyUsage: KeyUsage;
 }
 

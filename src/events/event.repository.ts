@@ -1,6 +1,5 @@
 import { type EntityManager, LockMode } from '@mikro-orm/postgresql';
 import type { Pool } from 'pg';
-import { type PreparedStatement, runPrepared } from '../database/prepared.ts';
 import { Event } from './event.entity.ts';
 import { EventCursor } from './event-cursor.entity.ts';
 
@@ -35,15 +34,8 @@ export function findEventsAfter(em: EntityManager, position: number, limit: numb
 /** What happened, and to whom. */
 export type ToldEvent = Pick<Event, 'type' | 'userId' | 'payload'>;
 
-const READ: PreparedStatement = {
-  name: 'events.read',
-  text: `select position::float8 as position, type, user_id as "userId", payload from events where position > $1 order by position limit $2`,
-};
-
-/** The same without the unit of work. Asked all the time. */
-export function readEventsAfter(pool: Pool, position: number, limit: number): Promise<(ToldEvent & { readonly position: number })[]> {
-  return runPrepared(pool, READ, [position, limit]);
-}
+/** The same, and where it stands in the order of commits. */
+export type PositionedEvent = ToldEvent & Pick<Event, 'position'>;
 
 /** Of the latest event; 0 where there is none. */
 export async function lastPosition(pool: Pool): Promise<number> {

@@ -1,12 +1,12 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { BoundedMap } from '../bounded-map.ts';
 import { GatheredWrites } from '../gathered-writes.ts';
+import { REMEMBERED_SESSIONS } from './remembered-sessions.ts';
 import { noteActivity } from './session.repository.ts';
 
 /** Activity is noted to the minute: more often would be a write for every request of every product. */
 const RESOLUTION_MS = 60_000;
 const INTERVAL_MS = 1000;
-const MAX_REMEMBERED = 50_000;
 
 export interface ActiveSession {
   readonly id: string;
@@ -22,7 +22,7 @@ export interface Activity {
 
 /** When sessions and their users were last active: gathered in memory and written together. */
 export class SessionActivity {
-  readonly #noted = new BoundedMap<string, number>(MAX_REMEMBERED);
+  readonly #noted = new BoundedMap<string, number>(REMEMBERED_SESSIONS);
   readonly #writes: GatheredWrites<Activity>;
 
   constructor(em: EntityManager) {

@@ -1,13 +1,13 @@
 import { z } from 'zod';
+import type { GatheredReads } from '../gathered-reads.ts';
 import { uuid } from '../rpc/validation.ts';
 import { userNotFound } from './user.errors.ts';
-import type { UserLookup } from './user-lookup.ts';
 import type { UserView } from './user-view.ts';
 
 export const getUserInput = z.object({ userId: uuid });
 
 export interface GetUserDeps {
-  readonly userLookup: UserLookup;
+  readonly userLookup: GatheredReads<UserView>;
 }
 
 export async function getUser({ userLookup }: GetUserDeps, { userId }: z.output<typeof getUserInput>): Promise<UserView> {

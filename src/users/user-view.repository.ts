@@ -1,5 +1,5 @@
 import type { Pool } from 'pg';
-import { runPrepared } from '../database/prepared.ts';
+import { IDS, runPrepared } from '../database/prepared.ts';
 import { roleNamesOf } from './role-names.ts';
 import type { UserView } from './user-view.ts';
 
@@ -13,7 +13,7 @@ export const USER_VIEW = `
 const FIND = {
   name: 'users.find-views',
   text: `
-    select ${USER_VIEW} from unnest($1::uuid[]) with ordinality as given (id, number)
+    select ${USER_VIEW} from unnest(${IDS}) with ordinality as given (id, number)
       left join (users u join profiles p on p.user_id = u.id) on u.id = given.id
     order by given.number`,
 };

@@ -6,6 +6,7 @@ import { expectInvalid, expectStatus } from '../support/expect-status.ts';
 import { roleWith } from '../support/grants.ts';
 import { startService, type TestService, useService } from '../support/service.ts';
 import { isActive, refresh } from '../support/sessions.ts';
+import { statementsOf, untilCallerIsKnown } from '../support/statements.ts';
 
 const service = useService();
 
@@ -220,6 +221,32 @@ describe('IntrospectToken', () => {
     const { user, tokens } = await signedIn(service);
     await service.database.pool.query('update users set is_active = false where id = $1', [user.id]);
     expect(await isActive(service, tokens.accessToken)).toBe(false);
+  });
+});
+
+describe('what IntrospectToken asks the database', () => {
+  /** Beside the rate limits. */
+  const askedWhile = async (run: () => Promise<unknown>) => {
+    await untilCallerIsKnown(service);
+    return (await statementsOf(run)).filter((statement) => statement !== 'rate-limits.count');
+  };
+  const LOOK_UP = 'callers.find-live-sessions';
+
+  it('is one statement for a token that is new to it, and none from then on', async () => {
+    const { tokens } = await signedIn(service);
+    expect(await askedWhile(() => introspect(tokens.accessToken))).toEqual([LOOK_UP]);
+    expect(await askedWhile(() => introspect(tokens.accessToken))).toEqual([]);
+  });
+
+  it('is one statement for many tokens at the same time', async () => {
+    const accessTokens = (await Promise.all(Array.from({ length: 40 }, () => signedIn(service)))).map(({ tokens }) => tokens.accessToken);
+    const statements = await askedWhile(async () => {
+      const answers = await Promise.all(accessTokens.map(introspect));
+      expect(answers.map(({ claims }) => claims?.sub)).toEqual(accessTokens.map((token) => decodeAccessToken(token).claims.sub));
+    });
+    expect(new Set(statements)).toEqual(new Set([LOOK_UP]));
+    // They do not all arrive in the same moment.
+    expect(statements.length).toBeLessThanOrEqual(10);
   });
 });
 

@@ -64,6 +64,14 @@ describe('a session that ends', () => {
     }
   });
 
+  test('is refused in time behind thousands of other events', async () => {
+    const { tokens } = await signedIn(here);
+    expect(await isActive(there, tokens.accessToken)).toBe(true);
+    await database.pool.query(`insert into events (type, occurred_at) select 'test.other', now() from generate_series(1, 2500)`);
+    await here.sessions.revokeSession({ sessionId: tokens.sessionId });
+    await expect.poll(() => isActive(there, tokens.accessToken), { timeout: OBEYED_WITHIN_MS, interval: 10 }).toBe(false);
+  });
+
   test('takes no other session along', async () => {
     const { user, tokens } = await signedIn(here);
     const other = await logIn(here, user.email);

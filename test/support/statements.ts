@@ -1,17 +1,17 @@
 import pg from 'pg';
 import { expect, vi } from 'vitest';
+import type { TestDatabase } from './database.ts';
 import { untilNoMailIsPending } from './mailbox.ts';
 import type { TestService } from './service.ts';
 
 const HEALTH_PROBE = 'select 1';
-const EPOCH_QUESTION = 'select version::text from authorization_epoch';
-/** Whether there are events to follow. */
-const EVENTS_QUESTION = 'events.read';
+/** The epoch of authorization, and whether there are events to follow. */
+const CHANGES_QUESTION = 'callers.read-changes';
 /** Whether there are events for the mails, or mails to send. */
 const POLL = /^select\b.*\b(events|mails)\b/s;
 
 const isByTheClock = (statement: unknown) =>
-  typeof statement === 'string' && ([HEALTH_PROBE, EPOCH_QUESTION, EVENTS_QUESTION].includes(statement) || POLL.test(statement));
+  typeof statement === 'string' && ([HEALTH_PROBE, CHANGES_QUESTION].includes(statement) || POLL.test(statement));
 
 /** What the service asks the database from here on; seen on the wire: the texts of statements, and the names of prepared ones. */
 function watchStatements() {
@@ -37,16 +37,21 @@ export async function statementsOf(run: () => Promise<unknown>): Promise<unknown
   }
 }
 
-/** Until the service has noticed all changes of rights and knows its caller again: the next call costs no statement for that. */
-export async function untilCallerIsKnown({ auth, database }: TestService): Promise<void> {
-  await untilNoMailIsPending(database.pool);
+/** Until so many services in this process have noticed all that was changed before. */
+export async function untilChangesAreKnown({ pool }: TestDatabase, services: number): Promise<void> {
+  await untilNoMailIsPending(pool);
   const watch = watchStatements();
   try {
-    // It asks again only after it has dealt with the answer.
-    const asked = () => watch.all().filter((statement) => statement === EPOCH_QUESTION).length;
-    await expect.poll(asked, { interval: 5, timeout: 10_000 }).toBeGreaterThanOrEqual(2);
+    // Each asks again only after it has dealt with the answer. They ask equally often: with three questions for each, none has asked only once.
+    const asked = () => watch.all().filter((statement) => statement === CHANGES_QUESTION).length;
+    await expect.poll(asked, { interval: 5, timeout: 10_000 }).toBeGreaterThanOrEqual(services === 1 ? 2 : 3 * services);
   } finally {
     watch.stop();
   }
+}
+
+/** Until the service has noticed all changes of rights and knows its caller again: the next call costs no statement for that. */
+export async function untilCallerIsKnown({ auth, database }: TestService): Promise<void> {
+  await untilChangesAreKnown(database, 1);
   await auth.getCaller({});
 }

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { BoundedMap } from '../../bounded-map.ts';
 import type { Config } from '../../config.ts';
 import { uuid } from '../../rpc/validation.ts';
+import { REMEMBERED_SESSIONS } from '../../sessions/remembered-sessions.ts';
 
 /** RFC 9068 §2.1: tells an access token from any other JWT signed with the same key. */
 const TYPE = 'at+jwt';
@@ -22,9 +23,6 @@ const claimsSchema = z.object({
   iat: z.int(),
   exp: z.int(),
 });
-
-/** A token is used for many calls; about 1 kB each. */
-const MAX_REMEMBERED = 10_000;
 
 /** What an access token says, after its signature was checked. Whether its session still lives is another question. */
 export type AccessClaims = z.output<typeof claimsSchema>;
@@ -45,7 +43,8 @@ export class AccessTokens {
   readonly #settings: Config['jwt'];
   readonly #key: KeyObject;
   readonly #header: string;
-  readonly #verified = new BoundedMap<string, AccessClaims>(MAX_REMEMBERED);
+  /** A token is used for many calls. */
+  readonly #verified = new BoundedMap<string, AccessClaims>(REMEMBERED_SESSIONS);
 
   constructor(settings: Config['jwt'], secretKey: string) {
     this.ttl = settings.accessTokenTtl;

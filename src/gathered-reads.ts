@@ -1,31 +1,29 @@
-import type { UserView } from './user-view.ts';
-
 /** Queries under way at a time. Two keep the database busy while answers are dealt with; what comes meanwhile shares the next one. */
 const MAX_QUERIES = 2;
 const MAX_IDS = 500;
 
 /** Answers in the order of the ids. */
-type FindUserViews = (ids: readonly string[]) => Promise<(UserView | undefined)[]>;
+type FindAll<T> = (ids: readonly string[]) => Promise<readonly (T | undefined)[]>;
 
-interface Waiting {
-  resolve(user: UserView | undefined): void;
+interface Waiting<T> {
+  resolve(found: T | undefined): void;
   reject(error: unknown): void;
 }
 
 /**
- * Looks users up by id, those that are asked for at the same time in one query. A query begins after everybody has asked whom it answers, so
+ * Looks things up by id, those that are asked for at the same time in one query. A query begins after everybody has asked whom it answers, so
  * each of them sees what was committed before.
  */
-export class UserLookup {
-  readonly #find: FindUserViews;
-  #waiting = new Map<string, Waiting[]>();
+export class GatheredReads<T> {
+  readonly #find: FindAll<T>;
+  #waiting = new Map<string, Waiting<T>[]>();
   #queries = 0;
 
-  constructor(find: FindUserViews) {
+  constructor(find: FindAll<T>) {
     this.#find = find;
   }
 
-  get(id: string): Promise<UserView | undefined> {
+  get(id: string): Promise<T | undefined> {
     return new Promise((resolve, reject) => {
       const others = this.#waiting.get(id);
       if (others) others.push({ resolve, reject });
@@ -35,7 +33,7 @@ export class UserLookup {
   }
 
   /** Many at once, in the order of their ids; they are a query of their own. */
-  getAll(ids: readonly string[]): Promise<(UserView | undefined)[]> {
+  getAll(ids: readonly string[]): ReturnType<FindAll<T>> {
     return this.#find(ids);
   }
 
@@ -43,17 +41,19 @@ export class UserLookup {
     if (this.#queries === MAX_QUERIES || this.#waiting.size === 0) return;
     const batch = this.#takeBatch();
     this.#queries++;
-    this.getAll([...batch.keys()])
+    this.#find([...batch.keys()])
       .then(
-        (users) => {
+        (found) => {
           let index = 0;
           for (const waiting of batch.values()) {
-            const user = users[index++];
-            for (const { resolve } of waiting) resolve(user);
+            const one = found[index++];
+            for (const { resolve } of waiting) resolve(one);
           }
         },
         (error: unknown) => {
-          for (const waiting of batch.values()) for (const { reject } of waiting) reject(error);
+          // A database that is away fails late: who has waited behind this query must not wait for another one.
+          for (const { reject } of [...batch.values(), ...this.#waiting.values()].flat()) reject(error);
+          this.#waiting.clear();
         },
       )
       .finally(() => {
@@ -63,7 +63,7 @@ export class UserLookup {
     this.#next();
   }
 
-  #takeBatch(): Map<string, Waiting[]> {
+  #takeBatch(): Map<string, Waiting<T>[]> {
     const batch = new Map([...this.#waiting].slice(0, MAX_IDS));
     for (const id of batch.keys()) this.#waiting.delete(id);
     return batch;
