@@ -6,7 +6,7 @@ import type { Log } from '../rpc/log.ts';
 import { type Tracer, UNTRACED } from '../tracing/tracer.ts';
 import { lockUserId } from '../users/user.repository.ts';
 import { type ComposeMailDeps, composeMail, findMailSubjects, type MailSubjects } from './compose-mail.ts';
-import { type ClaimedMail, claimDueMails, deleteMails, isMailDue, postponeMail } from './mail.repository.ts';
+import { type ClaimedMail, claimDueMails, deleteMails, findNextDue, postponeMail } from './mail.repository.ts';
 import { isPermanent, leaseEnd, nextAttempt, type SmtpFailure } from './mail-retry-policy.ts';
 import type { MailTransport } from './mail-transport.ts';
 import { SentMails } from './sent-mails.ts';
@@ -22,13 +22,14 @@ export interface DeliverMailsDeps extends ComposeMailDeps {
 
 /**
  * Sends the mails that are due, at least once: the row goes after the mail has been sent. A process that dies in between leaves it, and the
- * mail is sent again when the lease ends.
+ * mail is sent again when the lease ends. Returns when the next one is due.
  */
-export async function deliverMails(deps: DeliverMailsDeps, stopping: AbortSignal): Promise<void> {
+export async function deliverMails(deps: DeliverMailsDeps, stopping: AbortSignal): Promise<Date | undefined> {
   const em = deps.em.fork();
   const batch = { ...deps, sent: new SentMails(em) };
-  while (!stopping.aborted) {
-    if (!(await isMailDue(em, deps.now()))) return;
+  for (;;) {
+    const due = await findNextDue(em);
+    if (stopping.aborted || due === undefined || due > deps.now()) return due;
     // No more than are sent at a time, so that no lease runs out in a queue.
     const mails = await claimDueMails(em, deps.now(), leaseEnd(deps.now()), deps.transport.atATime);
     const subjects = await findMailSubjects(em, deps, mails);

@@ -12,10 +12,10 @@ export async function insertMails(em: EntityManager, mails: readonly NewMail[], 
   );
 }
 
-/** Asked all the time, so it costs no transaction. */
-export async function isMailDue(em: EntityManager, now: Date): Promise<boolean> {
-  const rows = await em.execute<{ due: boolean }[]>('select exists (select from mails where next_attempt_at <= ?) as due', [now]);
-  return rows[0]?.due === true;
+/** When the next mail is due; undefined where there is none. Asked again and again, so it costs no transaction. */
+export async function findNextDue(em: EntityManager): Promise<Date | undefined> {
+  const rows = await em.execute<{ due: string | null }[]>('select min(next_attempt_at) as due from mails');
+  return rows[0]?.due ? new Date(rows[0].due) : undefined;
 }
 
 /** A mail that is being sent: one of many, so it is no entity. */

@@ -42,6 +42,8 @@ const RECIPES: Partial<Record<EventType, Recipe>> = {
   'user.deleted': { template: 'account-erased' },
 };
 
+export const isToldByMail = (type: string): boolean => Object.hasOwn(RECIPES, type);
+
 export interface QueueMailsDeps {
   readonly tokens: MailedTokens;
   readonly now: () => Date;

@@ -1,12 +1,15 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { deleteMails } from './mail.repository.ts';
 
-/** Deletes mails that were sent: the first at once, and those that are sent while it does so together. */
+/** A process that dies in between has them sent once more. */
+const GATHERED_MS = 20;
+
+/** Deletes mails that were sent, those of a moment together: each deletion has the disk wait for a commit. */
 export class SentMails {
   readonly #em: EntityManager;
   #waiting: string[] = [];
   #next: Promise<void> | undefined;
-  #current: Promise<unknown> = Promise.resolve();
 
   constructor(em: EntityManager) {
     this.#em = em;
@@ -15,16 +18,14 @@ export class SentMails {
   /** Resolves when it is committed. */
   delete(id: string): Promise<void> {
     this.#waiting.push(id);
-    this.#next ??= this.#current.then(() => this.#deleteWaiting());
+    this.#next ??= sleep(GATHERED_MS).then(() => this.#deleteWaiting());
     return this.#next;
   }
 
   #deleteWaiting(): Promise<void> {
-    const deleted = deleteMails(this.#em, this.#waiting);
+    const ids = this.#waiting;
     this.#waiting = [];
     this.#next = undefined;
-    // A failure is told to those who wait for it, not to those who come after them.
-    this.#current = deleted.catch(() => undefined);
-    return deleted;
+    return deleteMails(this.#em, ids);
   }
 }
