@@ -1,4 +1,4 @@
-/** What another replica has left undone is found after at most this long. */
+/** What was left undone, by another replica or by a look that failed, is found after at most this long. */
 const LOOK_ANYWAY_MS = 2000;
 
 /** Spares looks at a database in which nothing has changed: somebody rings where there may be something to do. */
@@ -10,16 +10,11 @@ export class Bell {
     this.#rung = true;
   }
 
-  /** Looks if somebody has rung, and now and then anyway. A look that fails is made again the next time. */
+  /** Looks if somebody has rung, and now and then anyway: also where the look before has failed. */
   async answer(look: () => Promise<void>): Promise<void> {
     if (!this.#rung && performance.now() - this.#lookedAt < LOOK_ANYWAY_MS) return;
     this.#rung = false;
     this.#lookedAt = performance.now();
-    try {
-      await look();
-    } catch (error) {
-      this.#rung = true;
-      throw error;
-    }
+    await look();
   }
 }

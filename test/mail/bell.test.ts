@@ -46,9 +46,12 @@ describe('a bell', () => {
     expect(looks).toBe(2);
   });
 
-  it('rings on after a look that failed', async () => {
+  it('is answered again two seconds after a look that failed', async () => {
     const bell = new Bell();
     await expect(bell.answer(() => Promise.reject(new Error('away')))).rejects.toThrow('away');
+    await bell.answer(look);
+    expect(looks).toBe(0);
+    vi.advanceTimersByTime(2000);
     await bell.answer(look);
     expect(looks).toBe(1);
   });
