@@ -47,16 +47,16 @@ async function serve(
   parts: Parts,
   begun: AsyncDisposableStack,
 ): Promise<Pick<App, 'port' | 'metricsPort'>> {
-  const { orm, now, log, tail, oneTimeTokens, sealed, tracer, team } = parts;
+  const { orm, pool, now, log, tail, oneTimeTokens, sealed, tracer, team } = parts;
   const runtime = runtimeOf(config, parts);
   const services = servicesOf(config, parts).map((service) => addService(server, service, runtime));
-  const health = await addHealth(server, services, async () => void (await orm.em.fork().execute('select 1')), team?.health);
+  const health = await addHealth(server, services, async () => void (await pool.query('select 1')), team?.health);
   begun.defer(() => health.stop());
   if (config.grpc.reflection) addReflection(server);
   const metricsServer = await offerMetrics(config, parts);
   begun.defer(() => metricsServer?.close());
+  const startMailer = await openMailer(config, { em: orm.em, now, log, sealed, tokens: oneTimeTokens, tail, tracer });
   await tail.start();
-  const startMailer = await openMailer(config, { em: orm.em, now, log, sealed, tokens: oneTimeTokens, tracer });
   const port = await listen(server, config.grpc);
   const stopMailer = startMailer();
   // Begun when the last span has ended, and waited for after everything else (parts.ts).

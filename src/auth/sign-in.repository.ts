@@ -2,6 +2,7 @@ import type { Pool } from 'pg';
 import type { Client } from '../audit/client.ts';
 import { type Recorded, type RecordedBy, recording } from '../audit/recording.repository.ts';
 import { runPreparedUntil } from '../database/prepared.ts';
+import { SEEN_LONG_AGO } from '../sessions/known-device.repository.ts';
 import { roleNamesOf } from '../users/role-names.ts';
 
 /** A session that is to begin for whom a password was compared. */
@@ -62,7 +63,7 @@ const SIGN_IN = {
     device as (
       insert into known_devices as known (user_id, device_hash, first_seen_at, last_seen_at)
       select id, $14::bytea, $4, $4 from signed_in where $14 is not null
-      on conflict (user_id, device_hash) do update set last_seen_at = excluded.last_seen_at
+      on conflict (user_id, device_hash) do update set last_seen_at = excluded.last_seen_at where ${SEEN_LONG_AGO}
       returning known.user_id, known.xmax = 0 and exists (select from known_devices where user_id = $1 and device_hash <> $14) as another
     ),
     occurrences as (

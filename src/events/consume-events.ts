@@ -1,12 +1,11 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { transaction } from '../database/transaction.ts';
-import type { Event } from './event.entity.ts';
-import { findEventsAfter, hasEventsFor, takeCursor } from './event.repository.ts';
+import { findEventsAfter, hasEventsFor, lockCursor, moveCursor, type SeenEvent } from './event.repository.ts';
 
 const BATCH = 100;
 
 /** What a consumer does with events. It may run again for the same ones if its transaction fails, so what it does must be part of that. */
-export type HandleEvents = (em: EntityManager, events: readonly Event[]) => Promise<void>;
+export type HandleEvents = (em: EntityManager, events: readonly SeenEvent[]) => Promise<void>;
 
 /**
  * Lets a consumer deal with the next events that it has not seen, in the order in which they were committed, without a gap: what it does and
@@ -15,12 +14,12 @@ export type HandleEvents = (em: EntityManager, events: readonly Event[]) => Prom
 export async function consumeEvents(em: EntityManager, consumer: string, handle: HandleEvents): Promise<number> {
   if (!(await hasEventsFor(em.fork(), consumer))) return 0;
   return transaction(em, async (em) => {
-    const cursor = await takeCursor(em, consumer);
-    const events = cursor ? await findEventsAfter(em, cursor.position, BATCH) : [];
+    const position = await lockCursor(em, consumer);
+    const events = position === undefined ? [] : await findEventsAfter(em, position, BATCH);
     const last = events.at(-1);
-    if (!cursor || !last) return 0;
+    if (!last) return 0;
     await handle(em, events);
-    cursor.position = last.position;
+    await moveCursor(em, consumer, last.position);
     return events.length;
   });
 }

@@ -1,7 +1,6 @@
-import { type EntityManager, LockMode } from '@mikro-orm/postgresql';
+import type { EntityManager } from '@mikro-orm/postgresql';
 import type { Pool } from 'pg';
-import { Event } from './event.entity.ts';
-import { EventCursor } from './event-cursor.entity.ts';
+import type { Event } from './event.entity.ts';
 
 /** Whether there are events that a consumer has not seen. Asked all the time, so it costs no transaction. */
 export async function hasEventsFor(em: EntityManager, consumer: string): Promise<boolean> {
@@ -21,14 +20,33 @@ export async function countUnseenEvents(em: EntityManager, consumer: string): Pr
   return rows[0]?.count ?? 0;
 }
 
-/** The cursor of a consumer, unless another replica works with it just now. */
-export function takeCursor(em: EntityManager, consumer: string): Promise<EventCursor | null> {
-  return em.findOne(EventCursor, { consumer }, { lockMode: LockMode.PESSIMISTIC_PARTIAL_WRITE });
+/** How far a consumer has come, unless another replica works for it just now. Nobody else does before the transaction ends. */
+export async function lockCursor(em: EntityManager, consumer: string): Promise<number | undefined> {
+  const sql = 'select position::float8 as position from event_cursors where consumer = ? for update skip locked';
+  const rows = await em.execute<{ position: number }[]>(sql, [consumer]);
+  return rows[0]?.position;
 }
 
+export async function moveCursor(em: EntityManager, consumer: string, position: number): Promise<void> {
+  await em.execute('update event_cursors set position = ? where consumer = ?', [position, consumer]);
+}
+
+/** As a consumer sees it: events are many, so they are no entities. */
+export type SeenEvent = Pick<Event, 'position' | 'type' | 'userId' | 'payload' | 'occurredAt'>;
+
 /** In the order in which they were committed. */
-export function findEventsAfter(em: EntityManager, position: number, limit: number): Promise<Event[]> {
-  return em.find(Event, { position: { $gt: position } }, { orderBy: { position: 'asc' }, limit });
+export async function findEventsAfter(em: EntityManager, position: number, limit: number): Promise<SeenEvent[]> {
+  const events = await em.execute<(Omit<SeenEvent, 'occurredAt'> & { readonly occurredAt: string })[]>(
+    `select position::float8 as position, type, user_id as "userId", payload, occurred_at as "occurredAt"
+     from events where position > ? order by position limit ?`,
+    [position, limit],
+  );
+  return events.map((event) => ({ ...event, occurredAt: new Date(event.occurredAt) }));
+}
+
+/** Forgets what only one consumer had to know, and knows now. */
+export async function dropFromPayload(em: EntityManager, position: number, key: string): Promise<void> {
+  await em.execute('update events set payload = payload - cast(? as text) where position = ?', [key, position]);
 }
 
 /** What happened, and to whom. */

@@ -1,12 +1,12 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { SecretBox } from '../secret-box.ts';
-import { findSessionWithUser } from '../sessions/session.repository.ts';
-import { findUser } from '../users/user.repository.ts';
-import type { Mail } from './mail.entity.ts';
+import { type DeviceOfSession, findDevices } from '../sessions/session.repository.ts';
+import { type ActiveUser, findActiveUsers } from '../users/user.repository.ts';
+import type { ClaimedMail } from './mail.repository.ts';
 import { linkTo } from './mail-link.ts';
 import type { MailTemplate, MailTemplates } from './mail-templates.ts';
 import type { OutgoingMail } from './mail-transport.ts';
-import type { MailedTokens } from './queue-mails.ts';
+import type { MailedSecret, MailedTokens } from './queue-mails.ts';
 
 /** The address of somebody who was erased is kept sealed until the last mail to it is sent. */
 export const ERASED_RECIPIENT = 'recipient of the mail about an erasure';
@@ -19,31 +19,51 @@ export interface ComposeMailDeps {
   readonly publicUrl: string;
 }
 
+/** What mails speak of, as it is now: each by its id. */
+export interface MailSubjects {
+  readonly users: ReadonlyMap<string, ActiveUser>;
+  readonly secrets: ReadonlyMap<string, MailedSecret>;
+  readonly devices: ReadonlyMap<string, DeviceOfSession>;
+}
+
 /** Those with a link: it leads to the action of the same name. */
 const WITH_LINK: ReadonlySet<MailTemplate> = new Set(['verify-email', 'reset-password']);
+
+/** For several mails in as many statements as for one. */
+export async function findMailSubjects(
+  em: EntityManager,
+  { tokens }: ComposeMailDeps,
+  mails: readonly ClaimedMail[],
+): Promise<MailSubjects> {
+  const present = (ids: readonly (string | null | undefined)[]) => [...new Set(ids.filter((id) => id != null))];
+  const users = await findActiveUsers(em, present(mails.map(({ userId }) => userId)));
+  const secrets = await tokens.reveal(em, present(mails.map(({ data }) => data.token_id)));
+  const devices = await findDevices(em, present(mails.map(({ data }) => data.session_id)));
+  return { users, secrets, devices };
+}
 
 /**
  * Fills in a template. Undefined where there is nothing to say any more: the token was used, replaced or has expired, or the account is gone.
  * Names are left out on purpose, and what a device is called until the address is verified: whoever signs up with somebody else's address
  * could write them a letter.
  */
-export async function composeMail(em: EntityManager, deps: ComposeMailDeps, mail: Mail, now: Date): Promise<OutgoingMail | undefined> {
+export function composeMail(deps: ComposeMailDeps, mail: ClaimedMail, subjects: MailSubjects, now: Date): OutgoingMail | undefined {
   const template = mail.template as MailTemplate;
-  const user = mail.userId == null ? undefined : await findUser(em, mail.userId);
-  const to = user?.active ? user.email : erasedRecipient(deps, mail);
+  const user = mail.userId === null ? undefined : subjects.users.get(mail.userId);
+  const to = user?.email ?? erasedRecipient(deps, mail);
   if (to === undefined) return undefined;
   const facts: Record<string, string> = { service_name: deps.serviceName, email: to };
   if (mail.data.occurred_at) facts.time = readable(new Date(mail.data.occurred_at));
   if (mail.data.token_id) {
-    const token = await deps.tokens.reveal(em, mail.data.token_id);
+    const token = subjects.secrets.get(mail.data.token_id);
     if (!token || token.expiresAt <= now) return undefined;
     Object.assign(facts, { token: token.secret, expires: readable(token.expiresAt), ...link(deps, template, token.secret) });
   }
-  if (mail.data.session_id && user?.isEmailVerified()) Object.assign(facts, await deviceOf(em, mail.data.session_id));
+  if (mail.data.session_id && user?.verified) Object.assign(facts, describe(subjects.devices.get(mail.data.session_id)));
   return { id: mail.id, template, to, ...deps.templates.render(template, facts) };
 }
 
-function erasedRecipient({ sealed }: ComposeMailDeps, { data }: Mail): string | undefined {
+function erasedRecipient({ sealed }: ComposeMailDeps, { data }: ClaimedMail): string | undefined {
   return data.recipient ? sealed.open(data.recipient, ERASED_RECIPIENT) : undefined;
 }
 
@@ -51,8 +71,7 @@ function link({ publicUrl }: ComposeMailDeps, template: MailTemplate, token: str
   return WITH_LINK.has(template) ? { link: linkTo(publicUrl, template, token) } : {};
 }
 
-async function deviceOf(em: EntityManager, sessionId: string): Promise<Record<string, string>> {
-  const session = await findSessionWithUser(em, sessionId);
+function describe(session: DeviceOfSession | undefined): Record<string, string> {
   return { device: session?.deviceName ?? session?.userAgent ?? '', address: session?.ipAddress ?? '' };
 }
 

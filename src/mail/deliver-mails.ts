@@ -5,14 +5,11 @@ import { transaction } from '../database/transaction.ts';
 import type { Log } from '../rpc/log.ts';
 import { type Tracer, UNTRACED } from '../tracing/tracer.ts';
 import { lockUserId } from '../users/user.repository.ts';
-import { type ComposeMailDeps, composeMail } from './compose-mail.ts';
-import type { Mail } from './mail.entity.ts';
-import { claimDueMails, deleteMail, isMailDue, postponeMail } from './mail.repository.ts';
+import { type ComposeMailDeps, composeMail, findMailSubjects, type MailSubjects } from './compose-mail.ts';
+import { type ClaimedMail, claimDueMails, deleteMails, findNextDue, postponeMail } from './mail.repository.ts';
 import { isPermanent, leaseEnd, nextAttempt, type SmtpFailure } from './mail-retry-policy.ts';
 import type { MailTransport } from './mail-transport.ts';
-
-/** As many as the transport sends at a time, so that no lease runs out in a queue. */
-const BATCH = 5;
+import { SentMails } from './sent-mails.ts';
 
 export interface DeliverMailsDeps extends ComposeMailDeps {
   readonly em: EntityManager;
@@ -25,41 +22,49 @@ export interface DeliverMailsDeps extends ComposeMailDeps {
 
 /**
  * Sends the mails that are due, at least once: the row goes after the mail has been sent. A process that dies in between leaves it, and the
- * mail is sent again when the lease ends.
+ * mail is sent again when the lease ends. Returns when the next one is due.
  */
-export async function deliverMails(deps: DeliverMailsDeps, stopping: AbortSignal): Promise<void> {
-  while (!stopping.aborted) {
-    if (!(await isMailDue(deps.em.fork(), deps.now()))) return;
-    const mails = await transaction(deps.em, (em) => claimDueMails(em, deps.now(), leaseEnd(deps.now()), BATCH));
+export async function deliverMails(deps: DeliverMailsDeps, stopping: AbortSignal): Promise<Date | undefined> {
+  const em = deps.em.fork();
+  const batch = { ...deps, sent: new SentMails(em) };
+  for (;;) {
+    const due = await findNextDue(em);
+    if (stopping.aborted || due === undefined || due > deps.now()) return due;
+    // No more than are sent at a time, so that no lease runs out in a queue.
+    const mails = await claimDueMails(em, deps.now(), leaseEnd(deps.now()), deps.transport.atATime);
+    const subjects = await findMailSubjects(em, deps, mails);
     // All of them, also where one fails: nobody else knows of those under way.
-    const outcomes = await Promise.allSettled(mails.map((mail) => deliverTraced(deps, mail)));
+    const outcomes = await Promise.allSettled(mails.map((mail) => deliverTraced(batch, mail, subjects)));
     for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
   }
 }
 
+interface Delivery extends DeliverMailsDeps {
+  readonly sent: SentMails;
+}
+
 /** No call waits for it: a trace of its own. */
-function deliverTraced(deps: DeliverMailsDeps, mail: Mail): Promise<void> {
-  const { task = UNTRACED } = deps.tracer ?? {};
-  return task('deliver mail', () => deliver(deps, mail), {
+function deliverTraced(delivery: Delivery, mail: ClaimedMail, subjects: MailSubjects): Promise<void> {
+  const { task = UNTRACED } = delivery.tracer ?? {};
+  return task('deliver mail', () => deliver(delivery, mail, subjects), {
     'identity.mail.template': mail.template,
     'identity.mail.attempt': mail.attempts,
   });
 }
 
-async function deliver(deps: DeliverMailsDeps, mail: Mail): Promise<void> {
-  const em = deps.em.fork();
+async function deliver(delivery: Delivery, mail: ClaimedMail, subjects: MailSubjects): Promise<void> {
   try {
-    const message = await composeMail(em, deps, mail, deps.now());
-    const { step = UNTRACED } = deps.tracer ?? {};
-    if (message) await step('send mail', () => deps.transport.send(message));
+    const message = composeMail(delivery, mail, subjects, delivery.now());
+    const { step = UNTRACED } = delivery.tracer ?? {};
+    if (message) await step('send mail', () => delivery.transport.send(message));
   } catch (error) {
-    await retryOrGiveUp(deps, mail, error as SmtpFailure);
+    await retryOrGiveUp(delivery, mail, error as SmtpFailure);
     return;
   }
-  await deleteMail(em, mail.id);
+  await delivery.sent.delete(mail.id);
 }
 
-async function retryOrGiveUp(deps: DeliverMailsDeps, mail: Mail, failure: SmtpFailure): Promise<void> {
+async function retryOrGiveUp(deps: DeliverMailsDeps, mail: ClaimedMail, failure: SmtpFailure): Promise<void> {
   const { id, template, attempts } = mail;
   const next = isPermanent(failure) ? undefined : nextAttempt(attempts, deps.now());
   const { code, responseCode } = failure;
@@ -68,11 +73,15 @@ async function retryOrGiveUp(deps: DeliverMailsDeps, mail: Mail, failure: SmtpFa
   else await giveUp(deps, mail, failure);
 }
 
-async function giveUp({ em, now }: DeliverMailsDeps, { id, template, userId, attempts }: Mail, { code }: SmtpFailure): Promise<void> {
+async function giveUp(
+  { em, now }: DeliverMailsDeps,
+  { id, template, userId, attempts }: ClaimedMail,
+  { code }: SmtpFailure,
+): Promise<void> {
   const call = { ...systemCall(em), now };
   await transaction(em, async (em) => {
     const metadata = { template, attempts: String(attempts), ...(typeof code === 'string' && { code }) };
     record(em, call, { type: 'mail.failed', ...(userId && (await lockUserId(em, userId)) && { userId }), metadata });
-    await deleteMail(em, id);
+    await deleteMails(em, [id]);
   });
 }

@@ -14,6 +14,8 @@ export interface OutgoingMail extends MailContent {
 }
 
 export interface MailTransport {
+  /** How many mails it sends at the same time. */
+  readonly atATime: number;
   /** Resolves when somebody else is responsible for the mail. */
   send(mail: OutgoingMail): Promise<void>;
   /** Also gives up what is under way. */
@@ -26,6 +28,8 @@ const DEADLINE_MS = 45_000;
 /** For its steps. A server that says a word now and then keeps within them for ever. */
 const TIMEOUTS = { dnsTimeout: 5000, connectionTimeout: 10_000, greetingTimeout: 10_000, socketTimeout: 20_000 };
 const CONNECTIONS = 5;
+/** Enough for what is queued meanwhile, where many sign up. */
+const FILES_AT_A_TIME = 25;
 
 /** RFC 3834: no vacation notice is to answer. */
 const HEADERS = { 'Auto-Submitted': 'auto-generated' };
@@ -51,6 +55,7 @@ function toMessage({ id, to, subject, text, html }: OutgoingMail, from: string) 
 export function smtpTransport(url: string, from: string, deadlineMs = DEADLINE_MS): MailTransport {
   const transport = nodemailer.createTransport({ url, pool: true, maxConnections: CONNECTIONS, ...TIMEOUTS });
   return {
+    atATime: CONNECTIONS,
     send: async (mail) => void (await transport.sendMail({ ...toMessage(mail, from), signal: AbortSignal.timeout(deadlineMs) })),
     close: () => transport.close({ force: true }),
   };
@@ -60,11 +65,16 @@ export function smtpTransport(url: string, from: string, deadlineMs = DEADLINE_M
 export function fileTransport(folder: string, from: string, log: Log): MailTransport {
   const transport = nodemailer.createTransport({ streamTransport: true, buffer: true });
   return {
+    atATime: FILES_AT_A_TIME,
     async send(mail) {
       const { message } = await transport.sendMail(toMessage(mail, from));
-      await mkdir(folder, { recursive: true, mode: 0o700 });
       const file = path.join(folder, `${new Date().toISOString().replaceAll(':', '-')}-${mail.template}-${mail.id}.eml`);
-      await writeFile(`${file}.part`, message as Buffer, { mode: 0o600 });
+      const write = () => writeFile(`${file}.part`, message as Buffer, { mode: 0o600 });
+      await write().catch(async (error: NodeJS.ErrnoException) => {
+        if (error.code !== 'ENOENT') throw error;
+        await mkdir(folder, { recursive: true, mode: 0o700 });
+        await write();
+      });
       await rename(`${file}.part`, file);
       log.info('mail written to a file', { file });
     },

@@ -1,32 +1,48 @@
-import { type EntityManager, LockMode } from '@mikro-orm/postgresql';
+import type { EntityManager } from '@mikro-orm/postgresql';
 import { Mail } from './mail.entity.ts';
 
-/** Asked all the time, so it costs no transaction. */
-export async function isMailDue(em: EntityManager, now: Date): Promise<boolean> {
-  const rows = await em.execute<{ due: boolean }[]>('select exists (select from mails where next_attempt_at <= ?) as due', [now]);
-  return rows[0]?.due === true;
+/** A mail to be queued; due at once. */
+export type NewMail = Pick<Mail, 'template' | 'data'> & { readonly userId: string | null };
+
+export async function insertMails(em: EntityManager, mails: readonly NewMail[], now: Date): Promise<void> {
+  await em.execute(
+    `insert into mails (template, user_id, data, next_attempt_at, created_at)
+     select template, "userId", data, ?, ? from json_to_recordset(?) as given (template text, "userId" uuid, data jsonb)`,
+    [now, now, JSON.stringify(mails)],
+  );
 }
 
-/** Takes mails that are due, each for one attempt: nobody else gets them before the lease ends. Replicas share the work (SKIP LOCKED). */
-export async function claimDueMails(em: EntityManager, now: Date, leaseEnd: Date, limit: number): Promise<Mail[]> {
-  const mails = await em.find(
-    Mail,
-    { nextAttemptAt: { $lte: now } },
-    { orderBy: { nextAttemptAt: 'asc' }, limit, lockMode: LockMode.PESSIMISTIC_PARTIAL_WRITE },
+/** When the next mail is due; undefined where there is none. Asked again and again, so it costs no transaction. */
+export async function findNextDue(em: EntityManager): Promise<Date | undefined> {
+  const rows = await em.execute<{ due: string | null }[]>('select min(next_attempt_at) as due from mails');
+  return rows[0]?.due ? new Date(rows[0].due) : undefined;
+}
+
+/** A mail that is being sent: one of many, so it is no entity. */
+export type ClaimedMail = Pick<Mail, 'id' | 'template' | 'data' | 'attempts'> & { readonly userId: string | null };
+
+/**
+ * Takes mails that are due, each for one attempt: nobody else gets them before the lease ends. Replicas share the work (SKIP LOCKED). One
+ * statement that is its own transaction, which need not wait for the disk: a database that forgets it has the mail sent once more.
+ */
+export function claimDueMails(em: EntityManager, now: Date, leaseEnd: Date, limit: number): Promise<ClaimedMail[]> {
+  return em.execute<ClaimedMail[]>(
+    `with due as materialized (
+       select id from mails where next_attempt_at <= ? and set_config('synchronous_commit', 'off', true) is not null
+       order by next_attempt_at limit ? for update skip locked
+     )
+     update mails set attempts = attempts + 1, next_attempt_at = ? from due where mails.id = due.id
+     returning mails.id, template, user_id as "userId", data, attempts`,
+    [now, limit, leaseEnd],
   );
-  for (const mail of mails) {
-    mail.attempts++;
-    mail.nextAttemptAt = leaseEnd;
-  }
-  return mails;
 }
 
 export async function postponeMail(em: EntityManager, id: string, nextAttemptAt: Date): Promise<void> {
   await em.nativeUpdate(Mail, { id }, { nextAttemptAt });
 }
 
-export async function deleteMail(em: EntityManager, id: string): Promise<void> {
-  await em.nativeDelete(Mail, { id });
+export async function deleteMails(em: EntityManager, ids: readonly string[]): Promise<void> {
+  await em.execute('delete from mails where id = any(cast(? as uuid[]))', [`{${ids.join(',')}}`]);
 }
 
 /** Of a user who is erased. Returns how many there were. */

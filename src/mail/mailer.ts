@@ -1,43 +1,64 @@
 import path from 'node:path';
+import type { ChangeTail } from '../callers/change-tail.ts';
 import type { Config } from '../config.ts';
 import { consumeEvents } from '../events/consume-events.ts';
 import { repeat } from '../repeat.ts';
+import { Bell } from './bell.ts';
 import { type DeliverMailsDeps, deliverMails } from './deliver-mails.ts';
 import { MailTemplates } from './mail-templates.ts';
 import { fileTransport, type MailTransport, smtpTransport } from './mail-transport.ts';
-import { queueMails } from './queue-mails.ts';
+import { isToldByMail, queueMails } from './queue-mails.ts';
 
-/** How soon a change is told by mail, at the latest. */
-const PAUSE_MS = 500;
+/** How long changes gather before they are turned into mails: a hundred take as many statements as one. */
+const GATHER_MS = 1000;
+
+/** How soon a mail that is due is sent. To find that none is costs nothing. */
+const BEAT_MS = 100;
 
 /** How long mails under way may take when the service stops. What is not sent by then is tried again, by whoever comes first. */
 const STOP_MS = 5000;
 
-export type MailerParts = Omit<DeliverMailsDeps, 'templates' | 'transport' | 'serviceName' | 'publicUrl'>;
+export type MailerParts = Omit<DeliverMailsDeps, 'templates' | 'transport' | 'serviceName' | 'publicUrl'> & {
+  readonly tail: Pick<ChangeTail, 'onEvent'>;
+};
 
 /**
- * Gets ready to send mails; what comes back starts that, and gives back what stops it, after the mails under way, unless a mail server keeps
- * them.
+ * Gets ready to send mails, before the tail of the events starts; what comes back starts that, and gives back what stops it, after the mails
+ * under way, unless a mail server keeps them.
  */
-export async function openMailer(config: Config, parts: MailerParts): Promise<() => () => Promise<void>> {
+export async function openMailer(config: Config, { tail, ...parts }: MailerParts): Promise<() => () => Promise<void>> {
   const templates = await MailTemplates.load(config.mail.templates);
   const transport = transportOf(config, parts);
-  return () => start({ ...parts, templates, transport, serviceName: config.serviceName, publicUrl: config.mail.publicUrl });
+  const changes = new Bell();
+  tail.onEvent(({ type }) => {
+    if (isToldByMail(type)) changes.ring();
+  });
+  const { serviceName, mail } = config;
+  return () => start({ ...parts, templates, transport, serviceName, publicUrl: mail.publicUrl }, changes);
 }
 
-function start(deps: DeliverMailsDeps): () => Promise<void> {
+function start(deps: DeliverMailsDeps, changes: Bell): () => Promise<void> {
   const { em, now, tokens, log, transport } = deps;
   const handle = queueMails({ tokens, now });
+  const queued = new Bell();
+  let nextDue: Date | undefined;
+  const queueAll = async (stopping: AbortSignal) => {
+    while (!stopping.aborted && (await consumeEvents(em, 'mail', handle)) > 0) queued.ring();
+  };
+  const deliverAll = async (stopping: AbortSignal) => {
+    nextDue = await deliverMails(deps, stopping);
+  };
   const queueing = repeat(
-    async (stopping) => {
-      while (!stopping.aborted && (await consumeEvents(em, 'mail', handle)) > 0);
-    },
-    PAUSE_MS,
+    (stopping) => changes.answer(() => queueAll(stopping)),
+    GATHER_MS,
     (error) => log.warn('events could not be turned into mails', nameOf(error)),
   );
   const delivering = repeat(
-    (stopping) => deliverMails(deps, stopping),
-    PAUSE_MS,
+    (stopping) => {
+      if (nextDue && nextDue <= now()) queued.ring();
+      return queued.answer(() => deliverAll(stopping));
+    },
+    BEAT_MS,
     (error) => log.warn('mails could not be taken from the queue', nameOf(error)),
   );
   return async () => {
@@ -54,7 +75,7 @@ function nameOf(error: unknown): object {
   return { name, code };
 }
 
-function transportOf({ mail, dataDir }: Config, { log }: MailerParts): MailTransport {
+function transportOf({ mail, dataDir }: Config, { log }: Pick<MailerParts, 'log'>): MailTransport {
   if (mail.smtpUrl) return smtpTransport(mail.smtpUrl.reveal(), mail.from);
   return fileTransport(path.resolve(dataDir, 'mail'), mail.from, log);
 }

@@ -1,17 +1,27 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { HandleEvents } from '../events/consume-events.ts';
-import type { Event } from '../events/event.entity.ts';
+import { dropFromPayload, type SeenEvent } from '../events/event.repository.ts';
 import type { EventType } from '../events/event-types.ts';
 import { type ActiveUser, findActiveUsers } from '../users/user.repository.ts';
-import { Mail } from './mail.entity.ts';
+import { insertMails, type NewMail } from './mail.repository.ts';
 import type { MailTemplate } from './mail-templates.ts';
 
 /** What mails need of one-time tokens; `auth` provides it. */
 export interface MailedTokens {
-  /** Makes one, in the place of an older one; returns its id. */
-  issue(em: EntityManager, userId: string, purpose: MailedPurpose, now: Date): Promise<string>;
-  /** What to write into the mail; undefined where it was used or replaced in the meantime. */
-  reveal(em: EntityManager, id: string): Promise<{ readonly secret: string; readonly expiresAt: Date } | undefined>;
+  /** Makes them, each in the place of an older one; returns their ids in that order. At most one for each user and purpose. */
+  issue(em: EntityManager, wanted: readonly WantedToken[], now: Date): Promise<string[]>;
+  /** What to write into the mails, by these ids; those are missing that were used or replaced in the meantime. */
+  reveal(em: EntityManager, ids: readonly string[]): Promise<ReadonlyMap<string, MailedSecret>>;
+}
+
+export interface WantedToken {
+  readonly userId: string;
+  readonly purpose: MailedPurpose;
+}
+
+export interface MailedSecret {
+  readonly secret: string;
+  readonly expiresAt: Date;
 }
 
 export type MailedPurpose = 'email_verification' | 'password_reset' | 'login_code';
@@ -32,9 +42,18 @@ const RECIPES: Partial<Record<EventType, Recipe>> = {
   'user.deleted': { template: 'account-erased' },
 };
 
+export const isToldByMail = (type: string): boolean => Object.hasOwn(RECIPES, type);
+
 export interface QueueMailsDeps {
   readonly tokens: MailedTokens;
   readonly now: () => Date;
+}
+
+/** An event that is told by mail. */
+interface Due {
+  readonly event: SeenEvent;
+  readonly recipe: Recipe;
+  readonly userId: string;
 }
 
 /** The consumer `mail` of the events: turns changes into mails that are due. */
@@ -46,37 +65,50 @@ export function queueMails({ tokens, now }: QueueMailsDeps): HandleEvents {
     });
     if (due.length === 0) return;
     const users = await findActiveUsers(em, [...new Set(due.map(({ userId }) => userId))]);
-    for (const { event, recipe, userId } of due) {
-      const user = users.find(({ id }) => id === userId);
-      if (event.type === 'user.deleted') queueForErased(em, recipe, event, now());
-      else if (user && !isPointless(recipe, user)) await queueForUser(em, recipe, { event, userId }, { tokens, now });
-    }
+    const wanted = newestOfEachToken(due).filter((it) => isOfErased(it) || isWanted(it, users.get(it.userId)));
+    const tokenIds = await issueTokens(em, wanted, { tokens, now });
+    const mails = wanted.map((it) => (isOfErased(it) ? mailToErased(it) : mailToUser(it, tokenIds.get(it))));
+    if (mails.length > 0) await insertMails(em, mails, now());
+    // The address moves on from the event, which is kept for a while, to the mail, which is not.
+    for (const { event } of wanted.filter(isOfErased)) await dropFromPayload(em, event.position, 'recipient');
   };
 }
 
-const isPointless = ({ purpose }: Recipe, { verified }: ActiveUser) => purpose === 'email_verification' && verified;
+const isOfErased = ({ event }: Due) => event.type === 'user.deleted';
 
-/** The address moves on from the event, which is kept for a while, to the mail, which is not. */
-function queueForErased(em: EntityManager, recipe: Recipe, event: Event, now: Date): void {
-  const { recipient = '', ...payload } = event.payload;
-  event.payload = payload;
-  queue(em, recipe, { recipient }, now);
+/** Whoever has confirmed their address is not asked to. */
+function isWanted({ recipe }: Due, user: ActiveUser | undefined): boolean {
+  return user !== undefined && !(recipe.purpose === 'email_verification' && user.verified);
 }
 
-async function queueForUser(
+/** A token takes the place of the one before: a mail with that one would have nothing to say any more. */
+function newestOfEachToken(due: readonly Due[]): Due[] {
+  const newest = new Map(due.map((it) => [it.recipe.purpose ? `${it.recipe.purpose} ${it.userId}` : it.event.position, it]));
+  return [...newest.values()];
+}
+
+/** Returns the ids of the tokens that mails need. */
+async function issueTokens(
   em: EntityManager,
-  recipe: Recipe,
-  { event, userId }: { event: Event; userId: string },
+  due: readonly Due[],
   { tokens, now }: QueueMailsDeps,
-): Promise<void> {
-  const data: Record<string, string> = { occurred_at: event.occurredAt.toISOString() };
-  if (event.payload.session_id !== undefined) data.session_id = event.payload.session_id;
-  if (recipe.purpose) {
-    data.token_id = await tokens.issue(em, userId, recipe.purpose, now());
-  }
-  queue(em, recipe, data, now(), userId);
+): Promise<ReadonlyMap<Due, string | undefined>> {
+  const needing = due.flatMap((it) => (it.recipe.purpose ? [{ it, userId: it.userId, purpose: it.recipe.purpose }] : []));
+  if (needing.length === 0) return new Map();
+  const ids = await tokens.issue(em, needing, now());
+  return new Map(needing.map(({ it }, index) => [it, ids[index]]));
 }
 
-function queue(em: EntityManager, { template }: Recipe, data: Record<string, string>, now: Date, userId?: string): void {
-  em.create(Mail, { template, userId: userId ?? null, data, nextAttemptAt: now, createdAt: now });
+function mailToErased({ recipe: { template }, event }: Due): NewMail {
+  return { template, userId: null, data: { recipient: event.payload.recipient ?? '' } };
+}
+
+function mailToUser({ recipe: { template }, event, userId }: Due, tokenId: string | undefined): NewMail {
+  const { session_id } = event.payload;
+  const data = {
+    occurred_at: event.occurredAt.toISOString(),
+    ...(session_id !== undefined && { session_id }),
+    ...(tokenId !== undefined && { token_id: tokenId }),
+  };
+  return { template, userId, data };
 }

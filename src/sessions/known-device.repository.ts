@@ -1,11 +1,14 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { KnownDevice } from './known-device.entity.ts';
 
+/** Devices are forgotten after half a year: that one was used is noted to the day. */
+export const SEEN_LONG_AGO = `known.last_seen_at < excluded.last_seen_at - interval '1 day'`;
+
 /** Remembers a device. Tells whether it is one more, that is neither known nor the first one. The caller holds the lock on the user. */
 export async function isAnotherDevice(em: EntityManager, userId: string, deviceHash: Buffer, now: Date): Promise<boolean> {
   const rows = await em.execute<{ another: boolean }[]>(
     `insert into known_devices as known (user_id, device_hash, first_seen_at, last_seen_at) values (?, ?, ?, ?)
-     on conflict (user_id, device_hash) do update set last_seen_at = excluded.last_seen_at
+     on conflict (user_id, device_hash) do update set last_seen_at = excluded.last_seen_at where ${SEEN_LONG_AGO}
      returning known.xmax = 0 and exists (select from known_devices where user_id = ? and device_hash <> ?) as another`,
     [userId, deviceHash, now, now, userId, deviceHash],
   );

@@ -2,9 +2,14 @@ import { type EntityManager, LockMode } from '@mikro-orm/postgresql';
 import type { Activity } from './activity.ts';
 import { Session } from './session.entity.ts';
 
-/** A session together with its user, unlocked. */
-export function findSessionWithUser(em: EntityManager, id: string): Promise<Session | null> {
-  return em.findOne(Session, { id }, { populate: ['user'] });
+export type DeviceOfSession = Pick<Session, 'id' | 'ipAddress' | 'userAgent' | 'deviceName'>;
+
+/** Where sessions were begun, by their ids. */
+export async function findDevices(em: EntityManager, sessionIds: readonly string[]): Promise<ReadonlyMap<string, DeviceOfSession>> {
+  const sql = `select id, ip_address as "ipAddress", user_agent as "userAgent", device_name as "deviceName"
+    from sessions where id = any(cast(? as uuid[]))`;
+  const devices = sessionIds.length === 0 ? [] : await em.execute<DeviceOfSession[]>(sql, [`{${sessionIds.join(',')}}`]);
+  return new Map(devices.map((device) => [device.id, device]));
 }
 
 /** A session by its id. */

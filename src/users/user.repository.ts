@@ -32,13 +32,15 @@ export async function lockUserId(em: EntityManager, id: string): Promise<boolean
 
 export interface ActiveUser {
   readonly id: string;
+  readonly email: string;
   readonly verified: boolean;
 }
 
 /** Those of the users who exist and are active. */
-export function findActiveUsers(em: EntityManager, ids: readonly string[]): Promise<ActiveUser[]> {
-  const sql = 'select id, email_verified_at is not null as verified from users where id = any(cast(? as uuid[])) and is_active';
-  return em.execute<ActiveUser[]>(sql, [`{${ids.join(',')}}`]);
+export async function findActiveUsers(em: EntityManager, ids: readonly string[]): Promise<ReadonlyMap<string, ActiveUser>> {
+  const sql = 'select id, email, email_verified_at is not null as verified from users where id = any(cast(? as uuid[])) and is_active';
+  const users = ids.length === 0 ? [] : await em.execute<ActiveUser[]>(sql, [`{${ids.join(',')}}`]);
+  return new Map(users.map((user) => [user.id, user]));
 }
 
 /** Nobody else changes the user, or begins a session of theirs, until the transaction ends. */

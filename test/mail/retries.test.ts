@@ -221,6 +221,30 @@ describe('a mail server that refuses', () => {
   });
 });
 
+describe('mails that are asked for before anybody has looked at the first request', () => {
+  it('are one, with the newest token, for each account', async () => {
+    const mailbox = await openMailbox();
+    const users = [await register(service), await register(service)];
+    await untilQueueIsEmpty();
+    const holder = await service.database.pool.connect();
+    try {
+      await holder.query('begin');
+      await holder.query('select from event_cursors for update');
+      for (const { email } of [...users, ...users]) await service.auth.requestPasswordReset({ email });
+    } finally {
+      await holder.query('commit');
+      holder.release();
+    }
+    await untilQueueIsEmpty();
+    for (const { email } of users) {
+      const [reset, ...others] = mailbox.to(email).filter(({ subject }) => subject?.startsWith('Reset'));
+      expect(others).toEqual([]);
+      const token = reset && tokenIn(reset);
+      await service.auth.resetPassword({ resetToken: token ?? '', newPassword: 'another long enough passphrase' });
+    }
+  });
+});
+
 describe('a change that is rolled back', () => {
   it('leads to no mail', async () => {
     const mailbox = await openMailbox();

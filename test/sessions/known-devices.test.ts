@@ -27,6 +27,10 @@ async function mailsAfter(...devices: Partial<Client>[]): Promise<number> {
   return countMails(service, mailbox, email, SUBJECTS.newDevice);
 }
 
+async function withCode(email: string, client: Partial<Client>): Promise<void> {
+  await service.auth.loginWithCode({ email, code: await requestCode(service, mailbox, email), client });
+}
+
 describe('a sign-in on another device', () => {
   it('is told by mail, with what is known of it', async () => {
     const { id, email } = await register(service);
@@ -104,6 +108,23 @@ describe('a sign-in on another device', () => {
     await logIn(email, PC);
     await service.auth.login({ email, password: 'wrong', client: LAPTOP }).catch(() => undefined);
     expect(await rows(service, 'select 1 from known_devices where user_id = $1', [id])).toHaveLength(1);
+    expect(await countMails(service, mailbox, email, SUBJECTS.newDevice)).toBe(0);
+  });
+
+  it('is none where the device was used before; that it was used again is noted to the day', async () => {
+    const { id, email } = await register(service);
+    const seen = async () => (await rows(service, 'select xmin, last_seen_at from known_devices where user_id = $1', [id]))[0];
+    await logIn(email, PC);
+    const first = await seen();
+    await logIn(email, PC);
+    expect(await seen()).toEqual(first);
+    const yesterday = `update known_devices set last_seen_at = last_seen_at - interval '25 hours' where user_id = $1 returning last_seen_at`;
+    const [before] = await rows<{ last_seen_at: Date }>(service, yesterday, [id]);
+    for (const signIn of [() => logIn(email, PC), async () => withCode(email, PC)]) {
+      await rows(service, `update known_devices set last_seen_at = $2 where user_id = $1`, [id, before?.last_seen_at]);
+      await signIn();
+      expect((await seen())?.last_seen_at).not.toEqual(before?.last_seen_at);
+    }
     expect(await countMails(service, mailbox, email, SUBJECTS.newDevice)).toBe(0);
   });
 

@@ -8,21 +8,29 @@ export interface NewOneTimeToken {
   readonly purpose: TokenPurpose;
   readonly secretHash: Buffer;
   readonly expiresAt: Date;
-  readonly now: Date;
 }
 
-/** The newest wins: it takes the place of the one that the user has. */
-export async function replaceToken(em: EntityManager, { id, userId, purpose, secretHash, expiresAt, now }: NewOneTimeToken): Promise<void> {
+/** The newest wins: it takes the place of the one that the user has. At most one for each user and purpose. */
+export async function replaceTokens(em: EntityManager, tokens: readonly NewOneTimeToken[], now: Date): Promise<void> {
+  const given = tokens.map(({ secretHash, ...token }) => ({ ...token, secretHash: secretHash.toString('hex') }));
   await em.execute(
-    `insert into one_time_tokens (id, user_id, purpose, secret_hash, expires_at, created_at) values (?, ?, ?, ?, ?, ?)
+    `insert into one_time_tokens (id, user_id, purpose, secret_hash, expires_at, created_at)
+     select id, "userId", purpose, decode("secretHash", 'hex'), "expiresAt", ?
+     from json_to_recordset(?) as given (id uuid, "userId" uuid, purpose text, "secretHash" text, "expiresAt" timestamptz)
      on conflict (user_id, purpose) do update set id = excluded.id, secret_hash = excluded.secret_hash, failed_attempts = 0,
        expires_at = excluded.expires_at, created_at = excluded.created_at`,
-    [id, userId, purpose, secretHash, expiresAt, now],
+    [now, JSON.stringify(given)],
   );
 }
 
-export function findToken(em: EntityManager, id: string): Promise<OneTimeToken | null> {
-  return em.findOne(OneTimeToken, { id });
+/** Which of these are there, for what, and until when. */
+export async function findTokens(em: EntityManager, ids: readonly string[]): Promise<Pick<OneTimeToken, 'id' | 'purpose' | 'expiresAt'>[]> {
+  if (ids.length === 0) return [];
+  const rows = await em.execute<{ id: string; purpose: TokenPurpose; expiresAt: string }[]>(
+    'select id, purpose, expires_at as "expiresAt" from one_time_tokens where id = any(cast(? as uuid[]))',
+    [`{${ids.join(',')}}`],
+  );
+  return rows.map((row) => ({ ...row, expiresAt: new Date(row.expiresAt) }));
 }
 
 export function findTokenByHash(em: EntityManager, purpose: TokenPurpose, secretHash: Buffer): Promise<OneTimeToken | null> {

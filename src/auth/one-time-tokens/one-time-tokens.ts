@@ -2,8 +2,22 @@ import { randomUUID } from 'node:crypto';
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { OneTimeSecrets } from './one-time-secrets.ts';
 import type { OneTimeToken } from './one-time-token.entity.ts';
-import { countWrongCode, findCodeId, findToken, findTokenByHash, replaceToken, takeCode, takeToken } from './one-time-token.repository.ts';
+import {
+  countWrongCode,
+  findCodeId,
+  findTokenByHash,
+  findTokens,
+  replaceTokens,
+  takeCode,
+  takeToken,
+} from './one-time-token.repository.ts';
 import { MAX_CODE_ATTEMPTS, type TokenPurpose, tokenExpiry } from './one-time-token-policy.ts';
+
+/** Whom a token is for, and what it lets them do. */
+export interface WantedToken {
+  readonly userId: string;
+  readonly purpose: TokenPurpose;
+}
 
 /** What stands in a mail. */
 export interface MailedSecret {
@@ -19,18 +33,20 @@ export class OneTimeTokens {
     this.#secrets = new OneTimeSecrets(secretKey);
   }
 
-  /** Makes a token, in the place of an older one; returns its id, with which the mail gets at the secret. */
-  async issue(em: EntityManager, userId: string, purpose: TokenPurpose, now: Date): Promise<string> {
-    const id = randomUUID();
-    const secretHash = this.#secrets.hashOf(purpose, id);
-    await replaceToken(em, { id, userId, purpose, secretHash, expiresAt: tokenExpiry(purpose, now), now });
-    return id;
+  /** Makes tokens, each in the place of an older one; returns their ids in that order, with which the mails get at the secrets. */
+  async issue(em: EntityManager, wanted: readonly WantedToken[], now: Date): Promise<string[]> {
+    const tokens = wanted.map(({ userId, purpose }) => {
+      const id = randomUUID();
+      return { id, userId, purpose, secretHash: this.#secrets.hashOf(purpose, id), expiresAt: tokenExpiry(purpose, now) };
+    });
+    await replaceTokens(em, tokens, now);
+    return tokens.map(({ id }) => id);
   }
 
-  /** For the mail; undefined where it was used or replaced in the meantime. */
-  async reveal(em: EntityManager, id: string): Promise<MailedSecret | undefined> {
-    const token = await findToken(em, id);
-    return token ? { secret: this.#secrets.reveal(token.purpose, id), expiresAt: token.expiresAt } : undefined;
+  /** For the mails, by the ids of the tokens; those are missing that were used or replaced in the meantime. */
+  async reveal(em: EntityManager, ids: readonly string[]): Promise<ReadonlyMap<string, MailedSecret>> {
+    const tokens = await findTokens(em, ids);
+    return new Map(tokens.map(({ id, purpose, expiresAt }) => [id, { secret: this.#secrets.reveal(purpose, id), expiresAt }]));
   }
 
   /** The token that somebody presents, unless it is unknown or expired. It is not used up yet. */

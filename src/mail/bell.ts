@@ -1,0 +1,20 @@
+/** What was left undone, by another replica or by a look that failed, is found after at most this long. */
+const LOOK_ANYWAY_MS = 2000;
+
+/** Spares looks at a database in which nothing has changed: somebody rings where there may be something to do. */
+export class Bell {
+  #rung = true;
+  #lookedAt = Number.NEGATIVE_INFINITY;
+
+  ring(): void {
+    this.#rung = true;
+  }
+
+  /** Looks if somebody has rung, and now and then anyway: also where the look before has failed. */
+  async answer(look: () => Promise<void>): Promise<void> {
+    if (!this.#rung && performance.now() - this.#lookedAt < LOOK_ANYWAY_MS) return;
+    this.#rung = false;
+    this.#lookedAt = performance.now();
+    await look();
+  }
+}
