@@ -119,7 +119,10 @@ describe('a refused call', () => {
     await expect
       .poll(() => raise().catch((error: Error) => error.message), { timeout: 3000 })
       .toContain('permissions that the caller does not have');
-    const { events } = await list(filtered({ type: 'call.refused', userId: user.id }));
-    expect(events.map(({ metadata }) => metadata.get('reason'))).toContain('GRANT_EXCEEDS_CALLER');
+    const reasons = async () => {
+      const { events } = await list(filtered({ type: 'call.refused', userId: user.id }));
+      return events.map(({ metadata }) => metadata.get('reason'));
+    };
+    await expect.poll(reasons, { timeout: 3000 }).toContain('GRANT_EXCEEDS_CALLER');
   });
 });
