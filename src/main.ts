@@ -28,7 +28,7 @@ function endOnSignal(): Ending {
   const begin = () => {
     if (since !== undefined) return;
     since = Date.now();
-    setTimeout(() => process.exit(1), SHUTDOWN_MS);
+    setTimeout(giveUp, SHUTDOWN_MS);
     end.abort();
   };
   const onSignal = () => {
@@ -38,4 +38,10 @@ function endOnSignal(): Ending {
   process.on('SIGTERM', onSignal);
   process.on('SIGINT', onSignal);
   return { signal: end.signal, begin };
+}
+
+/** What the end waited for stands in the log, where it is known. */
+function giveUp(): never {
+  process.stderr.write(`the service did not end within ${SHUTDOWN_MS / 1000} seconds\n`);
+  process.exit(1);
 }

@@ -476,8 +476,10 @@ describe('what the process writes', () => {
     }
     await auth.login({ email, password: PASSWORD });
     service.child.kill('SIGTERM');
-    expect([await service.exit, service.stderr]).toEqual([0, '']);
-    const warnings = service.stdout.split('\n').filter((line) => line.includes('store of the rate limits'));
+    const exit = await service.exit;
+    const lines = service.stdout.split('\n');
+    expect([exit, service.stderr, lines.filter((line) => line.includes('did not end'))]).toEqual([0, '', []]);
+    const warnings = lines.filter((line) => line.includes('store of the rate limits'));
     expect(warnings).toHaveLength(1);
     expect(JSON.parse(warnings[0] ?? '')).toMatchObject({ level: 40, msg: expect.stringContaining('does not answer') });
   });
