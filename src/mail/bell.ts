@@ -3,8 +3,14 @@ const LOOK_ANYWAY_MS = 2000;
 
 /** Spares looks at a database in which nothing has changed: somebody rings where there may be something to do. */
 export class Bell {
+  readonly #pauseMs: number;
   #rung = true;
   #lookedAt = Number.NEGATIVE_INFINITY;
+
+  /** Between two looks there are at least so many milliseconds, in which more can come together. */
+  constructor(pauseMs = 0) {
+    this.#pauseMs = pauseMs;
+  }
 
   ring(): void {
     this.#rung = true;
@@ -12,7 +18,7 @@ export class Bell {
 
   /** Looks if somebody has rung, and now and then anyway: also where the look before has failed. */
   async answer(look: () => Promise<void>): Promise<void> {
-    if (!this.#rung && performance.now() - this.#lookedAt < LOOK_ANYWAY_MS) return;
+    if (performance.now() - this.#lookedAt < (this.#rung ? this.#pauseMs : LOOK_ANYWAY_MS)) return;
     this.#rung = false;
     this.#lookedAt = performance.now();
     await look();

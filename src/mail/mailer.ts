@@ -9,10 +9,10 @@ import { MailTemplates } from './mail-templates.ts';
 import { fileTransport, type MailTransport, smtpTransport } from './mail-transport.ts';
 import { isToldByMail, queueMails } from './queue-mails.ts';
 
-/** How long changes gather before they are turned into mails: a hundred take as many statements as one. */
+/** Changes that follow upon others gather for so long before they are turned into mails: a hundred take as many statements as one. */
 const GATHER_MS = 1000;
 
-/** How soon a mail that is due is sent. To find that none is costs nothing. */
+/** How soon the first change is turned into a mail, and a mail that is due is sent. To find that there is none costs nothing. */
 const BEAT_MS = 100;
 
 /** How long mails under way may take when the service stops. What is not sent by then is tried again, by whoever comes first. */
@@ -29,7 +29,7 @@ export type MailerParts = Omit<DeliverMailsDeps, 'templates' | 'transport' | 'se
 export async function openMailer(config: Config, { tail, ...parts }: MailerParts): Promise<() => () => Promise<void>> {
   const templates = await MailTemplates.load(config.mail.templates);
   const transport = transportOf(config, parts);
-  const changes = new Bell();
+  const changes = new Bell(GATHER_MS);
   tail.onEvent(({ type }) => {
     if (isToldByMail(type)) changes.ring();
   });
@@ -50,7 +50,7 @@ function start(deps: DeliverMailsDeps, changes: Bell): () => Promise<void> {
   };
   const queueing = repeat(
     (stopping) => changes.answer(() => queueAll(stopping)),
-    GATHER_MS,
+    BEAT_MS,
     (error) => log.warn('events could not be turned into mails', nameOf(error)),
   );
   const delivering = repeat(

@@ -35,6 +35,22 @@ describe('a bell', () => {
     expect(looks).toBe(1);
   });
 
+  it('is answered at once after a pause, and within it when the pause is over', async () => {
+    const bell = new Bell(1000);
+    await bell.answer(look);
+    vi.advanceTimersByTime(1500);
+    bell.ring();
+    await bell.answer(look);
+    expect(looks).toBe(2);
+    bell.ring();
+    vi.advanceTimersByTime(999);
+    await bell.answer(look);
+    expect(looks).toBe(2);
+    vi.advanceTimersByTime(1);
+    await bell.answer(look);
+    expect(looks).toBe(3);
+  });
+
   it('need not ring for ever: two seconds later somebody looks anyway', async () => {
     const bell = new Bell();
     await bell.answer(look);
