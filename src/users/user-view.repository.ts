@@ -1,5 +1,5 @@
 import type { Pool } from 'pg';
-import { IDS, runPrepared } from '../database/prepared.ts';
+import { IDS, runPreparedForCells } from '../database/prepared.ts';
 import { roleNamesOf } from './role-names.ts';
 import type { UserView } from './user-view.ts';
 
@@ -12,7 +12,25 @@ const COLUMNS = `
 /** The same with the roles. */
 export const USER_VIEW = `${COLUMNS}, ${roleNamesOf('u.id')} as roles`;
 
-type Row = Omit<UserView, 'roles'> & { readonly role: string | null };
+type Text = string | null;
+
+/** The columns of FIND. */
+type Cells = [
+  id: string,
+  email: string,
+  emailVerified: boolean,
+  username: Text,
+  active: boolean,
+  hasPassword: boolean,
+  firstName: string,
+  lastName: Text,
+  fullName: string,
+  bio: Text,
+  birthDate: Text,
+  avatarUrl: Text,
+  phone: Text,
+  role: Text,
+];
 
 /** A row for each role of each user, and one for a user without: a subquery for the roles of each user costs as much as all the rest. */
 const FIND = {
@@ -26,17 +44,35 @@ const FIND = {
 
 /** Who has each of the ids, if anybody. In one query. */
 export async function findUserViews(pool: Pool, ids: readonly string[]): Promise<(UserView | undefined)[]> {
-  const rows = await runPrepared<Row>(pool, FIND, [`{${[...new Set(ids)].join(',')}}`]);
+  const rows = await runPreparedForCells<Cells>(pool, FIND, [`{${[...new Set(ids)].join(',')}}`]);
   const found = new Map<string, UserView>();
-  for (const row of rows) {
-    const user = found.get(row.id);
-    if (user && row.role !== null) user.roles.push(row.role);
-    else found.set(row.id, toView(row));
+  for (const cells of rows) {
+    const view = toView(cells);
+    const before = found.get(view.id);
+    if (before) before.roles.push(...view.roles);
+    else found.set(view.id, view);
   }
   return ids.map((id) => found.get(id));
 }
 
-/** The row itself, which nobody else has. */
-function toView(row: Row): UserView {
-  return Object.assign(row, { roles: row.role === null ? [] : [row.role] });
+function toView(cells: Cells): UserView {
+  const [id, email, emailVerified, username, active, hasPassword, firstName, lastName, fullName, bio, birthDate, avatarUrl, phone, role] =
+    cells;
+  const roles = role === null ? [] : [role];
+  return {
+    id,
+    email,
+    emailVerified,
+    username,
+    active,
+    hasPassword,
+    roles,
+    firstName,
+    lastName,
+    fullName,
+    bio,
+    birthDate,
+    avatarUrl,
+    phone,
+  };
 }
