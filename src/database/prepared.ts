@@ -22,7 +22,16 @@ export async function runPrepared<Row extends QueryResultRow>(
   return (await pool.query<Row>({ name, text, values })).rows;
 }
 
-/** The same for what nobody wants any more when the signal is aborted: it ends with SQLSTATE 57014, and nothing has happened. */
+/** The same with each row as a list of its cells, in the order of the columns: cheaper to read than objects, where there are many rows. */
+export async function runPreparedForCells<Cells extends unknown[]>(
+  pool: Pool,
+  { name, text }: PreparedStatement,
+  values: unknown[],
+): Promise<Cells[]> {
+  return (await pool.query<Cells>({ name, text, values, rowMode: 'array' })).rows;
+}
+
+/** As `runPrepared`, for what nobody wants any more when the signal is aborted: it ends with SQLSTATE 57014, and nothing has happened. */
 export async function runPreparedUntil<Row extends QueryResultRow>(
   signal: AbortSignal,
   pool: Pool,

@@ -1,25 +1,78 @@
 import type { Pool } from 'pg';
-import { IDS, runPrepared } from '../database/prepared.ts';
+import { IDS, runPreparedForCells } from '../database/prepared.ts';
 import { roleNamesOf } from './role-names.ts';
 import type { UserView } from './user-view.ts';
 
-/** A UserView, as columns of `users u` and `profiles p`. */
-export const USER_VIEW = `
+/** A UserView but for its roles, as columns of `users u` and `profiles p`. */
+const COLUMNS = `
     u.id, u.email, u.email_verified_at is not null as "emailVerified", u.username, u.is_active as active,
-    u.password_hash is not null as "hasPassword", ${roleNamesOf('u.id')} as roles, p.first_name as "firstName", p.last_name as "lastName",
+    u.password_hash is not null as "hasPassword", p.first_name as "firstName", p.last_name as "lastName",
     p.full_name as "fullName", p.bio, p.birth_date::text as "birthDate", p.avatar_url as "avatarUrl", p.phone`;
 
-/** A row for each id, in their order. */
+/** The same with the roles. */
+export const USER_VIEW = `${COLUMNS}, ${roleNamesOf('u.id')} as roles`;
+
+type Text = string | null;
+
+/** The columns of FIND. */
+type Cells = [
+  id: string,
+  email: string,
+  emailVerified: boolean,
+  username: Text,
+  active: boolean,
+  hasPassword: boolean,
+  firstName: string,
+  lastName: Text,
+  fullName: string,
+  bio: Text,
+  birthDate: Text,
+  avatarUrl: Text,
+  phone: Text,
+  role: Text,
+];
+
+/** A row for each role of each user, and one for a user without: a subquery for the roles of each user costs as much as all the rest. */
 const FIND = {
   name: 'users.find-views',
   text: `
-    select ${USER_VIEW} from unnest(${IDS}) with ordinality as given (id, number)
-      left join (users u join profiles p on p.user_id = u.id) on u.id = given.id
-    order by given.number`,
+    select ${COLUMNS}, r.name as role
+    from unnest(${IDS}) as given (id) join users u on u.id = given.id join profiles p on p.user_id = u.id
+      left join (user_roles ur join roles r on r.id = ur.role_id) on ur.user_id = u.id
+    order by r.name`,
 };
 
 /** Who has each of the ids, if anybody. In one query. */
 export async function findUserViews(pool: Pool, ids: readonly string[]): Promise<(UserView | undefined)[]> {
-  const rows = await runPrepared<UserView | { readonly id: null }>(pool, FIND, [`{${ids.join(',')}}`]);
-  return rows.map((row) => (row.id === null ? undefined : row));
+  const rows = await runPreparedForCells<Cells>(pool, FIND, [`{${[...new Set(ids)].join(',')}}`]);
+  const found = new Map<string, UserView>();
+  for (const cells of rows) {
+    const view = toView(cells);
+    const before = found.get(view.id);
+    if (before) before.roles.push(...view.roles);
+    else found.set(view.id, view);
+  }
+  return ids.map((id) => found.get(id));
+}
+
+function toView(cells: Cells): UserView {
+  const [id, email, emailVerified, username, active, hasPassword, firstName, lastName, fullName, bio, birthDate, avatarUrl, phone, role] =
+    cells;
+  const roles = role === null ? [] : [role];
+  return {
+    id,
+    email,
+    emailVerified,
+    username,
+    active,
+    hasPassword,
+    roles,
+    firstName,
+    lastName,
+    fullName,
+    bio,
+    birthDate,
+    avatarUrl,
+    phone,
+  };
 }

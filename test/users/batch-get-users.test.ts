@@ -40,6 +40,16 @@ describe('BatchGetUsers', () => {
     expect(response).toEqual({ users: [user, user], missingUserIds: [missing, missing] });
   });
 
+  it('answers a user with many roles once for each time that the id is given', async () => {
+    const { id } = await register(service);
+    await rows(service, `insert into user_roles select $1::uuid, id from roles where name in ('service', 'reader')`, [id]);
+    const { users } = await service.users.batchGetUsers({ userIds: [id, id] });
+    expect(users.map(({ roles }) => roles)).toEqual([
+      ['reader', 'service'],
+      ['reader', 'service'],
+    ]);
+  });
+
   it('names the ids that nobody has, in the order of the request', async () => {
     const user = await register(service);
     const missing = [randomUUID(), randomUUID(), randomUUID()];
