@@ -21,7 +21,7 @@ export type MailerParts = Omit<DeliverMailsDeps, 'templates' | 'transport' | 'se
  */
 export async function openMailer(config: Config, parts: MailerParts): Promise<() => () => Promise<void>> {
   const templates = await MailTemplates.load(config.mail.templates);
-  const transport = transportOf(config, parts);
+  const transport = await transportOf(config, parts);
   return () => start({ ...parts, templates, transport, serviceName: config.serviceName, publicUrl: config.mail.publicUrl });
 }
 
@@ -54,7 +54,7 @@ function nameOf(error: unknown): object {
   return { name, code };
 }
 
-function transportOf({ mail, dataDir }: Config, { log }: MailerParts): MailTransport {
+async function transportOf({ mail, dataDir }: Config, { log }: MailerParts): Promise<MailTransport> {
   if (mail.smtpUrl) return smtpTransport(mail.smtpUrl.reveal(), mail.from);
   return fileTransport(path.resolve(dataDir, 'mail'), mail.from, log);
 }
