@@ -1,6 +1,5 @@
 import { mkdir, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import nodemailer from 'nodemailer';
 import type { Log } from '../rpc/log.ts';
 import { NO_MAILBOX } from './mail-retry-policy.ts';
 import type { MailContent } from './mail-templates.ts';
@@ -31,6 +30,9 @@ const CONNECTIONS = 5;
 /** Enough for what is queued meanwhile, where many sign up. */
 const FILES_AT_A_TIME = 25;
 
+/** Takes 5 MB, also of those who write no mail; and with a mail server, its URL is to be refused at the start. */
+const nodemailer = async () => (await import('nodemailer')).default;
+
 /** RFC 3834: no vacation notice is to answer. */
 const HEADERS = { 'Auto-Submitted': 'auto-generated' };
 
@@ -52,8 +54,8 @@ function toMessage({ id, to, subject, text, html }: OutgoingMail, from: string) 
 }
 
 /** Over SMTP; STARTTLS where the server offers it, `smtps://` for TLS from the first byte, `?requireTLS=true` for nothing less. */
-export function smtpTransport(url: string, from: string, deadlineMs = DEADLINE_MS): MailTransport {
-  const transport = nodemailer.createTransport({ url, pool: true, maxConnections: CONNECTIONS, ...TIMEOUTS });
+export async function smtpTransport(url: string, from: string, deadlineMs = DEADLINE_MS): Promise<MailTransport> {
+  const transport = (await nodemailer()).createTransport({ url, pool: true, maxConnections: CONNECTIONS, ...TIMEOUTS });
   return {
     atATime: CONNECTIONS,
     send: async (mail) => void (await transport.sendMail({ ...toMessage(mail, from), signal: AbortSignal.timeout(deadlineMs) })),
@@ -63,10 +65,10 @@ export function smtpTransport(url: string, from: string, deadlineMs = DEADLINE_M
 
 /** Without a mail server: each mail is a file that every mail program opens, and the log names it. */
 export function fileTransport(folder: string, from: string, log: Log): MailTransport {
-  const transport = nodemailer.createTransport({ streamTransport: true, buffer: true });
   return {
     atATime: FILES_AT_A_TIME,
     async send(mail) {
+      const transport = (await nodemailer()).createTransport({ streamTransport: true, buffer: true });
       const { message } = await transport.sendMail(toMessage(mail, from));
       const file = path.join(folder, `${new Date().toISOString().replaceAll(':', '-')}-${mail.template}-${mail.id}.eml`);
       const write = () => writeFile(`${file}.part`, message as Buffer, { mode: 0o600 });

@@ -28,7 +28,7 @@ export type MailerParts = Omit<DeliverMailsDeps, 'templates' | 'transport' | 'se
  */
 export async function openMailer(config: Config, { tail, ...parts }: MailerParts): Promise<() => () => Promise<void>> {
   const templates = await MailTemplates.load(config.mail.templates);
-  const transport = transportOf(config, parts);
+  const transport = await transportOf(config, parts);
   const changes = new Bell(GATHER_MS);
   tail.onEvent(({ type }) => {
     if (isToldByMail(type)) changes.ring();
@@ -75,7 +75,7 @@ function nameOf(error: unknown): object {
   return { name, code };
 }
 
-function transportOf({ mail, dataDir }: Config, { log }: Pick<MailerParts, 'log'>): MailTransport {
+async function transportOf({ mail, dataDir }: Config, { log }: Pick<MailerParts, 'log'>): Promise<MailTransport> {
   if (mail.smtpUrl) return smtpTransport(mail.smtpUrl.reveal(), mail.from);
   return fileTransport(path.resolve(dataDir, 'mail'), mail.from, log);
 }

@@ -10,20 +10,31 @@ import { DESCRIPTORS } from './descriptors.ts';
 /**
  * Server reflection, v1 and v1alpha (which older grpcurl asks for). It serves the very descriptors that buf built, with comments and
  * options; going through proto-loader would lose them.
+ *
+ * What the library makes of them takes 5 MB, and longer than anything else at the start: that is for when somebody asks.
  */
 export function addReflection(server: Server): void {
-  const files = [...splitFileDescriptorSet(DESCRIPTORS), ...healthFiles()];
-  const packages = { all: { fileDescriptorProtos: files } } as unknown as PackageDefinition;
-  const reflection = new ReflectionService(packages);
-  serveAsBuilt(reflection, files);
+  const reflection = new ReflectionService({});
   reflection.addToServer(server);
+  const { v1, v1Alpha } = reflection as unknown as Versions;
+  let full: Reflected | undefined;
+  const answer: Reflected['handleServerReflectionRequest'] = (request) => {
+    full ??= reflect(v1.constructor as ReflectedClass);
+    return full.handleServerReflectionRequest(request);
+  };
+  // They differ in nothing but their names.
+  for (const version of [v1, v1Alpha]) version.handleServerReflectionRequest = answer;
 }
 
+type Versions = Readonly<Record<'v1' | 'v1Alpha', Reflected>>;
+type ReflectedClass = new (packages: PackageDefinition) => Reflected;
+
 /** What the library knows of the files, which its types keep private. */
-interface ReflectedFiles {
+interface Reflected {
   readonly files: Readonly<Record<string, ReflectedFile>>;
   readonly fileDependencies: Map<ReflectedFile, ReflectedFile[]>;
   readonly fileEncodings: Map<ReflectedFile, Uint8Array>;
+  handleServerReflectionRequest(request: unknown): unknown;
 }
 
 interface ReflectedFile {
@@ -34,19 +45,20 @@ interface ReflectedFile {
  * The library encodes the files anew without the options that it does not know (who may call an RPC), and sends along with a file what
  * its messages mention, not all that it imports (access.proto). A test holds this against the library.
  */
-function serveAsBuilt(reflection: ReflectionService, encodings: readonly Buffer[]): void {
-  const { v1, v1Alpha } = reflection as unknown as Record<'v1' | 'v1Alpha', ReflectedFiles>;
-  for (const { files, fileDependencies, fileEncodings } of [v1, v1Alpha]) {
-    for (const encoding of encodings) {
-      const file = files[fromBinary(FileDescriptorProtoSchema, encoding).name];
-      if (!file) continue;
-      fileEncodings.set(file, encoding);
-      fileDependencies.set(
-        file,
-        file.dependency.flatMap((name) => files[name] ?? []),
-      );
-    }
+function reflect(Library: ReflectedClass): Reflected {
+  const encodings = [...splitFileDescriptorSet(DESCRIPTORS), ...healthFiles()];
+  const reflected = new Library({ all: { fileDescriptorProtos: encodings } } as unknown as PackageDefinition);
+  const { files, fileDependencies, fileEncodings } = reflected;
+  for (const encoding of encodings) {
+    const file = files[fromBinary(FileDescriptorProtoSchema, encoding).name];
+    if (!file) continue;
+    fileEncodings.set(file, encoding);
+    fileDependencies.set(
+      file,
+      file.dependency.flatMap((name) => files[name] ?? []),
+    );
   }
+  return reflected;
 }
 
 /** The encoded files of a google.protobuf.FileDescriptorSet, which has a single field: `repeated FileDescriptorProto file = 1`. */

@@ -150,7 +150,7 @@ describe('a mail server that hangs', () => {
         socket.on('close', () => clearInterval(timer));
       });
     };
-    const transport = smtpTransport(hanging.url, 'identity@localhost', 500);
+    const transport = await smtpTransport(hanging.url, 'identity@localhost', 500);
     const mail = { id: 'id', template: 'verify-email', to: newEmail(), subject: 'subject', text: 'text', html: '<p>html</p>' };
     await expect(transport.send(mail)).rejects.toMatchObject({ code: 'EABORT' });
     transport.close();

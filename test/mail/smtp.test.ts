@@ -146,8 +146,8 @@ describe('a link', () => {
 describe('a recipient', () => {
   let transport: MailTransport;
 
-  beforeAll(() => {
-    transport = smtpTransport(`smtp://127.0.0.1:${openPort}`, 'accounts@example.org');
+  beforeAll(async () => {
+    transport = await smtpTransport(`smtp://127.0.0.1:${openPort}`, 'accounts@example.org');
   });
 
   afterAll(() => transport.close());
