@@ -24,6 +24,7 @@ type ChangePasswordInput = z.output<ReturnType<typeof changePasswordInput>>;
 /** The current password is a guess like any other, so it goes through the lockout. */
 export async function changePassword(call: Call, deps: ChangePasswordDeps, input: ChangePasswordInput): Promise<void> {
   const { userId, currentPassword, newPassword } = input;
+  deps.passwords.requireRoom();
   const owner = await findUser(call.em, userId);
   if (!owner) throw userNotFound();
   const attempt = await deps.attempts.claim(call, 'id', userId);

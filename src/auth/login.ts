@@ -33,6 +33,7 @@ export async function login(call: Call, deps: LoginDeps, input: LoginInput): Pro
   const [column, value] = input.email === undefined ? (['username', input.username ?? ''] as const) : (['email', input.email] as const);
   const { password } = input;
   const client = vouchedClient(call, input.client);
+  deps.passwords.requireRoom();
   await deps.limitCredentials(call, { rpc: 'Login', client, identifier: value });
   const attempt = await deps.attempts.claim(call, column, value);
   const task: OwnersTask<IssuedTokens> = {

@@ -3,10 +3,11 @@ import { status } from '@grpc/grpc-js';
 import { describe, expect, it } from 'vitest';
 import { auditEvents } from '../support/audit.ts';
 import { atOnce, logIn, newEmail, PASSWORD, register, signedIn } from '../support/builders.ts';
-import { decode, failureOf } from '../support/expect-status.ts';
+import { decode, expectStatus, failureOf } from '../support/expect-status.ts';
 import { counterOf, occupyHashThreads, slowHash, storeHash } from '../support/passwords.ts';
 import { rows } from '../support/rows.ts';
 import { useService } from '../support/service.ts';
+import { statementsOf, untilCallerIsKnown } from '../support/statements.ts';
 
 const WRONG = 'not the password';
 
@@ -145,6 +146,19 @@ describe('more attempts than can be compared in time', () => {
       expect({ code, retryAfterSeconds }).toEqual({ code: 'RESOURCE_EXHAUSTED', retryAfterSeconds: 1 });
     expect(await counterOf(service, id)).toEqual({ failed: compared.length, locked: false });
     expect(await auditEvents(service, 'user.login_failed', id)).toHaveLength(compared.length);
+  });
+
+  it('are shed without a question to the database once it is plain that there is no room', async () => {
+    const { email } = await register(service);
+    await untilCallerIsKnown(service);
+    const threads = await occupyHashThreads(service, 15);
+    const [room, extra] = [Math.max(32 * availableParallelism(), 64), 20];
+    let answered = 0;
+    const login = () => service.auth.login({ email, password: WRONG });
+    const flood = Array.from({ length: room + extra }, () => login().catch(() => answered++));
+    await expect.poll(() => answered, SOON).toBe(extra);
+    expect(await statementsOf(() => expectStatus(login(), 'RESOURCE_EXHAUSTED', 'OVERLOADED'))).toEqual([]);
+    await Promise.all([threads.done, ...flood]);
   });
 
   it('leave no counter wrong when their callers go away at any moment', async () => {

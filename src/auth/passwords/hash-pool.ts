@@ -87,6 +87,13 @@ export class HashPool {
     return this.#queue.size;
   }
 
+  /** Throws OVERLOADED where a password that came now would be refused: cheaper than to find it out later. */
+  requireRoom(): void {
+    if (this.#idle > 0 || this.#queue.size < this.#maxQueue()) return;
+    this.#metrics?.hashesShed.inc();
+    throw overloaded();
+  }
+
   async hash(password: string, signal: AbortSignal): Promise<string> {
     return (await this.#run({ kind: 'hash', password }, signal)) as string;
   }
@@ -141,10 +148,7 @@ export class HashPool {
       this.#idle--;
       return;
     }
-    if (this.#queue.size >= this.#maxQueue()) {
-      this.#metrics?.hashesShed.inc();
-      throw overloaded();
-    }
+    this.requireRoom();
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const withdraw = () => {
       // Not in the queue any more: it has been given a thread already.

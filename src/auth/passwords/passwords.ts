@@ -99,6 +99,11 @@ export class Passwords implements NewPasswords {
     return { matches: matches && comparable, outdated };
   }
 
+  /** Throws OVERLOADED where a password could not be compared in time, before anything else is done for it. */
+  requireRoom(): void {
+    this.#pool.requireRoom();
+  }
+
   hash(password: string, signal: AbortSignal): Promise<string> {
     return this.#pool.hash(password, signal);
   }
