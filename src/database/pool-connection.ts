@@ -7,13 +7,17 @@ const GOODBYE_MS = 1000;
 const BEGIN = /^(begin|start transaction)\b/;
 const ROLLBACK = /^rollback$/;
 
+/** As pg has it. */
+const READ_TIMEOUT = 'Query read timeout';
+
 const NOTHING = { command: '', rowCount: null, rows: [] };
 
 /**
  * A connection that leaves the pool when it is of no more use, instead of spoiling it:
  *
- * - When the database leaves a query unanswered for `query_timeout`, pg tells the caller and goes on with the connection. If that is dead
- *   (a failover that reset nothing), each query waits in vain behind the first one, and the pool never gets better. So it is given up.
+ * - When the database leaves a query unanswered for `query_timeout`, the connection may be dead (a failover that reset nothing), and each query
+ *   would wait in vain behind the first one: the pool would never get better. So it is given up. pg would tell the caller and go on with the
+ *   connection; and its timer is a closure on each query, which keeps the query and its rows until a full collection (rpc/ended-calls.ts).
  * - Kysely, below the ORM, never gives a connection back whose BEGIN or ROLLBACK fails, and the pool is one smaller for ever. So these two
  *   do not fail: the connection is given up, which rolls back, and whatever is to be run on it after BEGIN gets the failure.
  */
@@ -22,15 +26,33 @@ export class PoolConnection extends pg.Client {
 
   constructor(config?: string | pg.ClientConfig) {
     super(config);
+    const { connectionParameters: settings } = this as unknown as Internals;
+    const patienceMs = settings.query_timeout;
+    settings.query_timeout = 0;
     // The pool listens, too, but not to the connections over which queries are cancelled; unheard, an error would end the process.
     this.on('error', () => undefined);
     const query = this.query.bind(this) as (...given: unknown[]) => unknown;
     this.query = ((...given: unknown[]) => {
       if (this.#givenUp) return this.#fail(given[0], this.#givenUp.error);
+      const timer = patienceMs ? setTimeout(this.#hangUp, patienceMs) : undefined;
+      const callback = given.at(-1);
+      if (typeof callback === 'function') {
+        const answered = (...answer: unknown[]) => {
+          clearTimeout(timer);
+          callback(...answer);
+        };
+        return query(...given.slice(0, -1), answered);
+      }
       const result = query(...given);
-      return result instanceof Promise ? result.catch((error: unknown) => this.#fail(given[0], error)) : result;
+      if (!(result instanceof Promise)) return result;
+      return result.catch((error: unknown) => this.#fail(given[0], error)).finally(() => clearTimeout(timer));
     }) as typeof this.query;
   }
+
+  /** Whatever runs on the connection fails with this. */
+  readonly #hangUp = (): void => {
+    socketOf(this).destroy(new Error(READ_TIMEOUT));
+  };
 
   async #fail(sql: unknown, error: unknown): Promise<unknown> {
     const [begins, rollsBack] = [BEGIN, ROLLBACK].map((pattern) => typeof sql === 'string' && pattern.test(sql));
@@ -50,7 +72,7 @@ export class PoolConnection extends pg.Client {
   override end(): Promise<void>;
   override end(callback: (error: Error) => void): void;
   override end(callback?: (error: Error) => void): Promise<void> | void {
-    const { stream } = (this as unknown as { readonly connection: { readonly stream: Socket } }).connection;
+    const stream = socketOf(this);
     const timer = setTimeout(() => stream.destroy(), GOODBYE_MS).unref();
     stream.once('close', () => clearTimeout(timer));
     return callback ? super.end(callback) : super.end();
@@ -58,5 +80,15 @@ export class PoolConnection extends pg.Client {
 }
 
 function isReadTimeout(error: unknown): boolean {
-  return error instanceof Error && error.message === 'Query read timeout';
+  return error instanceof Error && error.message === READ_TIMEOUT;
+}
+
+/** What the types of pg do not tell. */
+interface Internals {
+  readonly connectionParameters: { query_timeout?: number };
+  readonly connection: { readonly stream: Socket };
+}
+
+function socketOf(client: pg.Client): Socket {
+  return (client as unknown as Internals).connection.stream;
 }
