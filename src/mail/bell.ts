@@ -6,8 +6,9 @@ export class Bell {
   readonly #pauseMs: number;
   #rung = true;
   #lookedAt = Number.NEGATIVE_INFINITY;
+  #answeredAt = Number.NEGATIVE_INFINITY;
 
-  /** Between two looks there are at least so many milliseconds, in which more can come together. */
+  /** Between two answers there are at least so many milliseconds, in which more can come together. */
   constructor(pauseMs = 0) {
     this.#pauseMs = pauseMs;
   }
@@ -18,9 +19,11 @@ export class Bell {
 
   /** Looks if somebody has rung, and now and then anyway: also where the look before has failed. */
   async answer(look: () => Promise<void>): Promise<void> {
-    if (performance.now() - this.#lookedAt < (this.#rung ? this.#pauseMs : LOOK_ANYWAY_MS)) return;
+    const now = performance.now();
+    if (this.#rung ? now - this.#answeredAt < this.#pauseMs : now - this.#lookedAt < LOOK_ANYWAY_MS) return;
+    if (this.#rung) this.#answeredAt = now;
     this.#rung = false;
-    this.#lookedAt = performance.now();
+    this.#lookedAt = now;
     await look();
   }
 }

@@ -51,6 +51,16 @@ describe('a bell', () => {
     expect(looks).toBe(3);
   });
 
+  it('is answered at once also right after a look that nobody rang for', async () => {
+    const bell = new Bell(1000);
+    await bell.answer(look);
+    vi.advanceTimersByTime(2000);
+    await bell.answer(look);
+    bell.ring();
+    await bell.answer(look);
+    expect(looks).toBe(3);
+  });
+
   it('need not ring for ever: two seconds later somebody looks anyway', async () => {
     const bell = new Bell();
     await bell.answer(look);
