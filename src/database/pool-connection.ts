@@ -31,12 +31,13 @@ export class PoolConnection extends pg.Client {
     settings.query_timeout = 0;
     // The pool listens, too, but not to the connections over which queries are cancelled; unheard, an error would end the process.
     this.on('error', () => undefined);
+    const watch = () => (patienceMs ? setTimeout(this.#hangUp, patienceMs) : undefined);
     const query = this.query.bind(this) as (...given: unknown[]) => unknown;
     this.query = ((...given: unknown[]) => {
       if (this.#givenUp) return this.#fail(given[0], this.#givenUp.error);
-      const timer = patienceMs ? setTimeout(this.#hangUp, patienceMs) : undefined;
       const callback = given.at(-1);
       if (typeof callback === 'function') {
+        const timer = watch();
         const answered = (...answer: unknown[]) => {
           clearTimeout(timer);
           callback(...answer);
@@ -44,7 +45,9 @@ export class PoolConnection extends pg.Client {
         return query(...given.slice(0, -1), answered);
       }
       const result = query(...given);
+      // A query object, as a cursor is one, tells by itself when it is done, and to whom it likes.
       if (!(result instanceof Promise)) return result;
+      const timer = watch();
       return result.catch((error: unknown) => this.#fail(given[0], error)).finally(() => clearTimeout(timer));
     }) as typeof this.query;
   }
