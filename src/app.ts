@@ -9,7 +9,7 @@ import { startHousekeeping } from './housekeeping.ts';
 import { openMailer } from './mail/mailer.ts';
 import { type MetricsServer, serveMetrics } from './metrics/metrics-server.ts';
 import { beginParts, type Connection, type Overrides, type Parts } from './parts.ts';
-import { endsWithin } from './patience.ts';
+import { endsWithin, tellUnlessEnded } from './patience.ts';
 import { rateLimitChores } from './rate-limits/rate-limit-chores.ts';
 import { addHealth } from './rpc/health.ts';
 import { addReflection } from './rpc/reflection.ts';
@@ -63,9 +63,8 @@ async function serve(
   begun.defer(() => void tracer?.close());
   // At the same time: each of them may have to wait for somebody outside.
   begun.defer(async () => {
-    const tooLate = (what: string) => log.warn('did not end in time', { what });
-    const [mailed] = await Promise.all([endsWithin(DRAIN_MS, stopMailer()), drain(server, DRAIN_MS, () => tooLate('calls'))]);
-    if (!mailed) tooLate('mails');
+    const mails = tellUnlessEnded(log, 'mails', endsWithin(DRAIN_MS, stopMailer()));
+    await Promise.all([mails, tellUnlessEnded(log, 'calls', drain(server, DRAIN_MS))]);
   });
   // Several workers of one machine would all begin at the same moment, and wait for each other.
   if (!team || team.number === 1) begun.defer(startHousekeeping({ em: orm.em, now, log }, chores(config)));

@@ -21,7 +21,7 @@ import { countUnseenEvents } from './events/event.repository.ts';
 import { isEventType } from './events/event-types.ts';
 import { GatheredReads } from './gathered-reads.ts';
 import { Metrics, type Snapshot } from './metrics/metrics.ts';
-import { endsWithin } from './patience.ts';
+import { endsWithin, tellUnlessEnded } from './patience.ts';
 import { RateLimits } from './rate-limits/rate-limits.ts';
 import type { HealthOfAll } from './rpc/health.ts';
 import { createLog, type Log } from './rpc/log.ts';
@@ -75,10 +75,10 @@ export async function beginParts(
   const step = tracer?.step;
   const metrics = new Metrics();
   const { poolMin, poolMax } = poolOfOne(config);
-  const orm = begun.adopt(await openOrm({ url: databaseUrl, entities: ENTITIES, poolMin, poolMax, trace: step }), async (it) => {
-    // The pool waits for every connection that was taken from it.
-    if (!(await endsWithin(CLOSE_MS, it.close()))) log.warn('did not end in time', { what: 'database connections' });
-  });
+  // The pool waits for every connection that was taken from it.
+  const orm = begun.adopt(await openOrm({ url: databaseUrl, entities: ENTITIES, poolMin, poolMax, trace: step }), (it) =>
+    tellUnlessEnded(log, 'database connections', endsWithin(CLOSE_MS, it.close())),
+  );
   const passwords = begun.adopt(createPasswords(config, { metrics, log, step }), (it) => it.close());
   await requireCurrentSchema(orm);
   const ownPool = await poolOf(orm);

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Log } from './rpc/log.ts';
 
 /**
  * Waits for something to end, but no longer than so many milliseconds; returns whether it has ended. What does not end by itself ends with the
@@ -12,4 +13,9 @@ export async function endsWithin(ms: number, ending: Promise<unknown>): Promise<
   } finally {
     over.abort();
   }
+}
+
+/** Names in the log what has not ended in time. */
+export async function tellUnlessEnded(log: Pick<Log, 'warn'>, what: string, ended: Promise<boolean>): Promise<void> {
+  if (!(await ended)) log.warn('did not end in time', { what });
 }

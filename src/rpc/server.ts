@@ -113,19 +113,18 @@ export function listen(server: Server, { host, port, tls }: { host: string; port
   });
 }
 
-/** Takes no new calls and waits for those in flight; ends what is still open after `patienceMs`, and tells so. */
-export function drain(server: Server, patienceMs: number, impatient: () => void = () => undefined): Promise<void> {
+/** Takes no new calls and waits for those in flight; ends what is still open after `patienceMs`. Returns whether nothing was. */
+export function drain(server: Server, patienceMs: number): Promise<boolean> {
   return new Promise((resolve) => {
     const timer = setTimeout(() => {
-      impatient();
       const connections = connectionsOf(server);
       server.forceShutdown();
       for (const connection of connections) connection.destroy();
-      resolve();
+      resolve(false);
     }, patienceMs);
     server.tryShutdown(() => {
       clearTimeout(timer);
-      resolve();
+      resolve(true);
     });
   });
 }
