@@ -31,7 +31,10 @@ type Sql = readonly [text: string, values: readonly unknown[]];
 
 /** A page in the parts of its statement. */
 interface PageSql {
+  /** The tables that order and conditions need. */
   readonly source: string;
+  /** The same with the profiles, which are shown in any order. */
+  readonly withProfiles: string;
   readonly key: string;
   readonly id: string;
   readonly direction: 'asc' | 'desc';
@@ -55,19 +58,26 @@ export async function findUserPage(em: EntityManager, request: PageRequest): Pro
 
 function pageOf({ order: { by, direction }, after, limit }: PageRequest, roleId: string | undefined, conditions: Iterable<Sql>): PageSql {
   const inRole = roleId !== undefined && by === 'creation';
-  const { source, key, id } = inRole ? BY_ROLE : orderedBy(by);
-  const from: Sql[] = after ? [[`(${key}, ${id}) ${direction === 'asc' ? '>' : '<'} (?, ?)`, after]] : [];
-  if (inRole) return { source, key, id, direction, from: [['ur.role_id = ?', [roleId]], ...from], conditions: [...conditions], limit };
+  const order = inRole ? BY_ROLE : orderedBy(by);
+  const from: Sql[] = after ? [[`(${order.key}, ${order.id}) ${direction === 'asc' ? '>' : '<'} (?, ?)`, after]] : [];
+  if (inRole) return { ...order, direction, from: [['ur.role_id = ?', [roleId]], ...from], conditions: [...conditions], limit };
   const members: Sql[] = roleId === undefined ? [] : [['u.id in (select user_id from user_roles where role_id = ?)', [roleId]]];
-  return { source, key, id, direction, from, conditions: [...members, ...conditions], limit };
+  return { ...order, direction, from, conditions: [...members, ...conditions], limit };
 }
 
-/** An index has the users of a role in order of creation. */
-const BY_ROLE = { source: 'user_roles ur join users u on u.id = ur.user_id', key: 'ur.user_created_at', id: 'ur.user_id' };
+type Order = Pick<PageSql, 'source' | 'withProfiles' | 'key' | 'id'>;
 
-function orderedBy(by: ListOrder['by']): Pick<PageSql, 'source' | 'key' | 'id'> {
-  const key = SORT_KEYS[by];
-  return by === 'full_name' ? { source: `users u ${PROFILE}`, key, id: 'p.user_id' } : { source: 'users u', key, id: 'u.id' };
+const PROFILES = 'join profiles p on p.user_id = u.id';
+const USERS = 'users u';
+const MEMBERS = 'user_roles ur join users u on u.id = ur.user_id';
+const USERS_WITH_PROFILES = `${USERS} ${PROFILES}`;
+
+/** An index has the users of a role in order of creation. */
+const BY_ROLE: Order = { source: MEMBERS, withProfiles: `${MEMBERS} ${PROFILES}`, key: 'ur.user_created_at', id: 'ur.user_id' };
+
+function orderedBy(by: ListOrder['by']): Order {
+  const [source, id] = by === 'full_name' ? [USERS_WITH_PROFILES, 'p.user_id'] : [USERS, 'u.id'];
+  return { source, withProfiles: USERS_WITH_PROFILES, key: SORT_KEYS[by], id };
 }
 
 /** Asked for apart: for a role that it knows, PostgreSQL knows as well how many have it, and plans accordingly. */
@@ -93,12 +103,10 @@ function isIndexed(query: string): boolean {
   return [...query].length >= 3;
 }
 
-const PROFILE = 'join profiles p on p.user_id = u.id';
-
-function inOrder({ source, key, id, direction, from, conditions, limit }: PageSql): Sql {
+function inOrder({ withProfiles, key, id, direction, from, conditions, limit }: PageSql): Sql {
   const [where, values] = all([...from, ...conditions]);
   return [
-    `select ${key}::text as key, ${USER_VIEW} from ${source.includes(PROFILE) ? source : `${source} ${PROFILE}`} where ${where}
+    `select ${key}::text as key, ${USER_VIEW} from ${withProfiles} where ${where}
      order by ${key} ${direction}, ${id} ${direction} limit ${limit}`,
     values,
   ];
@@ -135,7 +143,7 @@ function searched({ source, key, direction, from, conditions, limit }: PageSql):
 /** The users of a page of ids. */
 function whole(direction: string, [page, values]: Sql): Sql {
   return [
-    `select page.key::text as key, ${USER_VIEW} from (${page}) page join users u on u.id = page.id join profiles p on p.user_id = u.id
+    `select page.key::text as key, ${USER_VIEW} from (${page}) page join users u on u.id = page.id ${PROFILES}
      order by page.key ${direction}, page.id ${direction}`,
     values,
   ];
