@@ -154,67 +154,60 @@ describe('the migrations', () => {
   });
 });
 
-describe('the migration that makes users searchable', () => {
-  const NAME = NAMES.find((name) => name.endsWith('_search_users')) ?? '';
-  const BEFORE = NAMES[NAMES.indexOf(NAME) - 1] ?? '';
-  let database: TestDatabase;
-  let orm: Orm;
+/** A database as it was before a migration, for all tests of a block. */
+function useDatabaseBefore(name: string): { readonly database: TestDatabase; readonly orm: Orm } {
+  const at = {} as { database: TestDatabase; orm: Orm };
   beforeAll(async () => {
-    database = await createDatabase({ migrated: false });
-    orm = await openOrm({ url: database.url, entities: ENTITIES, patient: true });
-    await orm.migrator.up({ to: BEFORE });
+    at.database = await createDatabase({ migrated: false });
+    at.orm = await openOrm({ url: at.database.url, entities: ENTITIES, patient: true });
+    await at.orm.migrator.up({ to: NAMES[NAMES.indexOf(name) - 1] ?? '' });
   });
   afterAll(async () => {
-    await orm.close();
-    await database.drop();
+    await at.orm.close();
+    await at.database.drop();
   });
+  return at;
+}
+
+describe('the migration that makes users searchable', () => {
+  const NAME = NAMES.find((name) => name.endsWith('_search_users')) ?? '';
+  const at = useDatabaseBefore(NAME);
 
   it('says what to do where its role may not create the extension', async () => {
     const role = `role_${randomUUID().replaceAll('-', '')}`;
-    await database.pool.query(`create role ${role} login password 'secret'; grant all on schema public to ${role};
+    await at.database.pool.query(`create role ${role} login password 'secret'; grant all on schema public to ${role};
       grant all on all tables in schema public to ${role}; grant all on all sequences in schema public to ${role}`);
-    const url = Object.assign(new URL(database.url), { username: role, password: 'secret' });
+    const url = Object.assign(new URL(at.database.url), { username: role, password: 'secret' });
     const restricted = await openOrm({ url: url.href, entities: ENTITIES, patient: true });
     try {
       await expect(restricted.migrator.up()).rejects.toThrow(/administrator run "create extension pg_trgm"/);
     } finally {
       await restricted.close();
-      await database.pool.query(`drop owned by ${role}; drop role ${role}`);
+      await at.database.pool.query(`drop owned by ${role}; drop role ${role}`);
     }
-    expect((await pendingMigrations(orm))[0]).toBe(NAME);
+    expect((await pendingMigrations(at.orm))[0]).toBe(NAME);
   });
 
   it('does so for those who are there already, whom it leaves as they were', async () => {
-    const { rows: before } = await database.pool.query(
+    const { rows: before } = await at.database.pool.query(
       `with u as (insert into users (email, username, updated_at) values ('ada@example.com', 'ada', '2001-01-01') returning *),
          p as (insert into profiles (user_id, full_name) select id, 'Ada LOVELACE' from u)
        select * from u`,
     );
-    await orm.migrator.up({ to: NAME });
-    const { rows: after } = await database.pool.query('select * from users');
+    await at.orm.migrator.up({ to: NAME });
+    const { rows: after } = await at.database.pool.query('select * from users');
     expect(after).toEqual([{ ...before[0], search_text: 'ada@example.com\nada\nada lovelace' }]);
   });
 });
 
 describe('the migration that finds sessions by the family of their tokens', () => {
   const NAME = NAMES.find((name) => name.endsWith('_refresh_token_families')) ?? '';
-  const BEFORE = NAMES[NAMES.indexOf(NAME) - 1] ?? '';
   const [USED, CURRENT, OTHER] = [43, 44, 45].map((byte) => Buffer.alloc(32, byte).toString('base64url')) as [string, string, string];
-  let database: TestDatabase;
-  let orm: Orm;
-  beforeAll(async () => {
-    database = await createDatabase({ migrated: false });
-    orm = await openOrm({ url: database.url, entities: ENTITIES, patient: true });
-    await orm.migrator.up({ to: BEFORE });
-  });
-  afterAll(async () => {
-    await orm.close();
-    await database.drop();
-  });
+  const at = useDatabaseBefore(NAME);
 
   /** Somebody's session as the version before left it, with a token that was used and one that was not. */
   async function oldSession(used: string | null, current: string): Promise<void> {
-    await database.pool.query(
+    await at.database.pool.query(
       `with u as (insert into users (email) values ($1) returning id),
          p as (insert into profiles (user_id) select id from u),
          s as (insert into sessions (user_id, auth_methods, created_at, last_active_at, expires_at, previous_refresh_hash, refresh_hash, refreshed_at)
@@ -227,21 +220,21 @@ describe('the migration that finds sessions by the family of their tokens', () =
     );
   }
 
-  const issued = async () => (await database.pool.query(`select token_hash, session_id from refresh_tokens order by token_hash`)).rows;
+  const issued = async () => (await at.database.pool.query(`select token_hash, session_id from refresh_tokens order by token_hash`)).rows;
 
   it('gives back, when it is undone, what is known of the tokens', async () => {
     await oldSession(USED, CURRENT);
     await oldSession(null, OTHER);
     const before = await issued();
     expect(before).toHaveLength(3);
-    await orm.migrator.up({ to: NAME });
-    await orm.migrator.down();
+    await at.orm.migrator.up({ to: NAME });
+    await at.orm.migrator.down();
     expect(await issued()).toEqual(before);
-    await orm.migrator.up();
+    await at.orm.migrator.up();
   });
 
   it('lets a token from before be traded in, its successors as well, and recognises it when it comes back', async () => {
-    const service = await startService({}, database);
+    const service = await startService({}, at.database);
     try {
       const next = await refresh(service, CURRENT);
       expect(partsOf(next.refreshToken).family).toBe(CURRENT);
@@ -256,7 +249,7 @@ describe('the migration that finds sessions by the family of their tokens', () =
   });
 
   it('gives the successor of such a token again within the grace, and lets it log out', async () => {
-    const service = await startService({}, database);
+    const service = await startService({}, at.database);
     try {
       const next = await refresh(service, OTHER);
       expect((await refresh(service, OTHER)).refreshToken).toBe(next.refreshToken);

@@ -12,7 +12,7 @@ import type { User } from '../users/user.entity.ts';
 import type { NewSession, SignedIn } from './sign-in.repository.ts';
 import type { AccessTokens } from './tokens/access-tokens.ts';
 import { type IssuedTokens, issueTokens } from './tokens/issue-tokens.ts';
-import { createRefreshToken, hashFamilyOf, hashRefreshToken } from './tokens/refresh-tokens.ts';
+import { createRefreshToken, storedOf } from './tokens/refresh-tokens.ts';
 
 export interface SignInDeps {
   readonly accessTokens: AccessTokens;
@@ -42,8 +42,7 @@ export async function signIn(
   const session = await beginSession(em, call, {
     user,
     client,
-    refreshFamilyHash: hashFamilyOf(refreshToken),
-    refreshHash: hashRefreshToken(refreshToken),
+    ...storedOf(refreshToken),
     authMethods,
     expiresAt: new Date(now.getTime() + deps.refreshTtl * 1000),
     maxSessions: deps.maxSessions,
@@ -78,8 +77,7 @@ export async function signInAtOnce(call: Call, deps: SignInAtOnceDeps, proof: Si
     id: randomUUID(),
     mustBeVerified: deps.requireVerifiedEmail,
     deviceHash: deviceHashOf(proof.client),
-    refreshFamilyHash: hashFamilyOf(refreshToken),
-    refreshHash: hashRefreshToken(refreshToken),
+    ...storedOf(refreshToken),
     now,
     expiresAt: new Date(now.getTime() + deps.refreshTtl * 1000),
     maxSessions: deps.maxSessions,

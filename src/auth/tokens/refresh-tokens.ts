@@ -17,6 +17,11 @@ export function hashFamilyOf(token: string): Buffer {
   return hash('sha256', familyOf(token), 'buffer');
 }
 
+/** What a session that begins with the token keeps of it. */
+export function storedOf(token: string): { readonly refreshFamilyHash: Buffer; readonly refreshHash: Buffer } {
+  return { refreshFamilyHash: hashFamilyOf(token), refreshHash: hashRefreshToken(token) };
+}
+
 export function createRefreshToken(): string {
   return `${randomPart()}.${randomPart()}`;
 }
