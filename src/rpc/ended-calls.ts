@@ -6,7 +6,7 @@ import { Metadata, type ServerUnaryCall } from '@grpc/grpc-js';
  * V8 puts a closure that is assigned to a property into the old generation at once, because most of those are methods. A writable stream of
  * Node makes one for itself (`onwrite`), which knows the stream; and a unary call has two such streams, one of HTTP/2 and the object that
  * grpc-js gives to its handler. So all that can be reached from these two stays until the next full collection, however long the
- * call is over: a third of what a call allocates, and half of the time that is spent on collecting.
+ * call is over: a third of what a call allocates, and a third of the time that is spent on collecting.
  */
 
 const NO_BYTES = Buffer.alloc(0);
