@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import type { ServerHttp2Stream } from 'node:http2';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import type { ServerUnaryCall } from '@grpc/grpc-js';
@@ -10,6 +11,7 @@ import { useService } from './support/service.ts';
 const GET_USER = '/identity.v1.UserService/GetUser';
 
 type GrpcCall = ServerUnaryCall<Buffer, Buffer>;
+type Stateful = Readonly<Record<'_readableState' | '_writableState', object>>;
 type Handler = { func: (call: GrpcCall, callback: unknown) => void };
 
 const service = useService();
@@ -30,18 +32,24 @@ function keepStreamsOfNextCall(): void {
   const { func } = handler;
   handler.func = (grpcCall, callback) => {
     handler.func = func;
-    const { call } = grpcCall as unknown as { readonly call: object & { readonly listener: object; readonly stream: object } };
+    const { call } = grpcCall as unknown as { readonly call: { readonly listener: object; readonly stream: ServerHttp2Stream & Stateful } };
+    const { stream } = call;
     kept = {
-      streams: [grpcCall, call.stream],
+      streams: [grpcCall, stream],
       rest: new Map<string, WeakRef<object>>([
         ['request', new WeakRef(grpcCall.request)],
         ['metadata', new WeakRef(grpcCall.metadata)],
         ['call of grpc-js', new WeakRef(call)],
         ['listener of the handler', new WeakRef(call.listener)],
         ['callback', new WeakRef(callback as object)],
+        ['state of the call', new WeakRef((grpcCall as unknown as Stateful)._writableState)],
+        ['what reads the stream', new WeakRef(stream._readableState)],
+        ['what writes the stream', new WeakRef(stream._writableState)],
       ]),
     };
-    closed = once(call.stream as NodeJS.EventEmitter, 'close');
+    closed = once(stream, 'close').then(() => {
+      for (const sent of ['sentHeaders', 'sentTrailers'] as const) kept.rest.set(sent, new WeakRef(stream[sent] ?? {}));
+    });
     func(grpcCall, callback);
   };
 }

@@ -2,7 +2,6 @@ import type { ServerCall } from './open-call.ts';
 
 /** When the work for a call has to stop: the caller cancels, or its deadline passes, or ours (if there is one) where it has none. */
 export class CallEnd {
-  readonly #grpcCall: ServerCall;
   readonly #whenAnswered: (() => void) | undefined;
   readonly #deadline: number;
   readonly #timer: NodeJS.Timeout | undefined;
@@ -14,7 +13,6 @@ export class CallEnd {
 
   /** `whenAnswered` is called when an answer has left. */
   constructor(grpcCall: ServerCall, defaultDeadlineMs?: number, whenAnswered?: () => void) {
-    this.#grpcCall = grpcCall;
     this.#whenAnswered = whenAnswered;
     this.#deadline = Number(grpcCall.getDeadline());
     this.#ended = grpcCall.cancelled;
@@ -48,12 +46,7 @@ export class CallEnd {
 
   readonly #end = (): void => {
     this.#ended = true;
-    if (this.#answered) this.#release();
+    if (this.#answered) this.#whenAnswered?.();
     else this.#abort?.abort();
   };
-
-  #release(): void {
-    this.#grpcCall.off('cancelled', this.#end);
-    this.#whenAnswered?.();
-  }
 }
