@@ -1,4 +1,6 @@
+import type { Pool } from 'pg';
 import { KeyUsage } from './api-keys/key-usage.ts';
+import { recogniseApiKeys } from './api-keys/recognised-api-key.repository.ts';
 import { AuditEvent } from './audit/audit-event.entity.ts';
 import type { Recorded } from './audit/recording.repository.ts';
 import { OneTimeTokens } from './auth/one-time-tokens/one-time-tokens.ts';
@@ -6,6 +8,7 @@ import { BreachCheck } from './auth/passwords/breach-check.ts';
 import { hashThreads } from './auth/passwords/hash-pool.ts';
 import { Passwords } from './auth/passwords/passwords.ts';
 import { AccessTokens } from './auth/tokens/access-tokens.ts';
+import { recogniseServiceAccounts } from './callers/caller.repository.ts';
 import { ChangeTail } from './callers/change-tail.ts';
 import { EpochCache } from './callers/epoch-cache.ts';
 import { recogniseSessions } from './callers/live-session.repository.ts';
@@ -13,7 +16,7 @@ import { LiveSessions } from './callers/live-sessions.ts';
 import type { Config } from './config.ts';
 import { CommittedRows } from './database/committed-rows.ts';
 import { requireCurrentSchema } from './database/migrations.ts';
-import { openOrm, poolOf } from './database/orm.ts';
+import { openOrm, poolBeside, poolOf } from './database/orm.ts';
 import { tracedPool } from './database/traced-statements.ts';
 import { ENTITIES } from './entities.ts';
 import { Event } from './events/event.entity.ts';
@@ -74,20 +77,23 @@ export async function beginParts(
   const tracer = tracing && begun.adopt(await openTracer(tracing, span, log), (it) => it.close());
   const step = tracer?.step;
   const metrics = new Metrics();
-  const { poolMin, poolMax } = poolOfOne(config);
-  // The pool waits for every connection that was taken from it.
+  const { poolMin, poolMax, forCallers } = poolOfOne(config);
+  // A pool waits for every connection that was taken from it.
+  const closed = (closing: Promise<void>) => tellUnlessEnded(log, 'database connections', endsWithin(CLOSE_MS, closing));
   const orm = begun.adopt(await openOrm({ url: databaseUrl, entities: ENTITIES, poolMin, poolMax, trace: step }), (it) =>
-    tellUnlessEnded(log, 'database connections', endsWithin(CLOSE_MS, it.close())),
+    closed(it.close()),
   );
   const passwords = begun.adopt(createPasswords(config, { metrics, log, step }), (it) => it.close());
   await requireCurrentSchema(orm);
   const ownPool = await poolOf(orm);
   const pool = step ? tracedPool(ownPool, step) : ownPool;
-  const tail = begun.adopt(new ChangeTail(ownPool), (it) => it.stop());
+  const ownCallersPool = forCallers === 0 ? ownPool : begun.adopt(poolBeside(ownPool, forCallers), (it) => closed(it.end()));
+  const callersPool = step ? tracedPool(ownCallersPool, step) : ownCallersPool;
+  const tail = begun.adopt(new ChangeTail(ownCallersPool), (it) => it.stop());
   // Who has ended a session here finds it ended here at once, and does not have to wait for the tail.
   orm.em.getEventManager().registerSubscriber(new CommittedRows(Event, tail.tell));
   orm.em.getEventManager().registerSubscriber(new CommittedRows(AuditEvent, ({ type }) => metrics.auditEvents.inc({ type })));
-  measure(metrics, { passwords, pool, tail, orm });
+  measure(metrics, { passwords, pools: [...new Set([ownPool, ownCallersPool])], tail, orm });
   return {
     now: overrides.now ?? (() => new Date()),
     log,
@@ -103,10 +109,12 @@ export async function beginParts(
     tell: (recorded: Recorded) => tell(recorded, tail, metrics),
     keyUsage: begun.adopt(new KeyUsage(orm.em), (it) => it.stop()),
     cache: new EpochCache(tail),
+    apiKeys: new GatheredReads((hashes) => recogniseApiKeys(callersPool, hashes)),
+    serviceAccounts: new GatheredReads((names) => recogniseServiceAccounts(callersPool, names)),
     activity: begun.adopt(new SessionActivity(orm.em), (it) => it.stop()),
-    liveSessions: new LiveSessions((ids) => recogniseSessions(pool, ids), tail),
+    liveSessions: new LiveSessions((ids) => recogniseSessions(callersPool, ids), tail),
     userLookup: new GatheredReads((ids) => findUserViews(pool, ids)),
-    rateLimits: new RateLimits(pool, config.rateLimits, secretKey, log),
+    rateLimits: new RateLimits({ ofCalls: callersPool, ofCredentials: pool }, config.rateLimits, secretKey, log),
     accessTokens: new AccessTokens(config.jwt, secretKey),
     oneTimeTokens: new OneTimeTokens(secretKey),
     sealed: new SecretBox(secretKey, 'mail'),
@@ -119,9 +127,15 @@ function tell({ type, userId, metadata }: Recorded, tail: ChangeTail, metrics: M
   if (isEventType(type)) tail.tell({ type, userId, payload: metadata });
 }
 
-/** The connections are for all workers together: each has its part. */
+/**
+ * The connections are for all workers together: each has its part. Of that a quarter, at most two, is for what has to be known of a caller
+ * before a call can begin: it must not wait behind calls that wait for each other, or all of them would find nobody known in the end.
+ */
 function poolOfOne({ database, workers }: Config) {
-  return { poolMin: Math.floor(database.poolMin / workers), poolMax: Math.floor(database.poolMax / workers) };
+  const ofOne = Math.floor(database.poolMax / workers);
+  const forCallers = Math.min(2, Math.floor(ofOne / 4));
+  const poolMax = ofOne - forCallers;
+  return { poolMin: Math.min(poolMax, Math.floor(database.poolMin / workers)), poolMax, forCallers };
 }
 
 function createPasswords(
@@ -134,12 +148,22 @@ function createPasswords(
   return new Passwords(passwords, { serviceName, breachCheck, metrics, step, threads: hashThreads(workers) });
 }
 
-function measure(metrics: Metrics, { passwords, pool, tail, orm }: Pick<Parts, 'passwords' | 'pool' | 'tail' | 'orm'>): void {
+interface Measured extends Pick<Parts, 'passwords' | 'tail' | 'orm'> {
+  readonly pools: readonly Pool[];
+}
+
+function measure(metrics: Metrics, { passwords, pools, tail, orm }: Measured): void {
   metrics.gauge('identity_hash_queue_length', 'Passwords that wait for a thread to be hashed on.', () => passwords.waiting);
-  metrics.gauge('identity_database_connections_in_use', 'Of the pool.', () => pool.totalCount - pool.idleCount);
-  metrics.gauge('identity_database_connections_waited_for', 'By how many calls.', () => pool.waitingCount);
+  metrics.gauge('identity_database_connections_in_use', 'Of the pool.', () =>
+    sum(pools, ({ totalCount, idleCount }) => totalCount - idleCount),
+  );
+  metrics.gauge('identity_database_connections_waited_for', 'By how many calls.', () => sum(pools, ({ waitingCount }) => waitingCount));
   const lag = () => tail.lagSeconds();
   metrics.gauge('identity_events_lag_seconds', 'How long ago everything that others had committed was known here.', lag, 'max');
   const unseen = () => countUnseenEvents(orm.em.fork(), 'mail');
   metrics.gauge('identity_mail_events_unseen', 'Events that were not yet turned into mails.', unseen, 'max');
+}
+
+function sum<T>(all: readonly T[], of: (one: T) => number): number {
+  return all.reduce((total, one) => total + of(one), 0);
 }

@@ -44,7 +44,7 @@ export function servicesOf(config: Config, parts: Parts): Service[] {
     sessionService,
     roleService,
     serviceAccountService,
-    apiKeyService,
+    apiKeyService(parts.apiKeys),
     auditService(users),
   ];
 }
@@ -58,7 +58,7 @@ export function runtimeOf({ metricsPort }: Config, parts: Parts): Runtime {
     log,
     constraints: { ...userConstraints, ...roleConstraints, ...serviceAccountConstraints },
     access: readAccess(DESCRIPTORS),
-    identify: (call, credentials) => identifyCaller(call, parts, credentials),
+    identify: (credentials) => identifyCaller(parts, credentials),
     limit: rateLimits.call,
     observe: metricsPort === undefined ? undefined : metrics.observeCall,
     tracer,

@@ -9,7 +9,7 @@ export function findApiKeysOf(em: EntityManager, { userId, serviceAccountId }: S
 }
 
 export function findApiKeyByHash(em: EntityManager, hash: Buffer): Promise<ApiKey | null> {
-  return em.findOne(ApiKey, { hash }, { populate: ['serviceAccount'] });
+  return em.findOne(ApiKey, { hash });
 }
 
 export function lockApiKey(em: EntityManager, id: string): Promise<ApiKey | null> {

@@ -1,9 +1,10 @@
 import { z } from 'zod';
+import type { GatheredReads } from '../gathered-reads.ts';
 import type { Call } from '../rpc/call.ts';
 import type { ApiKey } from './api-key.entity.ts';
 import { findApiKeyByHash } from './api-key.repository.ts';
 import { hashApiKey, isApiKey } from './api-key-format.ts';
-import { recogniseApiKey } from './recognise-api-key.ts';
+import { hasExpired, type RecognisedApiKey } from './recognised-api-key.repository.ts';
 
 export const introspectApiKeyInput = z.object({ key: z.string().min(1, 'is required') });
 
@@ -13,10 +14,15 @@ export interface KeyIntrospection {
 }
 
 /** Undefined for a key that does not work, without a reason. */
-export async function introspectApiKey(call: Call, { key }: z.output<typeof introspectApiKeyInput>): Promise<KeyIntrospection | undefined> {
+export async function introspectApiKey(
+  recognisedKeys: GatheredReads<RecognisedApiKey>,
+  call: Call,
+  { key }: z.output<typeof introspectApiKeyInput>,
+): Promise<KeyIntrospection | undefined> {
   if (!isApiKey(key)) return undefined;
   const hash = hashApiKey(key);
-  const recognised = await recogniseApiKey(call.em, hash, call.now());
-  const apiKey = recognised && (await findApiKeyByHash(call.em, hash));
+  const recognised = await recognisedKeys.get(hash.toString('hex'));
+  if (!recognised || hasExpired(recognised, call.now())) return undefined;
+  const apiKey = await findApiKeyByHash(call.em, hash);
   return apiKey ? { apiKey, permissions: recognised.caller.permissions.list() } : undefined;
 }

@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { Migrator } from '@mikro-orm/migrations';
 import { defineConfig, type EntityClass, MikroORM, type Options } from '@mikro-orm/postgresql';
-import type { Pool } from 'pg';
+import pg, { type Pool } from 'pg';
 import type { Step } from '../tracing/tracer.ts';
 import { PoolConnection } from './pool-connection.ts';
 import { tracedConnection } from './traced-statements.ts';
@@ -70,6 +70,16 @@ export function ormOptions({
       fileName: (timestamp, name) => `Migration${timestamp}${name ? `_${name}` : ''}`,
     },
   });
+}
+
+/** More connections as those of a pool: as many as given, for what must not wait behind what waits for that pool. */
+export function poolBeside(pool: Pool, max: number): Pool {
+  // The password is a property that copying does not find.
+  const { options } = pool;
+  const beside = new pg.Pool({ ...options, password: options.password, min: 0, max });
+  // A connection that is lost while nobody uses it is no error: the next question opens another one.
+  beside.on('error', () => undefined);
+  return beside;
 }
 
 /** The pool of pg itself, for a library that brings its own SQL. */

@@ -21,6 +21,12 @@ export interface RateLimitSettings {
   readonly perIdentifier: number;
 }
 
+/** Over which connections the counters are kept. */
+export interface CounterPools {
+  readonly ofCalls: Pool;
+  readonly ofCredentials: Pool;
+}
+
 /** What a credential check is counted by. */
 export interface CredentialCheck {
   readonly rpc: string;
@@ -47,9 +53,9 @@ export class RateLimits {
   readonly #hashKey: string;
   #warnedAt = Number.NEGATIVE_INFINITY;
 
-  constructor(pool: Pool, settings: RateLimitSettings, hashKey: string, log: Log) {
-    this.#perCaller = settings.perCaller === 0 ? undefined : callerLimiter(pool, settings.perCaller);
-    this.#ofCredentials = new CredentialLimiter((...counted) => countCalls(pool, ...counted), WINDOW_SECONDS * 1000);
+  constructor({ ofCalls, ofCredentials }: CounterPools, settings: RateLimitSettings, hashKey: string, log: Log) {
+    this.#perCaller = settings.perCaller === 0 ? undefined : callerLimiter(ofCalls, settings.perCaller);
+    this.#ofCredentials = new CredentialLimiter((...counted) => countCalls(ofCredentials, ...counted), WINDOW_SECONDS * 1000);
     this.#settings = settings;
     this.#hashKey = hashKey;
     this.#log = log;

@@ -53,20 +53,17 @@ export async function unassignFromServiceAccount(em: EntityManager, serviceAccou
 export const PERMISSIONS_OF_USER =
   'array(select distinct permission::text from user_roles join role_permissions using (role_id) where user_id = users.id)';
 
+/** As a part of a query on `service_accounts`. */
+export const PERMISSIONS_OF_SERVICE_ACCOUNT =
+  'array(select distinct permission::text from service_account_roles join role_permissions using (role_id) where service_account_id = service_accounts.id)';
+
 /** What the roles of an active user, or of a service account, permit; null where there is no such active subject. */
 export async function permissionsOfUser(em: EntityManager, userId: string): Promise<string[] | null> {
   return permissionsOf(em, `select ${PERMISSIONS_OF_USER} as permissions from users where id = ? and is_active`, userId);
 }
 
 export async function permissionsOfServiceAccount(em: EntityManager, id: string): Promise<string[] | null> {
-  return permissionsOf(
-    em,
-    `select array(
-       select distinct permission::text from service_account_roles join role_permissions using (role_id)
-       where service_account_id = service_accounts.id
-     ) as permissions from service_accounts where id = ? and is_active`,
-    id,
-  );
+  return permissionsOf(em, `select ${PERMISSIONS_OF_SERVICE_ACCOUNT} as permissions from service_accounts where id = ? and is_active`, id);
 }
 
 /** What the roles of a subject permit, active or not: who is deactivated may come back. */

@@ -19,7 +19,7 @@ export function admit(access: Access, runtime: Runtime, call: OpenCall, grpcCall
 export function recognise(access: Access, runtime: Runtime, call: OpenCall, grpcCall: ServerCall, request: () => unknown): Awaitable<void> {
   return attempt(
     () =>
-      when(runtime.identify(call, credentialsOf(grpcCall)), (caller) => {
+      when(runtime.identify(credentialsOf(grpcCall)), (caller) => {
         call.caller = caller;
         authorize(access, caller, request);
       }),

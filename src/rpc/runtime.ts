@@ -23,7 +23,7 @@ export interface Runtime {
   /** Who may call which RPC, by its path. */
   readonly access: ReadonlyMap<string, Access>;
   /** Who makes a call; throws where the credentials are not valid. */
-  readonly identify: (call: Call, credentials: Credentials) => Awaitable<Caller>;
+  readonly identify: (credentials: Credentials) => Awaitable<Caller>;
   /** Throws where the caller calls too often. */
   readonly limit: (call: Call) => Awaitable<void>;
   /** Told how each call ended; absent: nobody measures. */
