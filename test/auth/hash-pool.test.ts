@@ -1,5 +1,7 @@
+import { constants, getPriority } from 'node:os';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { HashPool, HashWithdrawn, hashThreads } from '../../src/auth/passwords/hash-pool.ts';
+import { poolThreads } from '../../src/auth/passwords/hash-threads.ts';
 import { slowHash } from '../support/passwords.ts';
 
 const NEVER = new AbortController().signal;
@@ -72,6 +74,14 @@ describe('the hash pool', () => {
     );
     await Promise.all(pools.map((started) => started.close()));
     expect(outcomes.flat().filter(({ status }) => status === 'rejected')).toEqual([]);
+  });
+
+  it.runIf(process.platform === 'linux')('hashes on threads of the lowest priority', async () => {
+    await pool.hash('x', NEVER);
+    const priorities = poolThreads().map((thread) => getPriority(thread));
+    expect(priorities.length).toBeGreaterThan(0);
+    expect(new Set(priorities)).toEqual(new Set([constants.priority.PRIORITY_LOW]));
+    expect(getPriority()).toBeLessThan(constants.priority.PRIORITY_LOW);
   });
 
   it('gives the place of a withdrawn hash to the next one', async () => {
