@@ -76,10 +76,10 @@ describe('the hash pool', () => {
     expect(outcomes.flat().filter(({ status }) => status === 'rejected')).toEqual([]);
   });
 
-  it.runIf(process.platform === 'linux')('hashes on threads of the lowest priority', async () => {
+  it.runIf(process.platform === 'linux')('hashes on threads of a lower priority', async () => {
     const priorities = () => new Set(poolThreads().map((thread) => getPriority(thread)));
-    await expect.poll(priorities).toEqual(new Set([constants.priority.PRIORITY_LOW]));
-    expect(getPriority()).toBeLessThan(constants.priority.PRIORITY_LOW);
+    await expect.poll(priorities).toEqual(new Set([constants.priority.PRIORITY_BELOW_NORMAL]));
+    expect(getPriority()).toBeLessThan(constants.priority.PRIORITY_BELOW_NORMAL);
   });
 
   it('gives the place of a withdrawn hash to the next one', async () => {

@@ -16,7 +16,7 @@ const MIN_QUEUE_PER_THREAD = 2;
 /** What hashes take now is the median of so many: one that a busy machine held up says nothing about the next. */
 const SAMPLE = 9;
 
-/** At the lowest priority, a hash can take long on a busy machine; nobody waits for it any more. */
+/** At a low priority, a hash can take long on a busy machine; nobody waits for it any more. */
 const CLOSE_PATIENCE_MS = 2000;
 
 const NEVER = new AbortController().signal;
