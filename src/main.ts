@@ -1,4 +1,5 @@
 import { enableCompileCache } from 'node:module';
+import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import type { Ending } from './serving.ts';
 
@@ -17,6 +18,8 @@ const ending = endOnSignal();
 // NODE_COMPILE_CACHE, which `npm start` sets, takes precedence: it is in force early enough for this very file, and then the stripper, which
 // would stay in memory, is not so much as loaded.
 enableCompileCache(fileURLToPath(new URL('../node_modules/.cache/identity', import.meta.url)));
+// Node's pool has four threads. Hashes take one a core (hash-pool.ts), and must not hold up names of hosts and files, for which it is there.
+process.env.UV_THREADPOOL_SIZE ??= String(availableParallelism() + 4);
 const { run } = await import('./run.ts');
 
 process.exit(await run(ending, process.env));

@@ -40,7 +40,7 @@ export const costOf = (n: number): Cost => COSTS[n % COSTS.length] as Cost;
 
 /** Writes users straight into the tables, each with a profile and a session. */
 export async function seed(db: ClientBase, users: number): Promise<void> {
-  const hashes = COSTS.map((bcryptCost) => hashPassword(PASSWORD, { scheme: 'bcrypt', bcryptCost, pepper: '' }));
+  const hashes = await Promise.all(COSTS.map((bcryptCost) => hashPassword(PASSWORD, { scheme: 'bcrypt', bcryptCost, pepper: '' })));
   await db.query('begin');
   // The rows fit together: their triggers and foreign keys need not look.
   await db.query('set local session_replication_role = replica');

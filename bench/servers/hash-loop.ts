@@ -22,7 +22,7 @@ export interface HashCount {
 if (isMainThread) {
   process.on('message', (run: HashRun) => void count(run).then((counted) => process.send?.(counted)));
   process.on('disconnect', () => process.exit(1));
-} else parentPort?.postMessage(loop(workerData as HashRun));
+} else void loop(workerData as HashRun).then((counted) => parentPort?.postMessage(counted));
 
 async function count(run: HashRun): Promise<HashCount> {
   const counts = await Promise.all(Array.from({ length: availableParallelism() }, () => inThread(run)));
@@ -40,12 +40,13 @@ function inThread(run: HashRun): Promise<HashCount> {
   });
 }
 
-function loop({ work, seconds }: HashRun): HashCount {
+async function loop({ work, seconds }: HashRun): Promise<HashCount> {
   const begun = performance.now();
   const elapsed = () => (performance.now() - begun) / 1000;
   let hashes = 0;
   for (; elapsed() < seconds; hashes++) {
-    if (!verifyPassword(work.password, work.stored, work.settings).matches) throw new Error('the password does not match');
+    const { matches } = await verifyPassword(work.password, work.stored, work.settings);
+    if (!matches) throw new Error('the password does not match');
   }
   return { hashes, perSecond: hashes / elapsed() };
 }

@@ -1,9 +1,16 @@
-import { createFileRegistry, type DescExtension, type DescMethod, fromBinary, getOption, hasOption } from '@bufbuild/protobuf';
-import { FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
 import { IdentityError } from '../errors.ts';
+import { Access as Option } from '../gen/identity/v1/access.ts';
 import type { Caller } from './call.ts';
+import { messagesOf, numberOf, textOf } from './descriptors.ts';
 
-const OPTION = 'identity.v1.access';
+const OPTION = { package: 'identity.v1', name: 'access' };
+
+/** The fields that are read of the messages of google/protobuf/descriptor.proto. */
+const SET = { file: 1 };
+const FILE = { package: 2, service: 6, extension: 7 };
+const EXTENSION = { name: 1, number: 3 };
+const SERVICE = { name: 1, method: 2 };
+const METHOD = { name: 1, options: 4 };
 
 /** Who may call an RPC: the method option of access.proto. */
 export interface Access {
@@ -30,15 +37,29 @@ export const permissionDenied = (permission: string) =>
 
 /** Reads from the descriptors who may call what; throws where an RPC does not say, for the default is no. */
 export function readAccess(descriptors: Uint8Array): ReadonlyMap<string, Access> {
-  const registry = createFileRegistry(fromBinary(FileDescriptorSetSchema, descriptors));
-  const option = registry.getExtension(OPTION);
-  if (!option) throw new Error(`the descriptors lack the option ${OPTION}`);
+  const files = messagesOf(descriptors, SET.file);
+  const option = optionNumber(files);
   const accesses = new Map<string, Access>();
-  for (const type of registry) {
-    if (type.kind !== 'service') continue;
-    for (const method of type.methods) accesses.set(`/${type.typeName}/${method.name}`, accessOf(method, option));
+  for (const file of files) {
+    for (const service of messagesOf(file, FILE.service)) {
+      const serviceName = `${textOf(file, FILE.package)}.${textOf(service, SERVICE.name)}`;
+      if (!serviceName.startsWith(`${OPTION.package}.`)) continue;
+      for (const method of messagesOf(service, SERVICE.method)) {
+        const name = textOf(method, METHOD.name);
+        accesses.set(`/${serviceName}/${name}`, accessOf(method, option, `${serviceName}.${name}`));
+      }
+    }
   }
   return accesses;
+}
+
+function optionNumber(files: readonly Uint8Array[]): number {
+  const extensions = files
+    .filter((file) => textOf(file, FILE.package) === OPTION.package)
+    .flatMap((file) => messagesOf(file, FILE.extension));
+  const option = extensions.find((extension) => textOf(extension, EXTENSION.name) === OPTION.name);
+  if (!option) throw new Error(`the descriptors lack the option ${OPTION.package}.${OPTION.name}`);
+  return numberOf(option, EXTENSION.number);
 }
 
 /** What end users may do to themselves without a permission, named by the permission that it takes to do it to others. */
@@ -47,10 +68,12 @@ export function permissionsOverSelf(accesses: ReadonlyMap<string, Access>): stri
   return [...new Set(onSelf.map(({ permission }) => permission))];
 }
 
-function accessOf(method: DescMethod, option: DescExtension): Access {
-  if (!hasOption(method, option))
-    throw new Error(`${method.parent.typeName}.${method.name} does not say who may call it (option ${OPTION})`);
-  const { permission, selfField, own } = getOption(method, option) as unknown as { permission: string; selfField: string; own: boolean };
+function accessOf(method: Uint8Array, option: number, name: string): Access {
+  const encoded = messagesOf(method, METHOD.options)
+    .flatMap((options) => messagesOf(options, option))
+    .at(-1);
+  if (!encoded) throw new Error(`${name} does not say who may call it (option ${OPTION.package}.${OPTION.name})`);
+  const { permission, selfField, own } = Option.decode(encoded);
   return { permission, selfPath: selfField === '' ? [] : selfField.split('.').map(camelCase), own };
 }
 

@@ -1,16 +1,14 @@
 import { readFileSync } from 'node:fs';
-import { type ChannelCredentials, Client, credentials, type MethodDefinition } from '@grpc/grpc-js';
-import { service } from 'grpc-health-check';
+import { type ChannelCredentials, credentials, Metadata } from '@grpc/grpc-js';
+import { HealthClient, HealthCheckResponse_ServingStatus as ServingStatus } from '../gen/health/v1/health.ts';
 
 /** Asks grpc.health.v1 whether the whole server is SERVING; rejects where nobody answers in time. */
 export function checkHealth(address: string, channel: ChannelCredentials, timeoutMs: number): Promise<boolean> {
-  const { path, requestSerialize, responseDeserialize } = service.Check as MethodDefinition<object, { status?: string }>;
   // TLS knows servers by name; an address is none.
-  const client = new Client(address, channel, { 'grpc.ssl_target_name_override': 'localhost' });
+  const client = new HealthClient(address, channel, { 'grpc.ssl_target_name_override': 'localhost' });
   return new Promise<boolean>((resolve, reject) => {
-    const options = { deadline: Date.now() + timeoutMs };
-    client.makeUnaryRequest(path, requestSerialize, responseDeserialize, { service: '' }, options, (error, response) =>
-      error ? reject(error) : resolve(response?.status === 'SERVING'),
+    client.check({ service: '' }, new Metadata(), { deadline: Date.now() + timeoutMs }, (error, response) =>
+      error ? reject(error) : resolve(response.status === ServingStatus.SERVING),
     );
   }).finally(() => client.close());
 }

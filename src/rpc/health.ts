@@ -1,7 +1,5 @@
-import type { Server, ServerWritableStream, ServiceDefinition } from '@grpc/grpc-js';
-import { HealthImplementation } from 'grpc-health-check';
-
-type ServingStatus = 'SERVING' | 'NOT_SERVING';
+import type { Server } from '@grpc/grpc-js';
+import { HealthAnswers } from './health-service.ts';
 
 const CHECK_INTERVAL_MS = 500;
 
@@ -30,21 +28,12 @@ export async function addHealth(
   probe: () => Promise<void>,
   ofAll?: HealthOfAll,
 ): Promise<Health> {
-  const names = ['', ...services];
-  const health = new HealthImplementation(Object.fromEntries(names.map((name) => [name, 'NOT_SERVING'])));
-  const watches = addTo(server, health);
-  let told: ServingStatus = 'NOT_SERVING';
-  // Whoever watches is sent each status that is set, so only changes are.
-  const tell = (status: ServingStatus) => {
-    if (status === told) return;
-    told = status;
-    for (const name of names) health.setStatus(name, status);
-  };
+  const answers = new HealthAnswers(server, ['', ...services]);
   let draining = false;
   let own = false;
   let all = true;
   const update = () => {
-    if (!draining) tell(own && all ? 'SERVING' : 'NOT_SERVING');
+    if (!draining) answers.tell(own && all);
   };
   ofAll?.onChange((serving) => {
     all = serving;
@@ -67,30 +56,12 @@ export async function addHealth(
   return {
     drain() {
       draining = true;
-      tell('NOT_SERVING');
-      for (const watch of watches) watch.end();
+      answers.tell(false);
+      answers.endWatches();
     },
     stop() {
       draining = true;
       clearTimeout(timer);
     },
   };
-}
-
-type Watch = ServerWritableStream<unknown, unknown>;
-
-/** Adds the service; returns the open watches, which never end by themselves and would hold up the end of the server. */
-function addTo(server: Server, health: HealthImplementation): ReadonlySet<Watch> {
-  const watches = new Set<Watch>();
-  const addService = (definition: ServiceDefinition, handlers: { readonly watch: (call: Watch) => void }) =>
-    server.addService(definition, {
-      ...handlers,
-      watch(call: Watch) {
-        watches.add(call);
-        call.once('cancelled', () => watches.delete(call));
-        handlers.watch(call);
-      },
-    });
-  health.addToServer({ addService } as unknown as Server);
-  return watches;
 }

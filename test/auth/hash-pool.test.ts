@@ -1,5 +1,7 @@
+import { constants, getPriority } from 'node:os';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { HashPool, HashWithdrawn, hashThreads } from '../../src/auth/passwords/hash-pool.ts';
+import { poolThreads } from '../../src/auth/passwords/hash-threads.ts';
 import { slowHash } from '../support/passwords.ts';
 
 const NEVER = new AbortController().signal;
@@ -72,6 +74,12 @@ describe('the hash pool', () => {
     );
     await Promise.all(pools.map((started) => started.close()));
     expect(outcomes.flat().filter(({ status }) => status === 'rejected')).toEqual([]);
+  });
+
+  it.runIf(process.platform === 'linux')('hashes on threads of a lower priority', async () => {
+    const priorities = () => new Set(poolThreads().map((thread) => getPriority(thread)));
+    await expect.poll(priorities).toEqual(new Set([constants.priority.PRIORITY_BELOW_NORMAL]));
+    expect(getPriority()).toBeLessThan(constants.priority.PRIORITY_BELOW_NORMAL);
   });
 
   it('gives the place of a withdrawn hash to the next one', async () => {

@@ -1,10 +1,9 @@
 import { availableParallelism } from 'node:os';
-import { Piscina } from 'piscina';
 import { endsWithin } from '../../patience.ts';
 import { type Step, UNTRACED } from '../../tracing/tracer.ts';
 import { overloaded } from '../auth.errors.ts';
-import type { HashTask, RollCall } from './hash-worker.ts';
-import type { SchemeSettings, Verdict } from './password-scheme.ts';
+import { lowerPriorityOfPool } from './hash-threads.ts';
+import { hashPassword, type SchemeSettings, type Verdict, verifyPassword } from './password-scheme.ts';
 
 /** Long enough for a burst, short enough that a caller's deadline (10 s, unless it says otherwise) is not spent in the queue. */
 const MAX_WAIT_MS = 5000;
@@ -17,7 +16,7 @@ const MIN_QUEUE_PER_THREAD = 2;
 /** What hashes take now is the median of so many: one that a busy machine held up says nothing about the next. */
 const SAMPLE = 9;
 
-/** At the lowest priority, a hash can take long on a busy machine; nobody waits for it any more. */
+/** At a low priority, a hash can take long on a busy machine; nobody waits for it any more. */
 const CLOSE_PATIENCE_MS = 2000;
 
 const NEVER = new AbortController().signal;
@@ -46,18 +45,14 @@ export interface HashObservers {
   readonly step?: Step | undefined;
 }
 
-type Work = { kind: 'hash'; password: string } | { kind: 'verify'; password: string; stored: string };
-
 /**
- * Hashes passwords on threads of their own, one a core, at low priority, so that other calls stay quick while all cores hash. What
+ * Hashes passwords on threads of Node's own pool, one a core, at low priority, so that other calls stay quick while all cores hash. What
  * waits too long is not queued: a full queue refuses (OVERLOADED).
  *
  * The queue is ours, and the threads get only what they can begin with: the lockout has to know whether a password was compared (then
- * the attempt counts) or not, and Piscina's own abort would end the thread if it has been handed the task.
+ * the attempt counts) or not. JavaScript threads would do the same for 10 MB each.
  */
 export class HashPool {
-  readonly #threads: Piscina<HashTask | RollCall, string | Verdict | undefined>;
-  readonly #allArrived: Promise<unknown>;
   readonly #settings: SchemeSettings;
   readonly #threadCount: number;
   readonly #metrics: HashMetrics | undefined;
@@ -74,13 +69,7 @@ export class HashPool {
     this.#step = step;
     this.#threadCount = threads;
     this.#idle = threads;
-    this.#threads = new Piscina({
-      filename: new URL('./hash-worker.ts', import.meta.url).href,
-      minThreads: threads,
-      maxThreads: threads,
-      niceIncrement: 19,
-    });
-    this.#allArrived = this.#callTheRoll(threads);
+    lowerPriorityOfPool();
   }
 
   get waiting(): number {
@@ -94,48 +83,29 @@ export class HashPool {
     throw overloaded();
   }
 
-  async hash(password: string, signal: AbortSignal): Promise<string> {
-    return (await this.#run({ kind: 'hash', password }, signal)) as string;
+  hash(password: string, signal: AbortSignal): Promise<string> {
+    return this.#run('hash password', signal, () => hashPassword(password, this.#settings));
   }
 
-  async verify(password: string, stored: string, signal: AbortSignal): Promise<Verdict> {
-    return (await this.#run({ kind: 'verify', password, stored }, signal)) as Verdict;
+  verify(password: string, stored: string, signal: AbortSignal): Promise<Verdict> {
+    return this.#run('verify password', signal, () => verifyPassword(password, stored, this.#settings));
   }
 
-  /**
-   * Finishes what was begun. A thread that is ended while it still loads the native hash takes the whole process with it (Napi::Error,
-   * SIGABRT); one that is ended while it hashes may answer yet, which Piscina throws where nobody can catch it.
-   */
+  /** Finishes what was begun. */
   async close(): Promise<void> {
-    await this.#allArrived;
-    // Even the end of a thread takes processor time: on a machine that starves them, the end of the process is theirs.
-    await endsWithin(CLOSE_PATIENCE_MS, this.#end());
-  }
-
-  async #end(): Promise<void> {
     // Whoever has taken all threads knows that none is at work.
-    const all = Array.from({ length: this.#threads.options.maxThreads }, () => this.#takeThread(NEVER));
-    await Promise.allSettled(all);
-    await this.#threads.destroy();
-  }
-
-  #callTheRoll(threads: number): Promise<unknown> {
-    const arrived = new Int32Array(new SharedArrayBuffer(4));
-    return Promise.allSettled(Array.from({ length: threads }, () => this.#threads.run({ kind: 'roll call', arrived, threads })));
+    const all = Array.from({ length: this.#threadCount }, () => this.#takeThread(NEVER));
+    await endsWithin(CLOSE_PATIENCE_MS, Promise.allSettled(all));
   }
 
   /** A cancelled call withdraws its hash only while it waits; one that was begun is finished. */
-  async #run(work: Work, signal: AbortSignal): Promise<string | Verdict> {
+  async #run<Result>(step: string, signal: AbortSignal, work: () => Promise<Result>): Promise<Result> {
     const askedAt = performance.now();
     await this.#step('wait for a hash thread', () => this.#takeThread(signal));
-    // A thread that only starts, at the lowest priority, says nothing about the pace of hashes.
-    await this.#allArrived;
     const begunAt = performance.now();
     this.#metrics?.hashWait.observe((begunAt - askedAt) / 1000);
     try {
-      return (await this.#step(`${work.kind} password`, () => this.#threads.run({ ...work, settings: this.#settings }))) as
-        | string
-        | Verdict;
+      return await this.#step(step, work);
     } finally {
       this.#learn(performance.now() - begunAt);
       this.#passThreadOn();

@@ -1,4 +1,5 @@
-import { argon2Sync, createHmac, randomBytes } from 'node:crypto';
+import { argon2, createHmac, randomBytes } from 'node:crypto';
+import { promisify } from 'node:util';
 import bcrypt from 'bcrypt';
 import { UnusableHash } from './schemes/foreign-hash.ts';
 import { readForeignHash } from './schemes/foreign-schemes.ts';
@@ -11,7 +12,8 @@ import { readForeignHash } from './schemes/foreign-schemes.ts';
  *   $2b$12$…, $scrypt$…, pbkdf2_sha256$…       brought along from another system, see schemes/
  *
  * Ours are fed with base64(HMAC-SHA384(pepper, password)): bcrypt silently ignores everything after byte 72, and stops at a NUL; 64
- * characters of base64 have neither. These functions block for long; they run in the hash pool only.
+ * characters of base64 have neither. These functions take a thread of Node's pool for long: only the hash pool
+ * calls them, which knows how many it can take.
  */
 export type SchemeName = 'bcrypt' | 'argon2id';
 
@@ -33,23 +35,25 @@ const OWN = /^(?:bcrypt-hmac-sha384:(?=\$2b\$)|argon2id-hmac-sha384:(?=\$argon2i
 /** OWASP Password Storage Cheat Sheet: 19 MiB, two passes, one lane. */
 const ARGON2ID_PARAMETERS = { memory: 19_456, passes: 2, parallelism: 1 };
 
+const derive = promisify(argon2);
+
 /** As much as the database holds. */
 const MAX_LENGTH = 512;
 
-export function hashPassword(password: string, settings: SchemeSettings): string {
+export async function hashPassword(password: string, settings: SchemeSettings): Promise<string> {
   const digest = prehash(password, settings.pepper);
   switch (settings.scheme) {
     case 'bcrypt':
-      return `bcrypt-hmac-sha384:${bcrypt.hashSync(digest, settings.bcryptCost)}`;
+      return `bcrypt-hmac-sha384:${await bcrypt.hash(digest, bcrypt.genSaltSync(settings.bcryptCost))}`;
     case 'argon2id':
-      return beginning(settings) + argon2id(digest, randomBytes(16));
+      return beginning(settings) + (await argon2id(digest, randomBytes(16)));
   }
 }
 
 /** Compares with a stored value that has no problem; others throw. */
-export function verifyPassword(password: string, stored: string, settings: SchemeSettings): Verdict {
-  if (!OWN.test(stored)) return { matches: readForeignHash(stored).matches(password), outdated: true };
-  const matches = readForeignHash(stored.replace(OWN, '')).matches(prehash(password, settings.pepper));
+export async function verifyPassword(password: string, stored: string, settings: SchemeSettings): Promise<Verdict> {
+  if (!OWN.test(stored)) return { matches: await readForeignHash(stored).matches(password), outdated: true };
+  const matches = await readForeignHash(stored.replace(OWN, '')).matches(prehash(password, settings.pepper));
   return { matches, outdated: !stored.startsWith(beginning(settings)) };
 }
 
@@ -77,8 +81,8 @@ function prehash(password: string, pepper: string): string {
 }
 
 /** Salt and hash of the PHC string format. */
-function argon2id(message: string, nonce: Buffer): string {
-  const tag = argon2Sync('argon2id', { message, nonce, tagLength: 32, ...ARGON2ID_PARAMETERS });
+async function argon2id(message: string, nonce: Buffer): Promise<string> {
+  const tag = await derive('argon2id', { message, nonce, tagLength: 32, ...ARGON2ID_PARAMETERS });
   return `${base64(nonce)}$${base64(tag)}`;
 }
 

@@ -1,4 +1,5 @@
-import { argon2Sync } from 'node:crypto';
+import { argon2 } from 'node:crypto';
+import { promisify } from 'node:util';
 import { cost, type ForeignHash, hashBytes, parts, saltBytes, sameBytes } from './foreign-hash.ts';
 
 /** The PHC string format; version 19 is 1.3, the one of RFC 9106. */
@@ -10,6 +11,8 @@ const MAX_LANES = 16;
 /** Memory × passes, in KiB: 4 GiB take about six seconds. */
 const MAX_WORK = 4 * MAX_MEMORY;
 
+const derive = promisify(argon2);
+
 export function readArgon2(stored: string): ForeignHash {
   const [algorithm, m = '', t = '', p = '', salt = '', hash = ''] = parts(SHAPE, stored);
   const parallelism = cost('argon2 p of', p, 1, MAX_LANES);
@@ -19,9 +22,9 @@ export function readArgon2(stored: string): ForeignHash {
   const nonce = saltBytes(salt);
   const expected = hashBytes(hash);
   return {
-    matches(message) {
+    async matches(message) {
       const parameters = { message, nonce, memory, passes, parallelism, tagLength: expected.length };
-      return sameBytes(argon2Sync(algorithm === 'argon2i' ? 'argon2i' : 'argon2id', parameters), expected);
+      return sameBytes(await derive(algorithm === 'argon2i' ? 'argon2i' : 'argon2id', parameters), expected);
     },
   };
 }

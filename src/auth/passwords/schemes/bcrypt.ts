@@ -13,10 +13,10 @@ export function readBcrypt(stored: string): ForeignHash {
   const [rounds = '', salt, expected = ''] = parts(SHAPE, stored);
   cost('a bcrypt cost of', rounds, 4, 16);
   return {
-    matches(password) {
+    async matches(password) {
       // Only the digest is compared: the last character of a salt has bits to spare, which some implementations fill and others clear.
-      const digest = bcrypt.hashSync(password, `$2b$${rounds}$${salt}`).slice(-expected.length);
-      return sameBytes(Buffer.from(digest), Buffer.from(expected));
+      const hash = await bcrypt.hash(password, `$2b$${rounds}$${salt}`);
+      return sameBytes(Buffer.from(hash.slice(-expected.length)), Buffer.from(expected));
     },
   };
 }

@@ -17,8 +17,8 @@ export function readFirebaseScrypt(stored: string): ForeignHash {
   const expected = hashBytes(hash);
   if (signed.length !== expected.length) throw new UnusableHash('has a hash and a signer key of different lengths');
   return {
-    matches(password) {
-      const cipher = createCipheriv('aes-256-ctr', derive(password, salted, KEY_BYTES), Buffer.alloc(16));
+    async matches(password) {
+      const cipher = createCipheriv('aes-256-ctr', await derive(password, salted, KEY_BYTES), Buffer.alloc(16));
       return sameBytes(Buffer.concat([cipher.update(signed), cipher.final()]), expected);
     },
   };

@@ -2,8 +2,8 @@ import { timingSafeEqual } from 'node:crypto';
 
 /** A stored hash that was understood. */
 export interface ForeignHash {
-  /** Blocks for as long as its parameters say. */
-  matches(password: string): boolean;
+  /** Takes a thread for as long as its parameters say. */
+  matches(password: string): Promise<boolean>;
 }
 
 /** Why a stored value cannot be compared with. The value is not in it: it is as good as the password, for who can guess. */

@@ -1,4 +1,5 @@
-import { scryptSync } from 'node:crypto';
+import { type ScryptOptions, scrypt } from 'node:crypto';
+import { promisify } from 'node:util';
 import { cost, type ForeignHash, hashBytes, parts, saltBytes, sameBytes, UnusableHash } from './foreign-hash.ts';
 
 /** The PHC string format, as passlib writes it. */
@@ -8,14 +9,16 @@ const MAX_MEMORY = 1024 ** 3;
 /** Memory × lanes: 2 GiB take about five seconds. */
 const MAX_WORK = 2 * MAX_MEMORY;
 
-export type Derive = (password: string, salt: Buffer, bytes: number) => Buffer;
+const deriveKey = promisify<string, Buffer, number, ScryptOptions, Buffer>(scrypt);
+
+export type Derive = (password: string, salt: Buffer, bytes: number) => Promise<Buffer>;
 
 export function readScrypt(stored: string): ForeignHash {
   const [ln = '', r = '', p = '', salt = '', hash = ''] = parts(SHAPE, stored);
   const derive = scryptWith(ln, r, p);
   const saltGiven = saltBytes(salt);
   const expected = hashBytes(hash);
-  return { matches: (password) => sameBytes(derive(password, saltGiven, expected.length), expected) };
+  return { matches: async (password) => sameBytes(await derive(password, saltGiven, expected.length), expected) };
 }
 
 /** scrypt with N = 2^ln (RFC 7914). */
@@ -28,5 +31,5 @@ export function scryptWith(ln: string, r: string, p: string): Derive {
   // RFC 7914 §2; OpenSSL throws otherwise.
   if (N >= 2 ** (16 * blockSize)) throw new UnusableHash('has a scrypt ln that is too large for its r');
   const maxmem = 128 * blockSize * (N + parallelization + 2);
-  return (password, salt, bytes) => scryptSync(password, salt, bytes, { N, r: blockSize, p: parallelization, maxmem });
+  return (password, salt, bytes) => deriveKey(password, salt, bytes, { N, r: blockSize, p: parallelization, maxmem });
 }
