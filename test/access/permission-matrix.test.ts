@@ -82,9 +82,10 @@ const CLIENTS: Readonly<Record<string, Exclude<keyof Clients, 'close'>>> = {
   AuditService: 'audit',
 };
 
-/** Every RPC that the descriptors know, as the table names it. */
+/** Every RPC of ours that the descriptors know, as the table names it. Anybody may ask for health. */
 const RPCS = [...createFileRegistry(fromBinary(FileDescriptorSetSchema, DESCRIPTORS))]
   .filter((type) => type.kind === 'service')
+  .filter(({ file }) => file.proto.package === 'identity.v1')
   .flatMap(({ name, methods }) => methods.map((method) => `${name}.${method.name}`));
 
 const service = useService();
