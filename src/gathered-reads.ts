@@ -2,8 +2,8 @@
 const MAX_QUERIES = 2;
 const MAX_IDS = 500;
 
-/** Answers in the order of the ids. */
-type FindAll<T> = (ids: readonly string[]) => Promise<readonly (T | undefined)[]>;
+/** Finds what there is, by its id. */
+export type FindAll<T> = (ids: readonly string[]) => Promise<ReadonlyMap<string, T>>;
 
 interface Waiting<T> {
   resolve(found: T | undefined): void;
@@ -32,7 +32,7 @@ export class GatheredReads<T> {
     });
   }
 
-  /** Many at once, in the order of their ids; they are a query of their own. */
+  /** Many at once; they are a query of their own. */
   getAll(ids: readonly string[]): ReturnType<FindAll<T>> {
     return this.#find(ids);
   }
@@ -44,11 +44,7 @@ export class GatheredReads<T> {
     this.#find([...batch.keys()])
       .then(
         (found) => {
-          let index = 0;
-          for (const waiting of batch.values()) {
-            const one = found[index++];
-            for (const { resolve } of waiting) resolve(one);
-          }
+          for (const [id, waiting] of batch) for (const { resolve } of waiting) resolve(found.get(id));
         },
         (error: unknown) => {
           // A database that is away fails late: who has waited behind this query must not wait for another one.

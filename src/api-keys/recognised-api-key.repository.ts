@@ -1,5 +1,5 @@
 import type { Pool } from 'pg';
-import { runPrepared } from '../database/prepared.ts';
+import { listOf, runPrepared } from '../database/prepared.ts';
 import { PERMISSIONS_OF_SERVICE_ACCOUNT, PERMISSIONS_OF_USER } from '../roles/role.repository.ts';
 import type { Caller } from '../rpc/call.ts';
 import { Permissions } from '../rpc/permissions.ts';
@@ -11,7 +11,6 @@ export interface RecognisedApiKey {
   readonly expiresAt: Date | undefined;
 }
 
-/** Behind a `select`, as with IDS: one plan for any number of keys. */
 const FIND = {
   name: 'api-keys.recognise',
   text: `
@@ -21,7 +20,7 @@ const FIND = {
     from api_keys k
       left join users on users.id = k.user_id and users.is_active
       left join service_accounts on service_accounts.id = k.service_account_id and service_accounts.is_active
-    where key_hash = any((select $1::bytea[])::bytea[]) and revoked_at is null and num_nonnulls(users.id, service_accounts.id) = 1`,
+    where key_hash = any(${listOf('bytea')}) and revoked_at is null and num_nonnulls(users.id, service_accounts.id) = 1`,
 };
 
 type Owner = { user_id: string; service_account_id: null } | { user_id: null; service_account_id: string; service_account: string };
@@ -29,16 +28,16 @@ type Owner = { user_id: string; service_account_id: null } | { user_id: null; se
 type Row = Owner & { hash: string; id: string; scopes: string[]; expires_at: number | null; permissions: string[] };
 
 /**
- * Whose keys these are and what they permit, in the order of their hashes (hexadecimal): those that were not revoked, of active owners. They may
- * have expired. In one query.
+ * Whose keys these are and what they permit, by their hashes (hexadecimal): those that were not revoked, of active owners. They may have expired.
+ * In one query.
  */
-export async function recogniseApiKeys(pool: Pool, hashes: readonly string[]): Promise<(RecognisedApiKey | undefined)[]> {
+export async function recogniseApiKeys(pool: Pool, hashes: readonly string[]): Promise<ReadonlyMap<string, RecognisedApiKey>> {
   const rows = await runPrepared<Row>(pool, FIND, [hashes.map((hash) => Buffer.from(hash, 'hex'))]);
-  const found = new Map(rows.map((row) => [row.hash, row]));
-  return hashes.map((hash) => {
-    const row = found.get(hash);
-    return row && { caller: callerOf(row), keyId: row.id, expiresAt: row.expires_at === null ? undefined : new Date(row.expires_at) };
-  });
+  return new Map(rows.map((row) => [row.hash, toRecognised(row)]));
+}
+
+function toRecognised(row: Row): RecognisedApiKey {
+  return { caller: callerOf(row), keyId: row.id, expiresAt: row.expires_at === null ? undefined : new Date(row.expires_at) };
 }
 
 function callerOf(row: Row): Caller {

@@ -1,6 +1,6 @@
 import type { Pool } from 'pg';
 import { BoundedMap } from '../bounded-map.ts';
-import { IDS, runPrepared } from '../database/prepared.ts';
+import { listOf, runPrepared } from '../database/prepared.ts';
 import { GRANTS_OF_USER, type UserGrants } from '../roles/user-grants.ts';
 import { Permissions } from '../rpc/permissions.ts';
 import type { LiveSession, UserStanding } from './live-sessions.ts';
@@ -11,7 +11,7 @@ const FIND = {
     select s.id, s.user_id, extract(epoch from s.expires_at)::float8 * 1000 as expires_at,
       extract(epoch from s.last_active_at)::float8 * 1000 as last_active_at, ${GRANTS_OF_USER}
     from sessions s join users on users.id = s.user_id
-    where s.id = any(${IDS}) and s.revoked_at is null and users.is_active`,
+    where s.id = any(${listOf('uuid')}) and s.revoked_at is null and users.is_active`,
 };
 
 interface Row extends UserGrants {
@@ -21,11 +21,10 @@ interface Row extends UserGrants {
   last_active_at: number;
 }
 
-/** The sessions with these ids, in the order of the ids: those of active users that were not ended. They may have expired. In one query. */
-export async function recogniseSessions(pool: Pool, ids: readonly string[]): Promise<(LiveSession | undefined)[]> {
+/** The sessions with these ids, by id: those of active users that were not ended. They may have expired. In one query. */
+export async function recogniseSessions(pool: Pool, ids: readonly string[]): Promise<ReadonlyMap<string, LiveSession>> {
   const rows = await runPrepared<Row>(pool, FIND, [ids]);
-  const found = new Map(rows.map((row) => [row.id, toLiveSession(row)]));
-  return ids.map((id) => found.get(id));
+  return new Map(rows.map((row) => [row.id, toLiveSession(row)]));
 }
 
 function toLiveSession({ id, user_id, expires_at, last_active_at, roles, permissions }: Row): LiveSession {

@@ -1,5 +1,5 @@
 import { BoundedMap } from '../bounded-map.ts';
-import { GatheredReads } from '../gathered-reads.ts';
+import { type FindAll, GatheredReads } from '../gathered-reads.ts';
 import type { Awaitable } from '../rpc/awaitable.ts';
 import type { Permissions } from '../rpc/permissions.ts';
 import { REMEMBERED_SESSIONS } from '../sessions/remembered-sessions.ts';
@@ -21,23 +21,20 @@ export interface UserStanding {
   readonly permissions: Permissions;
 }
 
-/** Answers in the order of the ids. */
-type FindLiveSessions = (ids: readonly string[]) => Promise<(LiveSession | undefined)[]>;
-
 /**
  * Remembers which sessions are live and how their users stand, so that checking a token costs no query. A session that ends anywhere is
  * forgotten as soon as its event arrives, all of them when anything about authorization has changed; while the answers about that are late,
  * nothing is relied on.
  */
 export class LiveSessions {
-  readonly #find: FindLiveSessions;
+  readonly #find: FindAll<LiveSession>;
   readonly #tail: ChangeTail;
   readonly #sessions = new BoundedMap<string, LiveSession>(REMEMBERED_SESSIONS);
   readonly #lookUps = new GatheredReads<LiveSession>((ids) => this.#lookUp(ids));
   /** For each query under way, which of its answers may be remembered: not those that a change concerns meanwhile, they may be from before. */
   readonly #awaited = new Set<Set<string>>();
 
-  constructor(find: FindLiveSessions, tail: ChangeTail) {
+  constructor(find: FindAll<LiveSession>, tail: ChangeTail) {
     this.#find = find;
     this.#tail = tail;
     tail.onNewEpoch(() => this.#forgetAll());
@@ -53,12 +50,12 @@ export class LiveSessions {
     return unlessExpired(remembered, now) ?? this.#lookUps.get(id).then((found) => unlessExpired(found, now));
   }
 
-  async #lookUp(ids: readonly string[]): Promise<(LiveSession | undefined)[]> {
+  async #lookUp(ids: readonly string[]): Promise<ReadonlyMap<string, LiveSession>> {
     const awaited = new Set(ids);
     this.#awaited.add(awaited);
     try {
       const sessions = await this.#find(ids);
-      for (const session of sessions) if (session && awaited.has(session.id)) this.#sessions.set(session.id, session);
+      for (const [id, session] of sessions) if (awaited.has(id)) this.#sessions.set(id, session);
       return sessions;
     } finally {
       this.#awaited.delete(awaited);

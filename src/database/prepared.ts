@@ -8,10 +8,10 @@ export interface PreparedStatement {
 }
 
 /**
- * The first value, which is a list of ids, as a part of a statement. PostgreSQL does not see how many there are behind a `select`. It would plan a
- * statement for few ids anew each time, because that promises less work than a plan for any number of them; and planning takes longer than the rest.
+ * The first value, which is a list, as a part of a statement. PostgreSQL does not see how many there are behind a `select`. It would plan a
+ * statement for few of them anew each time, because that promises less work than a plan for any number; and planning takes longer than the rest.
  */
-export const IDS = '(select $1::uuid[])::uuid[]';
+export const listOf = (type: 'uuid' | 'bytea' | 'text') => `(select $1::${type}[])::${type}[]`;
 
 /** Runs a statement on a connection of its own, outside of any unit of work. Bounded by the query timeout of the pool. */
 export async function runPrepared<Row extends QueryResultRow>(

@@ -16,7 +16,7 @@ export async function batchGetUsers(
 ): Promise<{ users: UserView[]; missing: string[] }> {
   const found = await userLookup.getAll(userIds);
   return {
-    users: found.filter((user) => user !== undefined),
-    missing: userIds.filter((_, index) => found[index] === undefined),
+    users: userIds.flatMap((id) => found.get(id) ?? []),
+    missing: userIds.filter((id) => !found.has(id)),
   };
 }

@@ -1,5 +1,5 @@
 import type { Pool } from 'pg';
-import { IDS, runPreparedForCells } from '../database/prepared.ts';
+import { listOf, runPreparedForCells } from '../database/prepared.ts';
 import { roleNamesOf } from './role-names.ts';
 import type { UserView } from './user-view.ts';
 
@@ -37,13 +37,13 @@ const FIND = {
   name: 'users.find-views',
   text: `
     select ${COLUMNS}, r.name as role
-    from unnest(${IDS}) as given (id) join users u on u.id = given.id join profiles p on p.user_id = u.id
+    from unnest(${listOf('uuid')}) as given (id) join users u on u.id = given.id join profiles p on p.user_id = u.id
       left join (user_roles ur join roles r on r.id = ur.role_id) on ur.user_id = u.id
     order by r.name`,
 };
 
-/** Who has each of the ids, if anybody. In one query. */
-export async function findUserViews(pool: Pool, ids: readonly string[]): Promise<(UserView | undefined)[]> {
+/** Those who have the ids, by id. In one query. */
+export async function findUserViews(pool: Pool, ids: readonly string[]): Promise<ReadonlyMap<string, UserView>> {
   const rows = await runPreparedForCells<Cells>(pool, FIND, [`{${[...new Set(ids)].join(',')}}`]);
   const found = new Map<string, UserView>();
   for (const cells of rows) {
@@ -52,7 +52,7 @@ export async function findUserViews(pool: Pool, ids: readonly string[]): Promise
     if (before) before.roles.push(...view.roles);
     else found.set(view.id, view);
   }
-  return ids.map((id) => found.get(id));
+  return found;
 }
 
 function toView(cells: Cells): UserView {
