@@ -86,9 +86,10 @@ export async function beginParts(
   const passwords = begun.adopt(createPasswords(config, { metrics, log, step }), (it) => it.close());
   await requireCurrentSchema(orm);
   const ownPool = await poolOf(orm);
-  const pool = step ? tracedPool(ownPool, step) : ownPool;
+  const traced = (pool: Pool) => (step ? tracedPool(pool, step) : pool);
+  const pool = traced(ownPool);
   const ownCallersPool = forCallers === 0 ? ownPool : begun.adopt(poolBeside(ownPool, forCallers), (it) => closed(it.end()));
-  const callersPool = step ? tracedPool(ownCallersPool, step) : ownCallersPool;
+  const callersPool = traced(ownCallersPool);
   const tail = begun.adopt(new ChangeTail(ownCallersPool), (it) => it.stop());
   // Who has ended a session here finds it ended here at once, and does not have to wait for the tail.
   orm.em.getEventManager().registerSubscriber(new CommittedRows(Event, tail.tell));

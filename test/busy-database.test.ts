@@ -2,8 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { User } from '../src/gen/identity/v1/user.ts';
 import { atOnce, logIn, register } from './support/builders.ts';
 import { programWith } from './support/grants.ts';
-import { holdUser } from './support/locks.ts';
-import { rows } from './support/rows.ts';
+import { holdUser, untilBlocked } from './support/locks.ts';
 import { useService } from './support/service.ts';
 import { statementsOf, untilCallerIsKnown, untilChangesAreKnown } from './support/statements.ts';
 
@@ -17,18 +16,13 @@ const AT_ONCE_MS = 200;
 
 const rename = ({ id }: User) => service.users.updateUser({ user: { id, profile: { firstName: 'Ada' } } });
 
-async function blocked(): Promise<unknown> {
-  const sql = `select count(*)::int as count from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`;
-  return (await rows(service, sql))[0]?.count;
-}
-
 /** Holds the row of a user while more calls want to change it than there are connections. */
 async function whileCallsWait(user: User, run: () => Promise<void>): Promise<void> {
   const held = await holdUser(service, user.id);
   const waiting = atOnce(POOL, () => rename(user));
   try {
     // The two others are for who calls.
-    await expect.poll(blocked, { interval: 5, timeout: 5000 }).toBeGreaterThanOrEqual(POOL - 2);
+    await untilBlocked(service, POOL - 2);
     await run();
   } finally {
     await held.release();

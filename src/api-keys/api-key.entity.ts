@@ -39,9 +39,5 @@ const ApiKeySchema = defineEntity({
 });
 
 /** A key of a service account or of a user. */
-export class ApiKey extends ApiKeySchema.class {
-  isValid(now: Date): boolean {
-    return this.revokedAt == null && (this.expiresAt == null || this.expiresAt > now);
-  }
-}
+export class ApiKey extends ApiKeySchema.class {}
 ApiKeySchema.setClass(ApiKey);

@@ -10,7 +10,6 @@ export type ServerCall = Pick<
   'cancelled' | 'metadata' | 'getPath' | 'getPeer' | 'getDeadline' | 'getAuthContext'
 > & {
   on(event: 'cancelled', listener: () => void): unknown;
-  off(event: 'cancelled', listener: () => void): unknown;
 };
 
 /**
