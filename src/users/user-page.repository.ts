@@ -52,8 +52,7 @@ export async function findUserPage(em: EntityManager, request: PageRequest): Pro
   const page = pageOf(request, roleId, conditions(filter, now));
   if (filter.query === undefined) return findUsers(em, inOrder(page));
   const readAhead = limit * (isIndexed(filter.query) ? READ_AHEAD : READ_AHEAD_BY_CHARACTER);
-  const near = await findUsers(em, amongNext(page, readAhead));
-  return near.length === limit ? near : findUsers(em, searched(page));
+  return findUsers(em, searched(page, readAhead));
 }
 
 function pageOf({ order: { by, direction }, after, limit }: PageRequest, roleId: string | undefined, conditions: Iterable<Sql>): PageSql {
@@ -118,34 +117,25 @@ const READ_AHEAD_BY_CHARACTER = 500;
 
 /**
  * What somebody searches for is either common, and then a page of it is soon found in order; or it is not, and then the index knows the few
- * places. PostgreSQL can only guess which, and a wrong guess reads the whole table; so the first is tried within bounds.
+ * places. PostgreSQL can only guess which, and a wrong guess reads the whole table; so the first is tried within bounds, and the second is
+ * not begun where that has filled the page. `materialized` keeps PostgreSQL from going through all users in order there instead.
  */
-function amongNext({ source, key, id, direction, from, conditions, limit }: PageSql, readAhead: number): Sql {
+function searched({ source, key, id, direction, from, conditions, limit }: PageSql, readAhead: number): Sql {
   const [start, beginning] = all(from);
   const [where, values] = all(conditions);
-  const next = `select u.*, ${key} as key from ${source} where ${start} order by ${key} ${direction}, ${id} ${direction} limit ${readAhead}`;
-  return whole(direction, [
-    `select id, key from (${next}) u where ${where} order by key ${direction}, id ${direction} limit ${limit}`,
-    [...beginning, ...values],
-  ]);
-}
-
-/** Everybody who is searched for, and only then in order: `materialized` keeps PostgreSQL from going through all users in order instead. */
-function searched({ source, key, direction, from, conditions, limit }: PageSql): Sql {
-  const [where, values] = all([...from, ...conditions]);
-  return whole(direction, [
-    `with found as materialized (select u.id, ${key} as key from ${source} where ${where})
-     select id, key from found order by key ${direction}, id ${direction} limit ${limit}`,
-    values,
-  ]);
-}
-
-/** The users of a page of ids. */
-function whole(direction: string, [page, values]: Sql): Sql {
+  const inOrder = `order by key ${direction}, id ${direction} limit ${limit}`;
+  const isFull = `(select count(*) from near) = ${limit}`;
   return [
-    `select page.key::text as key, ${USER_VIEW} from (${page}) page join users u on u.id = page.id ${PROFILES}
+    `with near as materialized (
+       select id, key from (
+         select u.*, ${key} as key from ${source} where ${start} order by ${key} ${direction}, ${id} ${direction} limit ${readAhead}
+       ) u where ${where} ${inOrder}
+     ),
+     found as materialized (select u.id, ${key} as key from ${source} where ${start} and ${where}),
+     page as (select id, key from near where ${isFull} union all select id, key from found where not ${isFull} ${inOrder})
+     select page.key::text as key, ${USER_VIEW} from page join users u on u.id = page.id ${PROFILES}
      order by page.key ${direction}, page.id ${direction}`,
-    values,
+    [...beginning, ...values, ...beginning, ...values],
   ];
 }
 
