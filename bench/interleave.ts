@@ -4,7 +4,7 @@ import type { Measurement, Sample } from './measurement.ts';
 export interface Contestant {
   readonly name: string;
   burst(seconds: number): Promise<Sample>;
-  /** Bursts are so many times as long, for what has few requests a second. */
+  /** Bursts and warm-up are so many times as long, for what has few requests a second. */
   readonly stretch?: number;
   /** What it runs is warm already when its turn comes. */
   readonly warm?: boolean;
@@ -41,7 +41,7 @@ export async function interleave(
   };
   for (const contestant of contestants.filter(({ warm }) => !warm)) {
     report(`warming up ${contestant.name}`);
-    await run(contestant, warmUp);
+    await run(contestant, warmUp * (contestant.stretch ?? 1));
   }
   for (let round = 0; round < rounds && (round === 0 || performance.now() < until); round++) {
     for (const contestant of round % 2 === 0 ? contestants : contestants.toReversed()) {

@@ -30,7 +30,7 @@ const QUICK = {
   rounds: 3,
   seconds: 0.25,
   warmUp: 0.6,
-  budgetSeconds: 108,
+  budgetSeconds: 104,
   users: { few: 10_000, many: 100_000 },
   memory: { calls: 20_000, seconds: 4 },
 };

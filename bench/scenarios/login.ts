@@ -17,7 +17,7 @@ export const login: Scenario = {
   share: 16,
   run: async (bench) => {
     const contestants = [hashes(bench, 10), await logins(bench, 10), hashes(bench, 12), await logins(bench, 12)];
-    const measurements = await bench.interleave(contestants, { warmUp: 0.4 });
+    const measurements = await bench.interleave(contestants);
     const [hash10, login10, hash12, login12] = measurements as [Measurement, Measurement, Measurement, Measurement];
     const goals = [
       ratioGoal('Login (bcrypt 10), throughput to hash', atLeast(0.95), 'perSecond', login10, hash10),

@@ -19,7 +19,7 @@ describe('interleave', () => {
     const log: string[] = [];
     const both = [contestant('a', log), { ...contestant('b', log), stretch: 2 }];
     await interleave(both, { rounds: 2, seconds: 1, warmUp: 5 }, silent);
-    expect(log).toEqual(['a 5', 'b 5', 'a 1', 'b 2', 'b 2', 'a 1']);
+    expect(log).toEqual(['a 5', 'b 10', 'a 1', 'b 2', 'b 2', 'a 1']);
   });
 
   it('goes on without a contestant that fails, and says why', async () => {
