@@ -19,6 +19,6 @@ describe('the start command', () => {
     const dockerfile = readFileSync(path.join(ROOT, 'Dockerfile'), 'utf8');
     for (const [name, value] of Object.entries(env)) expect(dockerfile).toContain(`${name}=${value.replace(ROOT, '/app')}`);
     expect(dockerfile).toContain(`CMD ${JSON.stringify(['node', ...execArgv, 'src/main.ts']).replaceAll(',', ', ')}`);
-    expect(dockerfile).toContain(['node', ...execArgv, 'src/main.ts || '].join(' '));
+    expect(dockerfile).toContain(['node', ...execArgv, 'src/main.ts 2>&1'].join(' '));
   });
 });
