@@ -1,6 +1,7 @@
 import { loadConfig } from './config.ts';
 import { openDatabase, openDatabaseBeside } from './database/database.ts';
 import { type Orm, openOrm } from './database/orm.ts';
+import { requireDatabase } from './database/require-database.ts';
 import { ENTITIES } from './entities.ts';
 
 /** Runs one of the commands of `npm run`: `.env` is read where present; a failure is one line and exit code 1. */
@@ -33,6 +34,7 @@ export async function withDatabase<T>(
   const database = await open(config.database.url?.reveal(), config.dataDir);
   const orm = await openOrm({ url: database.url, entities: ENTITIES, patient: true, writeSnapshot });
   try {
+    await requireDatabase(orm);
     return await work(orm);
   } finally {
     await orm.close();

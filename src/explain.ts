@@ -1,10 +1,11 @@
 import { WorkerStartError } from './cluster/worker-start-error.ts';
 import { ConfigError } from './config.ts';
+import { DatabaseUnusableError } from './database/require-database.ts';
 import { SchemaBehindError } from './database/schema-behind.ts';
 import { ListenError } from './rpc/listen-error.ts';
 
 /** Their messages are for operators. */
-const SPOKEN = [ConfigError, SchemaBehindError, ListenError, WorkerStartError];
+const SPOKEN = [ConfigError, DatabaseUnusableError, SchemaBehindError, ListenError, WorkerStartError];
 
 /** Why a start has failed. What an operator can act on gets a sentence; anything else is a defect and gets its stack. */
 export function explain(error: unknown): string {

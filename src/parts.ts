@@ -17,6 +17,7 @@ import type { Config } from './config.ts';
 import { CommittedRows } from './database/committed-rows.ts';
 import { requireCurrentSchema } from './database/migrations.ts';
 import { openOrm, poolBeside, poolOf } from './database/orm.ts';
+import { requireDatabase } from './database/require-database.ts';
 import { tracedPool } from './database/traced-statements.ts';
 import { ENTITIES } from './entities.ts';
 import { Event } from './events/event.entity.ts';
@@ -84,6 +85,7 @@ export async function beginParts(
     closed(it.close()),
   );
   const passwords = begun.adopt(createPasswords(config, { metrics, log, step }), (it) => it.close());
+  await requireDatabase(orm);
   await requireCurrentSchema(orm);
   const ownPool = await poolOf(orm);
   const traced = (pool: Pool) => (step ? tracedPool(pool, step) : pool);

@@ -47,8 +47,8 @@ async function start(begun: AsyncDisposableStack, end: AbortSignal, env: Environ
   const started = await startHere(begun, config, connection, database.embedded?.dataDir);
   if (end.aborted) return;
   const { port, firstKey } = started;
-  const { host, tls } = config.grpc;
-  process.stdout.write(banner({ host, port, tls: tls !== undefined, dataDir: database.embedded?.dataDir, firstKey }));
+  const { host, tls, reflection } = config.grpc;
+  process.stdout.write(banner({ host, port, tls: tls !== undefined, reflection, dataDir: database.embedded?.dataDir, firstKey }));
   return started;
 }
 

@@ -69,6 +69,13 @@ function clientOf(address: string, key = adminKey): Clients {
   return client;
 }
 
+/** Where somebody takes connections, and never says a word. */
+async function silentPort(): Promise<number> {
+  const silent = createServer().listen(0, '127.0.0.1').unref();
+  await once(silent, 'listening');
+  return (silent.address() as AddressInfo).port;
+}
+
 async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -344,12 +351,15 @@ describe('a start that cannot succeed', () => {
       async () => `postgresql://identity:hunter2@localhost:${await freePort()}/identity`,
       /ECONNREFUSED/,
     ],
+    ['does not answer', async () => `postgresql://identity:hunter2@127.0.0.1:${await silentPort()}/identity`, /timeout/],
     ['has another password', async () => database.url.replace(/:[^:@/]+@/, ':hunter2@'), /password authentication failed/],
-  ])('says in one line that the database %s', async (_, url, reason) => {
+    ['is not there', async () => database.url.replace(/\/\w+$/, '/hunter3'), /"hunter3" does not exist/],
+  ])('says in one line that the database %s, and where to look', async (_, url, reason) => {
     const service = start({ ...external(), DATABASE_URL: await url() });
     expect(await service.exit).toBe(1);
     expect(service.stdout).toBe('');
     expect(service.stderr.trimEnd().split('\n')).toEqual([expect.stringMatching(reason)]);
+    expect(service.stderr).toContain('DATABASE_URL');
     expect(service.stderr).not.toContain('hunter2');
   });
 });
@@ -429,7 +439,7 @@ describe('npm run admin', () => {
     const url = `postgresql://identity:hunter2@localhost:${await freePort()}/identity`;
     const program = new Process({ DATABASE_URL: url }, folder, [ADMIN, MAKE, 'one', '--role', 'admin']);
     expect(await program.exit).toBe(1);
-    expect(program.stderr.trimEnd().split('\n')).toEqual([expect.stringMatching(/ECONNREFUSED/)]);
+    expect(program.stderr.trimEnd().split('\n')).toEqual([expect.stringMatching(/DATABASE_URL.*ECONNREFUSED/)]);
     expect(program.stderr).not.toContain('hunter2');
   });
 });
