@@ -113,6 +113,11 @@ const webUrl = z
   .string()
   .refine((url) => URL.canParse(url) && ['http:', 'https:'].includes(new URL(url).protocol), 'must begin with https:// or http://');
 
+/** RFC 5322 §3.4, one mailbox: mail that is from nobody, or from several, is refused by whoever is to take it, hours after the start. */
+const sender = z
+  .string()
+  .regex(/^(?:[^<>\r\n]+ <[^<>\s@,]+@[^<>\s@,]+>|[^<>\s@,]+@[^<>\s@,]+)$/, 'must be an address, or of the form Name <address>');
+
 const DAY = 86_400;
 
 /** Settings are held against each other even where others are wrong, so that one start tells everything. */
@@ -144,7 +149,7 @@ const environment = z
       .string()
       .refine((url) => URL.canParse(url) && ['smtp:', 'smtps:'].includes(new URL(url).protocol), 'must begin with smtp:// or smtps://')
       .optional(),
-    MAIL_FROM: z.string().default('identity@localhost'),
+    MAIL_FROM: sender.default('identity@localhost'),
     MAIL_TEMPLATES: z.string().optional(),
     PUBLIC_URL: webUrl.default('http://localhost:3000/{action}?token={token}'),
     BREACH_CHECK_URL: webUrl.transform((url) => url.replace(/\/*$/, '/')).optional(),

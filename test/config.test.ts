@@ -215,8 +215,17 @@ describe('wrong settings', () => {
     ['ALLOW_PLAINTEXT', 'yes'],
     ['REFLECTION', 'on'],
     ['LOG_LEVEL', 'verbose'],
-  ])('%s cannot be %s', (name, value) => {
+    ['MAIL_FROM', 'Shop'],
+    ['MAIL_FROM', 'Shop shop@example.com'],
+    ['MAIL_FROM', 'Shop <shop>'],
+    ['MAIL_FROM', 'one@example.com, two@example.com'],
+    ['MAIL_FROM', 'Shop <shop@example.com>\r\nBcc: thief@example.com'],
+  ])('%s cannot be %j', (name, value) => {
     expect(problemsOf({ [name]: value })).toEqual(expect.arrayContaining([expect.stringContaining(name)]));
+  });
+
+  it.each(['shop@example.com', 'Shop <shop@example.com>', '"Shop, Inc." <shop@example.com>'])('MAIL_FROM may be %s', (value) => {
+    expect(problemsOf({ MAIL_FROM: value })).toEqual([]);
   });
 
   it('refuse a signing key of less than 32 bytes, counted in bytes', () => {
