@@ -1,4 +1,5 @@
 import type { FirstKey } from './callers/first-key.ts';
+import { addressAt } from './rpc/peer.ts';
 
 export interface BannerFacts {
   readonly host: string;
@@ -17,7 +18,7 @@ export function banner(facts: BannerFacts): string {
   const { host, port, dataDir, tls, firstKey } = facts;
   return [
     '',
-    `  identity   listening on ${host}:${port} (gRPC, ${tls ? 'TLS' : 'plaintext'})`,
+    `  identity   listening on ${addressAt(host, port)} (gRPC, ${tls ? 'TLS' : 'plaintext'})`,
     `  data       ${dataDir === undefined ? 'PostgreSQL at DATABASE_URL' : `${dataDir} (embedded PostgreSQL)`}`,
     ...keyLines(firstKey),
     '',
@@ -31,7 +32,7 @@ export function banner(facts: BannerFacts): string {
 
 function callsToTry({ host, port, tls, reflection, firstKey }: BannerFacts): string[] {
   if (!reflection) return ['  Reflection is off: with REFLECTION=true, grpcurl finds the RPCs by itself.'];
-  const address = `${host}:${port}`;
+  const address = addressAt(host, port);
   const call = tls ? 'grpcurl' : 'grpcurl -plaintext';
   const key = firstKey ? ` -H "authorization: Bearer $(cat '${firstKey.file}')"` : ` -H "authorization: Bearer $API_KEY"`;
   const account = `"email":"ada@example.com","password":"correct horse battery staple"`;

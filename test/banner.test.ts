@@ -8,6 +8,10 @@ describe('the screen that greets', () => {
     expect(banner(FACTS)).toContain('grpcurl -plaintext 0.0.0.0:50051 list\n');
   });
 
+  it('names an IPv6 address as grpcurl takes it', () => {
+    expect(banner({ ...FACTS, host: '::1' })).toContain('grpcurl -plaintext [::1]:50051 list\n');
+  });
+
   it('offers none that cannot succeed, where reflection is off, and says how to switch it on', () => {
     const lines = banner({ ...FACTS, reflection: false });
     expect(lines).not.toContain('grpcurl -');

@@ -5,6 +5,11 @@ export function addressOf(peer: string): string {
   return peer.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1');
 }
 
+/** `::1`, 50051 → `[::1]:50051` */
+export function addressAt(host: string, port: number | string): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
 /** The DNS names in the subject alternative names of a certificate (RFC 5280 §4.2.1.6). The common name does not count (RFC 6125). */
 export function dnsNamesOf(certificate: PeerCertificate | undefined): string[] {
   const names = certificate?.subjectaltname?.split(', ') ?? [];

@@ -8,6 +8,7 @@ import {
 } from '@grpc/grpc-js';
 import { releaseClosedStreams } from './ended-calls.ts';
 import { ListenError } from './listen-error.ts';
+import { addressAt } from './peer.ts';
 import type { Runtime } from './runtime.ts';
 import { isStreamRpc, type StreamEndpoint, type StreamRpc, streamHandler } from './stream.ts';
 import { serverCredentials, type TlsFiles } from './tls.ts';
@@ -107,7 +108,7 @@ function streamed(endpoint: StreamEndpoint<unknown, unknown>, runtime: Runtime) 
 
 /** Binds to an address; returns the port, which the system chooses where it is 0. */
 export function listen(server: Server, { host, port, tls }: { host: string; port: number; tls: TlsFiles | undefined }): Promise<number> {
-  const address = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+  const address = addressAt(host, port);
   return new Promise((resolve, reject) => {
     server.bindAsync(address, serverCredentials(tls), (error, bound) => (error ? reject(new ListenError(address, error)) : resolve(bound)));
   });
