@@ -11,6 +11,9 @@ const authority = new Authority();
 const { certFile, keyFile } = authority.sign('localhost');
 const TLS = { TLS_CERT_FILE: certFile, TLS_KEY_FILE: keyFile };
 
+/** Another one of this machine: Linux has 16 million of them, others often IPv6. */
+const ANOTHER = process.platform === 'linux' ? '127.0.0.2' : '::1';
+
 let database: TestDatabase;
 
 beforeAll(async () => {
@@ -29,8 +32,7 @@ describe('the health check of a container', () => {
   it.each([
     ['on loopback', {}],
     ['on all addresses', { GRPC_HOST: '0.0.0.0', ALLOW_PLAINTEXT: 'true' }],
-    ['on all addresses, IPv6 too', { GRPC_HOST: '::', ALLOW_PLAINTEXT: 'true' }],
-    ['on one address alone', { GRPC_HOST: '::1' }],
+    ['on one address alone', { GRPC_HOST: ANOTHER }],
     ['with TLS', TLS],
     ['with certificates on both sides', { ...TLS, TLS_CLIENT_CA_FILE: authority.caFile }],
   ])('finds a service %s, and its end', async (_, env: Record<string, string>) => {
