@@ -36,7 +36,7 @@ export async function createApp(config: Config, connection: Connection, override
   await using begun = new AsyncDisposableStack();
   const parts = await beginParts(config, connection, overrides, begun);
   const server = createServer(overrides.connections);
-  const ports = await serve(server, config, parts, begun);
+  const ports = await serve(server, config, parts, begun, overrides);
   const running = begun.move();
   return { server, orm: parts.orm, ...ports, close: () => running.disposeAsync() };
 }
@@ -46,6 +46,7 @@ async function serve(
   config: Config,
   parts: Parts,
   begun: AsyncDisposableStack,
+  { mailGatherMs }: Overrides,
 ): Promise<Pick<App, 'port' | 'metricsPort'>> {
   const { orm, pool, now, log, tail, oneTimeTokens, sealed, tracer, team } = parts;
   const runtime = runtimeOf(config, parts);
@@ -55,7 +56,8 @@ async function serve(
   if (config.grpc.reflection) addReflection(server);
   const metricsServer = await offerMetrics(config, parts);
   begun.defer(() => metricsServer?.close());
-  const startMailer = await openMailer(config, { em: orm.em, now, log, sealed, tokens: oneTimeTokens, tail, tracer });
+  const mailerParts = { em: orm.em, now, log, sealed, tokens: oneTimeTokens, tail, tracer };
+  const startMailer = await openMailer(config, mailerParts, mailGatherMs);
   await tail.start();
   const port = await listen(server, config.grpc);
   const stopMailer = startMailer();

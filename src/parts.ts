@@ -43,6 +43,8 @@ const CLOSE_MS = 1000;
 export interface Overrides {
   readonly now?: () => Date;
   readonly connections?: Partial<ConnectionLimits>;
+  /** How long changes gather before they are turned into mails. */
+  readonly mailGatherMs?: number;
 }
 
 /** The settings after the start has filled in what the embedded database keeps by itself. */

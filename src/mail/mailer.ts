@@ -26,10 +26,14 @@ export type MailerParts = Omit<DeliverMailsDeps, 'templates' | 'transport' | 'se
  * Gets ready to send mails, before the tail of the events starts; what comes back starts that, and gives back what stops it, after the mails
  * under way, unless a mail server keeps them.
  */
-export async function openMailer(config: Config, { tail, ...parts }: MailerParts): Promise<() => () => Promise<void>> {
+export async function openMailer(
+  config: Config,
+  { tail, ...parts }: MailerParts,
+  gatherMs = GATHER_MS,
+): Promise<() => () => Promise<void>> {
   const templates = await MailTemplates.load(config.mail.templates);
   const transport = await transportOf(config, parts);
-  const changes = new Bell(GATHER_MS);
+  const changes = new Bell(gatherMs);
   tail.onEvent(({ type }) => {
     if (isToldByMail(type)) changes.ring();
   });

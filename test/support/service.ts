@@ -55,7 +55,9 @@ export async function startService(
   const clock = new Clock();
   const dataDir = await mkdtemp(path.join(tmpdir(), 'identity-test-'));
   const config = loadConfig({ ...TEST_SETTINGS, DATABASE_URL: database.url, DATA_DIR: dataDir, ...env });
-  const app = await createApp(config, { databaseUrl: database.url, secretKey: SECRET_KEY }, { now: clock.now, connections });
+  const connection = { databaseUrl: database.url, secretKey: SECRET_KEY };
+  // Most tests wait for their mail, and nobody else's is about to follow.
+  const app = await createApp(config, connection, { now: clock.now, connections, mailGatherMs: 0 });
   const address = `127.0.0.1:${app.port}`;
   const adminKey = await createServiceAccountKey(app.orm.em, 'test-admin', ['admin']);
   const clients = connect(address, adminKey);
