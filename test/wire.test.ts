@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { CreateUserRequest, GetUserRequest, ListUsersRequest } from '../src/gen/identity/v1/user_service.ts';
 import { newEmail, register, signedIn } from './support/builders.ts';
 import { expectInvalid, expectStatus, failureOf } from './support/expect-status.ts';
+import { untilNoMailIsPending } from './support/mailbox.ts';
 import { connectRaw, frame, type RawClient } from './support/raw-http2.ts';
 import { rows } from './support/rows.ts';
 import { useService } from './support/service.ts';
@@ -175,6 +176,7 @@ describe('the metadata of a call', () => {
     const refusals = async () => (await rows(service, `select from audit_events where type = 'call.refused'`)).length;
     const before = await refusals();
     const authorization = `Bearer ${'a'.repeat(20_000)}`;
+    await untilNoMailIsPending(service.database.pool);
     expect(await statementsOf(() => call(GET_USER, frame(good), { authorization }))).toEqual([]);
     expect(await call(GET_USER, frame(good), { authorization })).toMatchObject(METADATA_TOO_LARGE);
     expect(await refusals()).toBe(before);
