@@ -1,8 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { once } from 'node:events';
 import { copyFileSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -17,6 +15,7 @@ import { type Clients, connect } from './support/client.ts';
 import { createDatabase, type TestDatabase } from './support/database.ts';
 import { failureOf } from './support/expect-status.ts';
 import { connectHealth, type HealthClient } from './support/health.ts';
+import { freePort, listening } from './support/ports.ts';
 import { MAIN, Process } from './support/process.ts';
 import { SECRET_KEY } from './support/service.ts';
 
@@ -67,14 +66,6 @@ function watchAnew(address: string): ReturnType<HealthClient['watch']> {
   const health = connectHealth(address, { 'grpc.primary_user_agent': randomUUID() });
   opened.push(health);
   return health.watch();
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 /** Whom a connection leads to: a call that fails is logged by who answers it. */
@@ -310,9 +301,7 @@ describe('a start of two workers', () => {
   });
 
   it('that cannot listen says so once, and exits', async () => {
-    const squatter = createServer().listen(0, '127.0.0.1');
-    await once(squatter, 'listening');
-    const { port } = squatter.address() as AddressInfo;
+    const { server: squatter, port } = await listening();
     const service = start({ GRPC_PORT: String(port) });
     expect(await service.exit).toBe(1);
     expect(service.stderr.trimEnd().split('\n')).toEqual([expect.stringMatching(new RegExp(`127.0.0.1:${port}.*EADDRINUSE`))]);

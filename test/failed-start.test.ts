@@ -1,27 +1,25 @@
-import { once } from 'node:events';
-import { type AddressInfo, createServer, type Server } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { createApp } from '../src/app.ts';
 import { loadConfig } from '../src/config.ts';
 import { createDatabase, type TestDatabase } from './support/database.ts';
+import { type Listener, listening } from './support/ports.ts';
 import { SECRET_KEY, TEST_SETTINGS } from './support/service.ts';
 
 let database: TestDatabase;
-let squatter: Server;
+let squatter: Listener;
 
 beforeAll(async () => {
   database = await createDatabase();
-  squatter = createServer().listen(0, '127.0.0.1');
-  await once(squatter, 'listening');
+  squatter = await listening();
 });
 
 afterAll(async () => {
-  squatter.close();
+  squatter.server.close();
   await database.drop();
 });
 
 function startOnTakenPort() {
-  const { port } = squatter.address() as AddressInfo;
+  const { port } = squatter;
   const config = loadConfig({ ...TEST_SETTINGS, DATABASE_URL: database.url, GRPC_PORT: String(port) });
   return createApp(config, { databaseUrl: database.url, secretKey: SECRET_KEY });
 }

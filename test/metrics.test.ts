@@ -1,8 +1,7 @@
-import { once } from 'node:events';
-import { type AddressInfo, createServer } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { logIn, register } from './support/builders.ts';
 import { expectStatus } from './support/expect-status.ts';
+import { listening } from './support/ports.ts';
 import { whileInsertsFail } from './support/rows.ts';
 import { startService, useService } from './support/service.ts';
 
@@ -42,9 +41,7 @@ describe('the metrics', () => {
   });
 
   it('fail the start where their port is taken', async () => {
-    const squatter = createServer().listen(0, '127.0.0.1');
-    await once(squatter, 'listening');
-    const { port } = squatter.address() as AddressInfo;
+    const { server: squatter, port } = await listening();
     try {
       await expect(startService({ METRICS_PORT: String(port) }, service.database)).rejects.toMatchObject({
         name: 'ListenError',

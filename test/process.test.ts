@@ -1,6 +1,5 @@
 import { once } from 'node:events';
 import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
-import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -10,6 +9,7 @@ import { type Clients, connect } from './support/client.ts';
 import { createDatabase, type TestDatabase } from './support/database.ts';
 import { failureOf } from './support/expect-status.ts';
 import { connectHealth } from './support/health.ts';
+import { freePort, listening } from './support/ports.ts';
 import { MAIN, Process } from './support/process.ts';
 import { connectRaw, frame } from './support/raw-http2.ts';
 import { SECRET_KEY } from './support/service.ts';
@@ -67,21 +67,6 @@ function clientOf(address: string, key = adminKey): Clients {
   const client = connect(address, key);
   clients.push(client);
   return client;
-}
-
-/** Where somebody takes connections, and never says a word. */
-async function silentPort(): Promise<number> {
-  const silent = createServer().listen(0, '127.0.0.1').unref();
-  await once(silent, 'listening');
-  return (silent.address() as AddressInfo).port;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 /** The process id of the embedded PostgreSQL, if it says that it runs. */
@@ -181,9 +166,7 @@ describe('with the embedded database', () => {
   });
 
   it('says in one line that its port is taken, and leaves no PostgreSQL behind', async () => {
-    const squatter = createServer().listen(0, '127.0.0.1');
-    await once(squatter, 'listening');
-    const { port } = squatter.address() as AddressInfo;
+    const { server: squatter, port } = await listening();
     const service = start({ ...embedded(), GRPC_PORT: String(port) });
     expect(await service.exit).toBe(1);
     expect(service.stderr.trimEnd().split('\n')).toEqual([expect.stringContaining(`127.0.0.1:${port}`)]);
@@ -268,10 +251,8 @@ describe('a signal', () => {
   );
 
   it('while the service still waits for its database ends it in order', async () => {
-    const silent = createServer().listen(0, '127.0.0.1');
-    await once(silent, 'listening');
+    const { server: silent, port } = await listening();
     const asked = once(silent, 'connection');
-    const { port } = silent.address() as AddressInfo;
     const service = start({ ...external(), DATABASE_URL: `postgresql://identity:hunter2@127.0.0.1:${port}/identity` });
     await asked;
     service.child.kill('SIGTERM');
@@ -351,7 +332,7 @@ describe('a start that cannot succeed', () => {
       async () => `postgresql://identity:hunter2@localhost:${await freePort()}/identity`,
       /ECONNREFUSED/,
     ],
-    ['does not answer', async () => `postgresql://identity:hunter2@127.0.0.1:${await silentPort()}/identity`, /timeout/],
+    ['does not answer', async () => `postgresql://identity:hunter2@127.0.0.1:${(await listening()).port}/identity`, /timeout/],
     ['has another password', async () => database.url.replace(/:[^:@/]+@/, ':hunter2@'), /password authentication failed/],
     ['is not there', async () => database.url.replace(/\/\w+$/, '/hunter3'), /"hunter3" does not exist/],
   ])('says in one line that the database %s, and where to look', async (_, url, reason) => {

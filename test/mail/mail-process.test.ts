@@ -1,6 +1,4 @@
-import { once } from 'node:events';
 import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
-import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { simpleParser } from 'mailparser';
@@ -13,6 +11,7 @@ import { type Clients, connect } from '../support/client.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { failureOf } from '../support/expect-status.ts';
 import { Mailbox, tokenIn, untilNoMailIsPending } from '../support/mailbox.ts';
+import { freePort } from '../support/ports.ts';
 import { Process } from '../support/process.ts';
 import { SECRET_KEY } from '../support/service.ts';
 
@@ -112,14 +111,6 @@ describe('kill -9', () => {
     const silent = newEmail();
     await users.createUser({ email: silent, password: PASSWORD });
     return { committed, refused: [...refused, silent] };
-  }
-
-  async function freePort(): Promise<number> {
-    const server = createServer().listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    const { port } = server.address() as AddressInfo;
-    await new Promise((resolve) => server.close(resolve));
-    return port;
   }
 
   const untilQueueIsEmpty = () => untilNoMailIsPending(database.pool);

@@ -1,8 +1,7 @@
-import { once } from 'node:events';
-import { type AddressInfo, createServer } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { atOnce, newEmail, PASSWORD, register } from '../support/builders.ts';
 import { Mailbox, tokenIn, untilNoMailIsPending } from '../support/mailbox.ts';
+import { freePort } from '../support/ports.ts';
 import { rows, whileInsertsFail } from '../support/rows.ts';
 import { startService, type TestService } from '../support/service.ts';
 
@@ -11,10 +10,7 @@ let port: number;
 const mailboxes: Mailbox[] = [];
 
 beforeEach(async () => {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  port = (server.address() as AddressInfo).port;
-  await new Promise((resolve) => server.close(resolve));
+  port = await freePort();
   service = await startService({ SMTP_URL: `smtp://user:password@127.0.0.1:${port}` });
 });
 
