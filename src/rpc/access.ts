@@ -1,12 +1,11 @@
 import { IdentityError } from '../errors.ts';
 import { Access as Option } from '../gen/identity/v1/access.ts';
 import type { Caller } from './call.ts';
-import { messagesOf, numberOf, textOf } from './descriptors.ts';
+import { filesOf, messagesOf, numberOf, textOf } from './descriptors.ts';
 
 const OPTION = { package: 'identity.v1', name: 'access' };
 
 /** The fields that are read of the messages of google/protobuf/descriptor.proto. */
-const SET = { file: 1 };
 const FILE = { package: 2, service: 6, extension: 7 };
 const EXTENSION = { name: 1, number: 3 };
 const SERVICE = { name: 1, method: 2 };
@@ -37,7 +36,7 @@ export const permissionDenied = (permission: string) =>
 
 /** Reads from the descriptors who may call what; throws where an RPC does not say, for the default is no. */
 export function readAccess(descriptors: Uint8Array): ReadonlyMap<string, Access> {
-  const files = messagesOf(descriptors, SET.file);
+  const files = filesOf(descriptors);
   const option = optionNumber(files);
   const accesses = new Map<string, Access>();
   for (const file of files) {

@@ -1,7 +1,7 @@
 import type { MethodDefinition, Server } from '@grpc/grpc-js';
 import type { PackageDefinition } from '@grpc/proto-loader';
 import { ReflectionService } from '@grpc/reflection';
-import { DESCRIPTORS, messagesOf, textOf } from './descriptors.ts';
+import { DESCRIPTORS, filesOf, textOf } from './descriptors.ts';
 
 /** What the library knows of the files, which its types keep private. */
 interface Reflected {
@@ -17,7 +17,6 @@ interface ReflectedFile {
 }
 
 /** The fields that are read of the messages of google/protobuf/descriptor.proto. */
-const SET = { file: 1 };
 const FILE = { name: 1 };
 
 /** Answers encoded questions, with the very descriptors that buf built: comments and options are in them. */
@@ -32,7 +31,7 @@ export function answerReflection(): (question: Buffer) => Buffer {
  * its messages mention, not all that it imports (access.proto). A test holds this against the library.
  */
 function reflect(): Reflected {
-  const encodings = messagesOf(DESCRIPTORS, SET.file);
+  const encodings = filesOf(DESCRIPTORS);
   const { v1 } = new ReflectionService({}) as unknown as { readonly v1: Reflected };
   const Library = v1.constructor as new (packages: PackageDefinition) => Reflected;
   const reflected = new Library({ all: { fileDescriptorProtos: encodings } } as unknown as PackageDefinition);

@@ -123,16 +123,16 @@ const READ_AHEAD_BY_CHARACTER = 500;
 function searched({ source, key, id, direction, from, conditions, limit }: PageSql, readAhead: number): Sql {
   const [start, beginning] = all(from);
   const [where, values] = all(conditions);
-  const inOrder = `order by key ${direction}, id ${direction} limit ${limit}`;
+  const atTheTop = `order by key ${direction}, id ${direction} limit ${limit}`;
   const isFull = `(select count(*) from near) = ${limit}`;
   return [
     `with near as materialized (
        select id, key from (
          select u.*, ${key} as key from ${source} where ${start} order by ${key} ${direction}, ${id} ${direction} limit ${readAhead}
-       ) u where ${where} ${inOrder}
+       ) u where ${where} ${atTheTop}
      ),
      found as materialized (select u.id, ${key} as key from ${source} where ${start} and ${where}),
-     page as (select id, key from near where ${isFull} union all select id, key from found where not ${isFull} ${inOrder})
+     page as (select id, key from near where ${isFull} union all select id, key from found where not ${isFull} ${atTheTop})
      select page.key::text as key, ${USER_VIEW} from page join users u on u.id = page.id ${PROFILES}
      order by page.key ${direction}, page.id ${direction}`,
     [...beginning, ...values, ...beginning, ...values],
