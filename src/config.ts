@@ -4,7 +4,7 @@ import { z } from 'zod';
 import type { MailSettings } from './mail/mail-settings.ts';
 import type { RateLimitSettings } from './rate-limits/rate-limits.ts';
 import type { TlsFiles } from './rpc/tls.ts';
-import { Secret } from './secret.ts';
+import { Secret } from './secrets/secret.ts';
 import { type TracingSettings, tracingSettings, tracingVariables } from './tracing/tracing-settings.ts';
 import { PROFILE_FIELDS, type ProfileField } from './users/profile-fields.ts';
 

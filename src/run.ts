@@ -5,9 +5,9 @@ import { Writable } from 'node:stream';
 import { banner } from './banner.ts';
 import { type Config, loadConfig } from './config.ts';
 import { type Database, openDatabase } from './database/database.ts';
-import { keptSecret } from './database/kept-secret.ts';
 import { explain } from './explain.ts';
 import type { Connection } from './parts.ts';
+import { keptSecret } from './secrets/kept-secret.ts';
 import type { Ending, Environment, Started } from './serving.ts';
 
 /** Serves until the end, and then ends in order what has begun, even if that is half a start; the exit code. `.env` adds to the environment. */

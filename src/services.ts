@@ -8,6 +8,7 @@ import { deleteTokensOfUser } from './auth/one-time-tokens/one-time-token.reposi
 import { countPasswordHistory } from './auth/passwords/password-history.repository.ts';
 import { problemOfHash } from './auth/passwords/password-scheme.ts';
 import { letIn, type NewSession } from './auth/sign-in.repository.ts';
+import { createPageTokens } from './call/page-token.ts';
 import { identifyCaller } from './callers/identify-caller.ts';
 import { recogniseAccessToken } from './callers/recognise-access-token.ts';
 import type { Config } from './config.ts';
@@ -21,7 +22,6 @@ import { countRolesOfUser } from './roles/role.repository.ts';
 import { roleService } from './roles/role.rpc.ts';
 import { readAccess } from './rpc/access.ts';
 import { DESCRIPTORS } from './rpc/descriptors.ts';
-import { createPageTokens } from './rpc/page-token.ts';
 import type { Runtime } from './rpc/runtime.ts';
 import type { Service } from './rpc/server.ts';
 import { serviceAccountConstraints } from './service-accounts/service-account.errors.ts';

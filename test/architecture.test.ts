@@ -104,7 +104,7 @@ const RULES: readonly Rule[] = [
     breaks: only(/\.entity\.ts$|\.repository\.ts$|^database\//, imports(ORM, { values: true })),
     examples: [
       ['users/get-user.ts', `import { type EntityManager, LockMode } from '@mikro-orm/postgresql';`],
-      ['rpc/call.ts', `import pg from 'pg';`],
+      ['call/call.ts', `import pg from 'pg';`],
     ],
   },
   {

@@ -1,4 +1,4 @@
-import { createPageTokens } from '../../src/rpc/page-token.ts';
+import { createPageTokens } from '../../src/call/page-token.ts';
 import { listUsersInput } from '../../src/users/list-users.ts';
 import type { Scenario } from '../bench.ts';
 import { BACKEND, type SeededDatabase, withClient } from '../database/postgres.ts';

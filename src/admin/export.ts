@@ -1,6 +1,6 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
-import { systemCall } from '../callers/system-call.ts';
+import { systemCall } from '../call/system-call.ts';
 import { withDatabase } from '../command.ts';
 import { requireCurrentSchema } from '../database/migrations.ts';
 import { exportAllUsers } from '../users/export-all-users.ts';

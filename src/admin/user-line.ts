@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import { type FieldViolation, invalidFields } from '../errors.ts';
+import { type FieldViolation, invalidFields } from '../call/errors.ts';
 import type { GivenRow } from '../users/import-users.ts';
 import { PROFILE_FIELDS } from '../users/profile-fields.ts';
 import { email, PROPERTY_OF } from '../users/user-fields.ts';

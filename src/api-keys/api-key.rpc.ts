@@ -1,4 +1,4 @@
-import type { GatheredReads } from '../gathered-reads.ts';
+import type { GatheredReads } from '../concurrency/coalesced-reads.ts';
 import { ApiKeyServiceService } from '../gen/identity/v1/api_key_service.ts';
 import { type Service, service } from '../rpc/server.ts';
 import { rpc } from '../rpc/unary.ts';

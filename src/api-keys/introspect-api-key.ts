@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import type { GatheredReads } from '../gathered-reads.ts';
-import type { Call } from '../rpc/call.ts';
+import type { Call } from '../call/call.ts';
+import type { GatheredReads } from '../concurrency/coalesced-reads.ts';
 import type { ApiKey } from './api-key.entity.ts';
 import { findApiKeyByHash } from './api-key.repository.ts';
 import { hashApiKey, isApiKey } from './api-key-format.ts';

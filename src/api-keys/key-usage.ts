@@ -1,5 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { GatheredWrites } from '../gathered-writes.ts';
+import { GatheredWrites } from '../concurrency/write-behind.ts';
 import { noteLastUse } from './api-key.repository.ts';
 
 const INTERVAL_MS = 30_000;

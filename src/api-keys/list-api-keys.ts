@@ -1,6 +1,6 @@
 import { z } from 'zod';
+import type { Call } from '../call/call.ts';
 import { hasOneSubject, oneSubject, subjectFields } from '../roles/subject.ts';
-import type { Call } from '../rpc/call.ts';
 import { serviceAccountNotFound } from '../service-accounts/service-account.errors.ts';
 import { findServiceAccount } from '../service-accounts/service-account.repository.ts';
 import { userNotFound } from '../users/user.errors.ts';

@@ -1,8 +1,8 @@
 import type { Pool } from 'pg';
+import type { Caller } from '../call/call.ts';
+import { Permissions } from '../call/permissions.ts';
 import { listOf, runPrepared } from '../database/prepared.ts';
 import { PERMISSIONS_OF_SERVICE_ACCOUNT, PERMISSIONS_OF_USER } from '../roles/role.repository.ts';
-import type { Caller } from '../rpc/call.ts';
-import { Permissions } from '../rpc/permissions.ts';
 
 /** Whose key it is, and until when it is good. */
 export interface RecognisedApiKey {

@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import { record } from '../audit/audit-log.ts';
+import type { Call } from '../call/call.ts';
+import { uuid } from '../call/validation.ts';
 import { transaction } from '../database/transaction.ts';
 import { subjectOf } from '../roles/subject.ts';
 import { mayTouch } from '../rpc/access.ts';
-import type { Call } from '../rpc/call.ts';
-import { uuid } from '../rpc/validation.ts';
 import { apiKeyNotFound } from './api-key.errors.ts';
 import { lockApiKey } from './api-key.repository.ts';
 

@@ -1,6 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
+import { actorOf, type Call } from '../call/call.ts';
 import { isEventType } from '../events/event-types.ts';
-import { actorOf, type Call } from '../rpc/call.ts';
 import { ERASED } from './audit-event.repository.ts';
 import type { Occurrence } from './audit-log.ts';
 

@@ -1,5 +1,5 @@
 import { type EntityManager, raw } from '@mikro-orm/postgresql';
-import { actorOf, type Call } from '../rpc/call.ts';
+import { actorOf, type Call } from '../call/call.ts';
 import { AuditEvent } from './audit-event.entity.ts';
 import type { AuditFilter } from './list-audit-events.ts';
 

@@ -1,11 +1,11 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
+import type { Call } from '../call/call.ts';
+import { type Client, NO_CLIENT } from '../call/client.ts';
 import { Event } from '../events/event.entity.ts';
 import { isEventType } from '../events/event-types.ts';
-import type { Call } from '../rpc/call.ts';
 import { User } from '../users/user.entity.ts';
 import { AuditEvent, type AuditEventType } from './audit-event.entity.ts';
 import { actorToInsert } from './audit-event.repository.ts';
-import { type Client, NO_CLIENT } from './client.ts';
 
 /** Who does it, and when. */
 export type Deed = Pick<Call, 'caller' | 'now'>;

@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import { actorOf, type Call } from '../rpc/call.ts';
-import type { PageTokens } from '../rpc/page-token.ts';
-import { pageSize, pageToken } from '../rpc/paging.ts';
-import { emptyAsAbsent, line, uuid } from '../rpc/validation.ts';
+import { actorOf, type Call } from '../call/call.ts';
+import type { PageTokens } from '../call/page-token.ts';
+import { pageSize, pageToken } from '../call/paging.ts';
+import { emptyAsAbsent, line, uuid } from '../call/validation.ts';
 import type { AuditEvent } from './audit-event.entity.ts';
 import { findAuditEvents } from './audit-event.repository.ts';
 

@@ -1,5 +1,5 @@
+import { actorOf, type Call } from '../call/call.ts';
 import { EVENT_TYPES } from '../events/event-types.ts';
-import { actorOf, type Call } from '../rpc/call.ts';
 import { ERASED } from './audit-event.repository.ts';
 import type { Occurrence } from './audit-log.ts';
 

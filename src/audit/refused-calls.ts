@@ -1,7 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { BoundedMap } from '../bounded-map.ts';
-import type { IdentityError } from '../errors.ts';
-import { actorOf, type Call } from '../rpc/call.ts';
+import { actorOf, type Call } from '../call/call.ts';
+import type { IdentityError } from '../call/errors.ts';
+import { BoundedMap } from '../concurrency/bounded-map.ts';
 import type { Log } from '../rpc/log.ts';
 import { record } from './audit-log.ts';
 

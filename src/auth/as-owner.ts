@@ -1,7 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import type { Client } from '../audit/client.ts';
+import type { Call } from '../call/call.ts';
+import type { Client } from '../call/client.ts';
 import { transaction } from '../database/transaction.ts';
-import type { Call } from '../rpc/call.ts';
 import type { User } from '../users/user.entity.ts';
 import { lockUserWithPassword } from '../users/user.repository.ts';
 import { invalidCredentials } from './auth.errors.ts';

@@ -1,4 +1,4 @@
-import { IdentityError } from '../errors.ts';
+import { IdentityError } from '../call/errors.ts';
 
 /** One error for everything that must not be told apart. */
 export const invalidCredentials = () =>

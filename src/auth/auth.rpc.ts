@@ -1,5 +1,5 @@
+import { when } from '../concurrency/awaitable.ts';
 import { AuthServiceService } from '../gen/identity/v1/auth_service.ts';
-import { when } from '../rpc/awaitable.ts';
 import { type Service, service } from '../rpc/server.ts';
 import { rpc } from '../rpc/unary.ts';
 import { toUserMessage } from '../users/user.mapper.ts';

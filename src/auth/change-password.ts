@@ -1,9 +1,9 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { z } from 'zod';
 import { record } from '../audit/audit-log.ts';
-import { NO_CLIENT } from '../audit/client.ts';
-import type { Call } from '../rpc/call.ts';
-import { uuid } from '../rpc/validation.ts';
+import type { Call } from '../call/call.ts';
+import { NO_CLIENT } from '../call/client.ts';
+import { uuid } from '../call/validation.ts';
 import type { EndSessions } from '../users/deactivate-user.ts';
 import type { User } from '../users/user.entity.ts';
 import { userNotFound } from '../users/user.errors.ts';

@@ -1,6 +1,6 @@
 import { z } from 'zod';
+import type { Call, ServiceAccountCaller, UserCaller } from '../call/call.ts';
 import { callerUnauthenticated } from '../rpc/access.ts';
-import type { Call, ServiceAccountCaller, UserCaller } from '../rpc/call.ts';
 
 export const getCallerInput = z.custom<object>();
 

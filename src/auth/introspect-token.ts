@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Awaitable } from '../rpc/awaitable.ts';
+import type { Awaitable } from '../concurrency/awaitable.ts';
 import type { AccessClaims } from './tokens/access-tokens.ts';
 
 export const introspectTokenInput = z.object({ accessToken: z.string().min(1, 'is required') });

@@ -1,4 +1,4 @@
-import { BoundedMap } from '../bounded-map.ts';
+import { BoundedMap } from '../concurrency/bounded-map.ts';
 import { IntrospectTokenResponse } from '../gen/identity/v1/auth_service.ts';
 import { Encoded } from '../rpc/unary.ts';
 import type { Introspection, Standing } from './introspect-token.ts';

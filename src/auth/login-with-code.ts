@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import { client, vouchedClient } from '../audit/client.ts';
+import type { Call } from '../call/call.ts';
+import { client, vouchedClient } from '../call/client.ts';
 import { transaction } from '../database/transaction.ts';
 import type { LimitCredentials } from '../rate-limits/rate-limits.ts';
-import type { Call } from '../rpc/call.ts';
 import { lockUserWithPassword } from '../users/user.repository.ts';
 import { email } from '../users/user-fields.ts';
 import { invalidCredentials } from './auth.errors.ts';

@@ -1,8 +1,8 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { z } from 'zod';
-import { type Client, client, vouchedClient } from '../audit/client.ts';
+import type { Call } from '../call/call.ts';
+import { type Client, client, vouchedClient } from '../call/client.ts';
 import type { LimitCredentials } from '../rate-limits/rate-limits.ts';
-import type { Call } from '../rpc/call.ts';
 import { hasOneIdentifier, identifierFields } from '../users/lookup-user.ts';
 import type { User } from '../users/user.entity.ts';
 import { type AsOwnerDeps, asOwner, type OwnersTask } from './as-owner.ts';

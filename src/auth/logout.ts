@@ -1,6 +1,6 @@
 import { z } from 'zod';
+import type { Call } from '../call/call.ts';
 import { transaction } from '../database/transaction.ts';
-import type { Call } from '../rpc/call.ts';
 import { endSession } from '../sessions/end-sessions.ts';
 import { lockSessionOfFamily } from '../sessions/session.repository.ts';
 import { presentedRefreshToken } from './refresh-token.ts';

@@ -1,7 +1,7 @@
 import type { z } from 'zod';
-import { client, vouchedClient } from '../audit/client.ts';
+import type { Call } from '../call/call.ts';
+import { client, vouchedClient } from '../call/client.ts';
 import type { LimitCredentials } from '../rate-limits/rate-limits.ts';
-import type { Call } from '../rpc/call.ts';
 import { type CreateUserDeps, createUser, createUserInput } from '../users/create-user.ts';
 import type { UserView } from '../users/user-view.ts';
 

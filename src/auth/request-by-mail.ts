@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import type { AuditEventType } from '../audit/audit-event.entity.ts';
 import { record } from '../audit/audit-log.ts';
-import { client, vouchedClient } from '../audit/client.ts';
+import type { Call } from '../call/call.ts';
+import { client, vouchedClient } from '../call/client.ts';
 import { transaction } from '../database/transaction.ts';
 import type { LimitCredentials } from '../rate-limits/rate-limits.ts';
-import type { Call } from '../rpc/call.ts';
 import { lockUserIdByEmail } from '../users/user.repository.ts';
 import { email } from '../users/user-fields.ts';
 

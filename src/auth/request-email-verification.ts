@@ -1,4 +1,4 @@
-import type { Call } from '../rpc/call.ts';
+import type { Call } from '../call/call.ts';
 import { type RequestByMailDeps, type RequestByMailInput, requestByMail } from './request-by-mail.ts';
 
 export function requestEmailVerification(call: Call, deps: RequestByMailDeps, input: RequestByMailInput): Promise<void> {

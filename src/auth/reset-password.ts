@@ -1,10 +1,10 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { z } from 'zod';
 import { record } from '../audit/audit-log.ts';
-import { type Client, client, vouchedClient } from '../audit/client.ts';
+import type { Call } from '../call/call.ts';
+import { type Client, client, vouchedClient } from '../call/client.ts';
 import { transaction } from '../database/transaction.ts';
 import type { LimitCredentials } from '../rate-limits/rate-limits.ts';
-import type { Call } from '../rpc/call.ts';
 import type { EndSessions } from '../users/deactivate-user.ts';
 import type { User } from '../users/user.entity.ts';
 import { findUser, lockUserWithPassword } from '../users/user.repository.ts';

@@ -1,6 +1,6 @@
 import type { Pool } from 'pg';
-import type { Client } from '../audit/client.ts';
 import { type Recorded, type RecordedBy, recording } from '../audit/recording.repository.ts';
+import type { Client } from '../call/client.ts';
 import { runPreparedUntil } from '../database/prepared.ts';
 import { SEEN_LONG_AGO } from '../sessions/known-device.repository.ts';
 import { roleNamesOf } from '../users/role-names.ts';

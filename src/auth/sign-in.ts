@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { record } from '../audit/audit-log.ts';
-import type { Client } from '../audit/client.ts';
 import { type Recorded, recordedBy } from '../audit/recording.repository.ts';
+import type { Call } from '../call/call.ts';
+import type { Client } from '../call/client.ts';
 import { untilNoConflict } from '../database/transaction.ts';
-import type { Call } from '../rpc/call.ts';
 import { beginSession } from '../sessions/begin-session.ts';
 import { deviceHashOf } from '../sessions/device.ts';
 import { isAnotherDevice } from '../sessions/known-device.repository.ts';

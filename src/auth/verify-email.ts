@@ -1,8 +1,8 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { z } from 'zod';
 import { record } from '../audit/audit-log.ts';
+import type { Call } from '../call/call.ts';
 import { transaction } from '../database/transaction.ts';
-import type { Call } from '../rpc/call.ts';
 import type { User } from '../users/user.entity.ts';
 import { lockUser } from '../users/user.repository.ts';
 import { invalidVerificationToken } from './auth.errors.ts';

@@ -1,8 +1,8 @@
 import type { Pool } from 'pg';
+import type { Caller } from '../call/call.ts';
+import { Permissions } from '../call/permissions.ts';
 import { listOf, runPrepared } from '../database/prepared.ts';
 import { PERMISSIONS_OF_SERVICE_ACCOUNT } from '../roles/role.repository.ts';
-import type { Caller } from '../rpc/call.ts';
-import { Permissions } from '../rpc/permissions.ts';
 
 const FIND = {
   name: 'callers.recognise-service-accounts',

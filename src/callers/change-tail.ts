@@ -1,6 +1,6 @@
 import type { Pool } from 'pg';
+import { repeat } from '../concurrency/periodic-task.ts';
 import { lastPosition, type ToldEvent } from '../events/event.repository.ts';
-import { repeat } from '../repeat.ts';
 import { readChangesAfter } from './change.repository.ts';
 
 /** What is committed elsewhere is obeyed by every replica after at most this long. */

@@ -1,4 +1,4 @@
-import { BoundedMap } from '../bounded-map.ts';
+import { BoundedMap } from '../concurrency/bounded-map.ts';
 import type { ChangeTail } from './change-tail.ts';
 
 /** Of each kind, 1.5 kB each; what is beyond this is looked up again. */

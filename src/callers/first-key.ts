@@ -2,10 +2,10 @@ import { access, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { createApiKey } from '../api-keys/create-api-key.ts';
+import { systemCall } from '../call/system-call.ts';
 import { assignRole } from '../roles/assign-role.ts';
 import { createServiceAccount } from '../service-accounts/create-service-account.ts';
 import { findServiceAccountByName } from '../service-accounts/service-account.repository.ts';
-import { systemCall } from './system-call.ts';
 
 const ADMIN = 'admin';
 

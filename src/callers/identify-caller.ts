@@ -1,10 +1,10 @@
 import { hashApiKey, isApiKey } from '../api-keys/api-key-format.ts';
 import type { KeyUsage } from '../api-keys/key-usage.ts';
 import { hasExpired, type RecognisedApiKey } from '../api-keys/recognised-api-key.repository.ts';
-import type { GatheredReads } from '../gathered-reads.ts';
+import { ANONYMOUS, type Caller } from '../call/call.ts';
+import type { Awaitable } from '../concurrency/awaitable.ts';
+import type { GatheredReads } from '../concurrency/coalesced-reads.ts';
 import { callerUnauthenticated } from '../rpc/access.ts';
-import type { Awaitable } from '../rpc/awaitable.ts';
-import { ANONYMOUS, type Caller } from '../rpc/call.ts';
 import type { Credentials } from '../rpc/runtime.ts';
 import type { EpochCache } from './epoch-cache.ts';
 import { type RecogniseAccessTokenDeps, recogniseAccessToken } from './recognise-access-token.ts';

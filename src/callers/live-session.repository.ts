@@ -1,8 +1,8 @@
 import type { Pool } from 'pg';
-import { BoundedMap } from '../bounded-map.ts';
+import { Permissions } from '../call/permissions.ts';
+import { BoundedMap } from '../concurrency/bounded-map.ts';
 import { listOf, runPrepared } from '../database/prepared.ts';
 import { GRANTS_OF_USER, type UserGrants } from '../roles/user-grants.ts';
-import { Permissions } from '../rpc/permissions.ts';
 import type { LiveSession, UserStanding } from './live-sessions.ts';
 
 const FIND = {

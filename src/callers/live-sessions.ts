@@ -1,7 +1,7 @@
-import { BoundedMap } from '../bounded-map.ts';
-import { type FindAll, GatheredReads } from '../gathered-reads.ts';
-import type { Awaitable } from '../rpc/awaitable.ts';
-import type { Permissions } from '../rpc/permissions.ts';
+import type { Permissions } from '../call/permissions.ts';
+import type { Awaitable } from '../concurrency/awaitable.ts';
+import { BoundedMap } from '../concurrency/bounded-map.ts';
+import { type FindAll, GatheredReads } from '../concurrency/coalesced-reads.ts';
 import { REMEMBERED_SESSIONS } from '../sessions/remembered-sessions.ts';
 import type { ChangeTail } from './change-tail.ts';
 

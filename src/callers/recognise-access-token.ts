@@ -1,5 +1,5 @@
 import type { AccessClaims, AccessTokens } from '../auth/tokens/access-tokens.ts';
-import { type Awaitable, when } from '../rpc/awaitable.ts';
+import { type Awaitable, when } from '../concurrency/awaitable.ts';
 import type { SessionActivity } from '../sessions/activity.ts';
 import type { LiveSessions, UserStanding } from './live-sessions.ts';
 

@@ -1,5 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import type { SecretBox } from '../secret-box.ts';
+import type { SecretBox } from '../secrets/sealed-text.ts';
 import { type DeviceOfSession, findDevices } from '../sessions/session.repository.ts';
 import { type ActiveUser, findActiveUsers } from '../users/user.repository.ts';
 import type { ClaimedMail } from './mail.repository.ts';

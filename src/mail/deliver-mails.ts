@@ -1,6 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { record } from '../audit/audit-log.ts';
-import { systemCall } from '../callers/system-call.ts';
+import { systemCall } from '../call/system-call.ts';
 import { transaction } from '../database/transaction.ts';
 import type { Log } from '../rpc/log.ts';
 import { type Tracer, UNTRACED } from '../tracing/tracer.ts';

@@ -1,8 +1,8 @@
 import path from 'node:path';
 import type { ChangeTail } from '../callers/change-tail.ts';
+import { repeat } from '../concurrency/periodic-task.ts';
 import type { Config } from '../config.ts';
 import { consumeEvents } from '../events/consume-events.ts';
-import { repeat } from '../repeat.ts';
 import { Bell } from './bell.ts';
 import { type DeliverMailsDeps, deliverMails } from './deliver-mails.ts';
 import { MailTemplates } from './mail-templates.ts';

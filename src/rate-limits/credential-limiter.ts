@@ -1,4 +1,4 @@
-import { BoundedMap } from '../bounded-map.ts';
+import { BoundedMap } from '../concurrency/bounded-map.ts';
 import type { Count } from './rate-limit.repository.ts';
 
 /** What is beyond this asks the database again. */

@@ -1,5 +1,5 @@
 import type { RateLimiterAbstract, RateLimiterRes } from 'rate-limiter-flexible';
-import { BoundedMap } from '../bounded-map.ts';
+import { BoundedMap } from '../concurrency/bounded-map.ts';
 
 /** End users are callers, too: what is beyond this is leased anew. */
 const MAX_LEASES = 10_000;

@@ -1,10 +1,10 @@
 import { createHmac } from 'node:crypto';
 import type { Pool } from 'pg';
 import { RateLimiterPostgres, RateLimiterRes } from 'rate-limiter-flexible';
-import type { Client } from '../audit/client.ts';
-import { databaseUnavailable, IdentityError } from '../errors.ts';
-import type { Awaitable } from '../rpc/awaitable.ts';
-import type { Call, Caller } from '../rpc/call.ts';
+import type { Call, Caller } from '../call/call.ts';
+import type { Client } from '../call/client.ts';
+import { databaseUnavailable, IdentityError } from '../call/errors.ts';
+import type { Awaitable } from '../concurrency/awaitable.ts';
 import type { Log } from '../rpc/log.ts';
 import { CredentialLimiter } from './credential-limiter.ts';
 import { LeasedLimiter } from './leased-limiter.ts';

@@ -1,8 +1,8 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { z } from 'zod';
 import { record } from '../audit/audit-log.ts';
+import type { Call } from '../call/call.ts';
 import { transaction } from '../database/transaction.ts';
-import type { Call } from '../rpc/call.ts';
 import { serviceAccountNotFound } from '../service-accounts/service-account.errors.ts';
 import { lockServiceAccount } from '../service-accounts/service-account.repository.ts';
 import { userNotFound } from '../users/user.errors.ts';

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import type { Call } from '../rpc/call.ts';
-import { Permissions } from '../rpc/permissions.ts';
+import type { Call } from '../call/call.ts';
+import { Permissions } from '../call/permissions.ts';
 import { serviceAccountNotFound } from '../service-accounts/service-account.errors.ts';
 import { userNotFound } from '../users/user.errors.ts';
 import { findUser } from '../users/user.repository.ts';

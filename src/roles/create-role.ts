@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { record } from '../audit/audit-log.ts';
+import type { Call } from '../call/call.ts';
+import { multiline } from '../call/validation.ts';
 import { transaction } from '../database/transaction.ts';
-import type { Call } from '../rpc/call.ts';
-import { multiline } from '../rpc/validation.ts';
 import { mayGrant } from './grant-policy.ts';
 import { permissionNames } from './permission-name.ts';
 import { Role } from './role.entity.ts';

@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import { record } from '../audit/audit-log.ts';
+import type { Call } from '../call/call.ts';
 import { transaction } from '../database/transaction.ts';
-import type { Call } from '../rpc/call.ts';
 import { getRoleInput } from './get-role.ts';
 import { mayGrant } from './grant-policy.ts';
 import { grantExceedsCaller, roleBuiltIn, roleNotFound } from './role.errors.ts';

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Call } from '../rpc/call.ts';
+import type { Call } from '../call/call.ts';
 import { roleName } from './create-role.ts';
 import type { Role } from './role.entity.ts';
 import { roleNotFound } from './role.errors.ts';

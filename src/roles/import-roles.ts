@@ -1,6 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import type { IdentityError } from '../errors.ts';
-import type { Call } from '../rpc/call.ts';
+import type { Call } from '../call/call.ts';
+import type { IdentityError } from '../call/errors.ts';
 import type { ImportRoles } from '../users/import-users.ts';
 import { mayGrant } from './grant-policy.ts';
 import { grantExceedsCaller, roleNotFound } from './role.errors.ts';

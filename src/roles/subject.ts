@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { uuid } from '../rpc/validation.ts';
+import { uuid } from '../call/validation.ts';
 
 /** To whom a request refers: a user or a service account, exactly one. */
 export const subjectFields = { userId: uuid.optional(), serviceAccountId: uuid.optional() };

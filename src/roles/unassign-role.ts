@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import { record } from '../audit/audit-log.ts';
+import type { Call } from '../call/call.ts';
 import { transaction } from '../database/transaction.ts';
-import type { Call } from '../rpc/call.ts';
 import { assignRoleInput, lockForGrant } from './assign-role.ts';
 import { unassignFromServiceAccount, unassignFromUser } from './role.repository.ts';
 import { subjectOf } from './subject.ts';

@@ -1,10 +1,10 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { z } from 'zod';
 import { record } from '../audit/audit-log.ts';
+import type { Call } from '../call/call.ts';
+import { invalidFields } from '../call/errors.ts';
+import { multiline } from '../call/validation.ts';
 import { transaction } from '../database/transaction.ts';
-import { invalidFields } from '../errors.ts';
-import type { Call } from '../rpc/call.ts';
-import { multiline } from '../rpc/validation.ts';
 import { roleName } from './create-role.ts';
 import { mayGrant } from './grant-policy.ts';
 import { permissionNames } from './permission-name.ts';

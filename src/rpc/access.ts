@@ -1,6 +1,6 @@
-import { IdentityError } from '../errors.ts';
+import type { Caller } from '../call/call.ts';
+import { IdentityError } from '../call/errors.ts';
 import { Access as Option } from '../gen/identity/v1/access.ts';
-import type { Caller } from './call.ts';
 import { filesOf, messagesOf, numberOf, textOf } from './descriptors.ts';
 
 const OPTION = { package: 'identity.v1', name: 'access' };

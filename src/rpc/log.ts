@@ -1,5 +1,5 @@
 import { type Logger, pino } from 'pino';
-import type { IdentityError, StatusName } from '../errors.ts';
+import type { IdentityError, StatusName } from '../call/errors.ts';
 import type { SpanIds } from '../tracing/trace-parent.ts';
 
 export interface FailedCall {

@@ -1,5 +1,5 @@
 import type { Metadata } from '@grpc/grpc-js';
-import { IdentityError } from '../errors.ts';
+import { IdentityError } from '../call/errors.ts';
 
 /** Credentials are the largest thing that belongs into the metadata of a call, and an access token has less than 1 KiB. */
 export const MAX_METADATA_BYTES = 16 * 1024;

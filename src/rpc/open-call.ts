@@ -1,6 +1,6 @@
 import type { ServerUnaryCall } from '@grpc/grpc-js';
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { ANONYMOUS, type Call, type Caller } from './call.ts';
+import { ANONYMOUS, type Call, type Caller } from '../call/call.ts';
 import { addressOf } from './peer.ts';
 import { requestIdOf } from './request-id.ts';
 

@@ -1,9 +1,9 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import type { IdentityError } from '../errors.ts';
+import type { Call, Caller } from '../call/call.ts';
+import type { IdentityError } from '../call/errors.ts';
+import type { Awaitable } from '../concurrency/awaitable.ts';
 import type { Tracer } from '../tracing/tracer.ts';
 import type { Access } from './access.ts';
-import type { Awaitable } from './awaitable.ts';
-import type { Call, Caller } from './call.ts';
 import type { Log } from './log.ts';
 import type { ConstraintErrors } from './status.ts';
 

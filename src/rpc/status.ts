@@ -1,6 +1,6 @@
 import { Metadata, status } from '@grpc/grpc-js';
+import { concurrentUpdate, databaseUnavailable, type FieldViolation, IdentityError, type Reason, type StatusName } from '../call/errors.ts';
 import { databaseFailure } from '../database/sqlstate.ts';
-import { concurrentUpdate, databaseUnavailable, type FieldViolation, IdentityError, type Reason, type StatusName } from '../errors.ts';
 import type { Any } from '../gen/google/protobuf/any.ts';
 import { BadRequest, ErrorInfo, RequestInfo, RetryInfo } from '../gen/google/rpc/error_details.ts';
 import { Status } from '../gen/google/rpc/status.ts';

@@ -1,10 +1,10 @@
 import { once } from 'node:events';
 import type { handleBidiStreamingCall, MethodDefinition, ServerDuplexStream } from '@grpc/grpc-js';
-import { IdentityError } from '../errors.ts';
+import type { Call } from '../call/call.ts';
+import { IdentityError } from '../call/errors.ts';
+import type { Awaitable } from '../concurrency/awaitable.ts';
 import type { Access } from './access.ts';
 import { admit, recognise } from './admit.ts';
-import type { Awaitable } from './awaitable.ts';
-import type { Call } from './call.ts';
 import { CallEnd } from './call-end.ts';
 import { OpenCall } from './open-call.ts';
 import type { Runtime } from './runtime.ts';

@@ -1,6 +1,6 @@
 import { Metadata, status } from '@grpc/grpc-js';
 import { BaseServerInterceptingCall } from '@grpc/grpc-js/build/src/server-interceptors.js';
-import { IdentityError } from '../errors.ts';
+import { IdentityError } from '../call/errors.ts';
 import { requestIdOf } from './request-id.ts';
 import { toGrpcStatus } from './status.ts';
 

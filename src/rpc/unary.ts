@@ -1,17 +1,17 @@
 import type { handleUnaryCall, MethodDefinition, ServerUnaryCall } from '@grpc/grpc-js';
 import type { z } from 'zod';
-import { IdentityError } from '../errors.ts';
+import type { Call } from '../call/call.ts';
+import { IdentityError } from '../call/errors.ts';
+import { parse } from '../call/validation.ts';
+import { type Awaitable, attempt, when } from '../concurrency/awaitable.ts';
 import type { Access } from './access.ts';
 import { admit } from './admit.ts';
-import { type Awaitable, attempt, when } from './awaitable.ts';
-import type { Call } from './call.ts';
 import { CallEnd } from './call-end.ts';
 import { releaseCall } from './ended-calls.ts';
 import { OpenCall, type ServerCall } from './open-call.ts';
 import type { Runtime } from './runtime.ts';
 import { type GrpcStatus, toGrpcStatus, translate } from './status.ts';
 import { traceParentOf } from './trace-call.ts';
-import { parse } from './validation.ts';
 
 /** Requests larger than this are refused; none of the messages of the API comes near it. */
 export const MAX_REQUEST_BYTES = 256 * 1024;

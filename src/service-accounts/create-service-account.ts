@@ -1,6 +1,8 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { z } from 'zod';
 import { record } from '../audit/audit-log.ts';
+import type { Call } from '../call/call.ts';
+import { multiline } from '../call/validation.ts';
 import { transaction } from '../database/transaction.ts';
 import { roleName } from '../roles/create-role.ts';
 import { mayGrant } from '../roles/grant-policy.ts';
@@ -8,8 +10,6 @@ import type { Role } from '../roles/role.entity.ts';
 import { grantExceedsCaller, roleNotFound } from '../roles/role.errors.ts';
 import { findRolesByName } from '../roles/role.repository.ts';
 import { ServiceAccountRole } from '../roles/service-account-role.entity.ts';
-import type { Call } from '../rpc/call.ts';
-import { multiline } from '../rpc/validation.ts';
 import { ServiceAccount } from './service-account.entity.ts';
 
 export const serviceAccountName = z

@@ -1,10 +1,10 @@
 import type { z } from 'zod';
 import { record } from '../audit/audit-log.ts';
+import type { Call } from '../call/call.ts';
 import { transaction } from '../database/transaction.ts';
 import { mayGrant } from '../roles/grant-policy.ts';
 import { grantExceedsCaller } from '../roles/role.errors.ts';
 import { permissionsGranted } from '../roles/role.repository.ts';
-import type { Call } from '../rpc/call.ts';
 import { getServiceAccountInput } from './get-service-account.ts';
 import { serviceAccountNotFound } from './service-account.errors.ts';
 import { lockServiceAccount } from './service-account.repository.ts';

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import type { Call } from '../rpc/call.ts';
-import { uuid } from '../rpc/validation.ts';
+import type { Call } from '../call/call.ts';
+import { uuid } from '../call/validation.ts';
 import type { ServiceAccount } from './service-account.entity.ts';
 import { serviceAccountNotFound } from './service-account.errors.ts';
 import { findServiceAccount } from './service-account.repository.ts';

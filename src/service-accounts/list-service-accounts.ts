@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Call } from '../rpc/call.ts';
+import type { Call } from '../call/call.ts';
 import type { ServiceAccount } from './service-account.entity.ts';
 import { findServiceAccounts } from './service-account.repository.ts';
 

@@ -1,4 +1,4 @@
-import { IdentityError } from '../errors.ts';
+import { IdentityError } from '../call/errors.ts';
 import type { ConstraintErrors } from '../rpc/status.ts';
 
 export const serviceAccountNotFound = () =>

@@ -1,6 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { BoundedMap } from '../bounded-map.ts';
-import { GatheredWrites } from '../gathered-writes.ts';
+import { BoundedMap } from '../concurrency/bounded-map.ts';
+import { GatheredWrites } from '../concurrency/write-behind.ts';
 import { REMEMBERED_SESSIONS } from './remembered-sessions.ts';
 import { noteActivity } from './session.repository.ts';
 

@@ -1,6 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import type { Client } from '../audit/client.ts';
-import type { Call } from '../rpc/call.ts';
+import type { Call } from '../call/call.ts';
+import type { Client } from '../call/client.ts';
 import type { User } from '../users/user.entity.ts';
 import { endSession } from './end-sessions.ts';
 import { Session } from './session.entity.ts';

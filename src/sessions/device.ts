@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import type { Client } from '../audit/client.ts';
+import type { Client } from '../call/client.ts';
 
 /**
  * Tells one device of a user from another, as well as that can be told: by its name, and by the user agent without its version numbers, which

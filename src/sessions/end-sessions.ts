@@ -1,6 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { record } from '../audit/audit-log.ts';
-import type { Call } from '../rpc/call.ts';
+import type { Call } from '../call/call.ts';
 import type { Session } from './session.entity.ts';
 import { findLiveSessions } from './session.repository.ts';
 

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import type { Call } from '../rpc/call.ts';
-import { uuid } from '../rpc/validation.ts';
+import type { Call } from '../call/call.ts';
+import { uuid } from '../call/validation.ts';
 import { userNotFound } from '../users/user.errors.ts';
 import { findUser } from '../users/user.repository.ts';
 import type { Session } from './session.entity.ts';

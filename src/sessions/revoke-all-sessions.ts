@@ -1,7 +1,7 @@
 import { z } from 'zod';
+import type { Call } from '../call/call.ts';
+import { uuid } from '../call/validation.ts';
 import { transaction } from '../database/transaction.ts';
-import type { Call } from '../rpc/call.ts';
-import { uuid } from '../rpc/validation.ts';
 import { userNotFound } from '../users/user.errors.ts';
 import { lockUser } from '../users/user.repository.ts';
 import { endSessions } from './end-sessions.ts';

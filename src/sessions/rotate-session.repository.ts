@@ -1,5 +1,5 @@
 import type { Pool } from 'pg';
-import type { Client } from '../audit/client.ts';
+import type { Client } from '../call/client.ts';
 import { runPrepared } from '../database/prepared.ts';
 import { roleNamesOf } from '../users/role-names.ts';
 

@@ -1,5 +1,5 @@
+import type { Caller } from '../call/call.ts';
 import type { Session as SessionMessage } from '../gen/identity/v1/session.ts';
-import type { Caller } from '../rpc/call.ts';
 import type { Session } from './session.entity.ts';
 
 export function toSessionMessage(session: Session, caller: Caller): SessionMessage {

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { uuid } from '../rpc/validation.ts';
+import { uuid } from '../call/validation.ts';
 import type { GetUserDeps } from './get-user.ts';
 import type { UserView } from './user-view.ts';
 

@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
-import { type Client, NO_CLIENT } from '../audit/client.ts';
 import { type Recorded, recordedBy } from '../audit/recording.repository.ts';
+import type { Call } from '../call/call.ts';
+import { type Client, NO_CLIENT } from '../call/client.ts';
+import { emptyAsAbsent, uuid } from '../call/validation.ts';
 import { databaseFailure } from '../database/sqlstate.ts';
 import { untilNoConflict } from '../database/transaction.ts';
-import type { Call } from '../rpc/call.ts';
-import { emptyAsAbsent, uuid } from '../rpc/validation.ts';
 import type { InsertedUser } from './insert-user.repository.ts';
 import type { User } from './user.entity.ts';
 import { requestIdReused } from './user.errors.ts';

@@ -1,6 +1,6 @@
 import { record } from '../audit/audit-log.ts';
+import type { Call } from '../call/call.ts';
 import { transaction } from '../database/transaction.ts';
-import type { Call } from '../rpc/call.ts';
 import { countUsers, type ExportedUser, findUsersToExport } from './export.repository.ts';
 
 const PAGE = 1000;

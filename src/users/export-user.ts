@@ -1,8 +1,8 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { z } from 'zod';
 import { record } from '../audit/audit-log.ts';
+import type { Call } from '../call/call.ts';
 import { transaction } from '../database/transaction.ts';
-import type { Call } from '../rpc/call.ts';
 import { getUserInput } from './get-user.ts';
 import type { Profile } from './profile.entity.ts';
 import type { User } from './user.entity.ts';

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import type { GatheredReads } from '../gathered-reads.ts';
-import { uuid } from '../rpc/validation.ts';
+import { uuid } from '../call/validation.ts';
+import type { GatheredReads } from '../concurrency/coalesced-reads.ts';
 import { userNotFound } from './user.errors.ts';
 import type { UserView } from './user-view.ts';
 

@@ -1,10 +1,10 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { recordAll } from '../audit/audit-bulk.repository.ts';
 import { record } from '../audit/audit-log.ts';
+import type { Call } from '../call/call.ts';
+import { concurrentUpdate, IdentityError } from '../call/errors.ts';
 import { databaseFailure } from '../database/sqlstate.ts';
 import { transaction } from '../database/transaction.ts';
-import { concurrentUpdate, IdentityError } from '../errors.ts';
-import type { Call } from '../rpc/call.ts';
 import { findUsersByKeys, insertProfiles, insertUsers, type UserKeys } from './import.repository.ts';
 import type { ImportRow, ImportUsersDeps } from './import-users.ts';
 import { emailAlreadyExists, requestIdReused, userConstraints, usernameAlreadyExists } from './user.errors.ts';

@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { z } from 'zod';
-import { IdentityError } from '../errors.ts';
-import { inBatches } from '../rpc/batches.ts';
-import type { Call } from '../rpc/call.ts';
-import { emptyAsAbsent, line, orNull, parse, uuid } from '../rpc/validation.ts';
+import type { Call } from '../call/call.ts';
+import { IdentityError } from '../call/errors.ts';
+import { emptyAsAbsent, line, orNull, parse, uuid } from '../call/validation.ts';
+import { inBatches } from '../concurrency/batches.ts';
 import { type RowOutcome, storeRows } from './import-batch.ts';
 import { Rehearsal } from './import-rehearsal.ts';
 import { email, newProfile, username } from './user-fields.ts';

@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import { actorOf, type Call } from '../rpc/call.ts';
-import type { Cursor, PageTokens } from '../rpc/page-token.ts';
-import { pageSize, pageToken } from '../rpc/paging.ts';
-import { emptyAsAbsent, line } from '../rpc/validation.ts';
+import { actorOf, type Call } from '../call/call.ts';
+import type { Cursor, PageTokens } from '../call/page-token.ts';
+import { pageSize, pageToken } from '../call/paging.ts';
+import { emptyAsAbsent, line } from '../call/validation.ts';
 import { findUserPage } from './user-page.repository.ts';
 import type { UserView } from './user-view.ts';
 

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Call } from '../rpc/call.ts';
+import type { Call } from '../call/call.ts';
 import type { User } from './user.entity.ts';
 import { userNotFound } from './user.errors.ts';
 import { findUserByEmail, findUserByUsername } from './user.repository.ts';

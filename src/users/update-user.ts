@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import { record } from '../audit/audit-log.ts';
+import type { Call } from '../call/call.ts';
+import { type FieldViolation, invalidFields } from '../call/errors.ts';
+import { orNull, uuid } from '../call/validation.ts';
 import { transaction } from '../database/transaction.ts';
-import { type FieldViolation, invalidFields } from '../errors.ts';
-import type { Call } from '../rpc/call.ts';
-import { orNull, uuid } from '../rpc/validation.ts';
 import { PROFILE_FIELDS, type ProfileField } from './profile-fields.ts';
 import type { User } from './user.entity.ts';
 import { emailImmutable, staleEtag, userNotFound } from './user.errors.ts';

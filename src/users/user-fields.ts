@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { line, multiline, orNull } from '../rpc/validation.ts';
+import { line, multiline, orNull } from '../call/validation.ts';
 import { PROFILE_FIELDS, type ProfileField } from './profile-fields.ts';
 
 /** What may stand there unquoted, more or less (RFC 5322 §3.2.3): the others have a meaning of their own in the header of a mail. */

@@ -1,4 +1,4 @@
-import type { IdentityError } from '../errors.ts';
+import type { IdentityError } from '../call/errors.ts';
 import { ErrorReason } from '../gen/identity/v1/error_reason.ts';
 import type { Profile as ProfileMessage, User as UserMessage } from '../gen/identity/v1/user.ts';
 import {

@@ -1,6 +1,6 @@
 import { type ServiceError, status } from '@grpc/grpc-js';
 import { expect } from 'vitest';
-import type { Reason, StatusName } from '../../src/errors.ts';
+import type { Reason, StatusName } from '../../src/call/errors.ts';
 import { BadRequest, ErrorInfo, RequestInfo, RetryInfo } from '../../src/gen/google/rpc/error_details.ts';
 import { Status } from '../../src/gen/google/rpc/status.ts';
 

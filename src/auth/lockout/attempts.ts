@@ -2,9 +2,9 @@ import { createHmac } from 'node:crypto';
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { Pool } from 'pg';
 import { record } from '../../audit/audit-log.ts';
-import type { Client } from '../../audit/client.ts';
+import type { Call } from '../../call/call.ts';
+import type { Client } from '../../call/client.ts';
 import { transaction } from '../../database/transaction.ts';
-import type { Call } from '../../rpc/call.ts';
 import { tooManyAttempts } from '../auth.errors.ts';
 import { isLocked, type LockoutPolicy, lockEnd, secondsUntilUnlocked } from './lockout-policy.ts';
 import {

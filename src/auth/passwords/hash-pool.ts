@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import { endsWithin } from '../../patience.ts';
+import { endsWithin } from '../../concurrency/time-limit.ts';
 import { type Step, UNTRACED } from '../../tracing/tracer.ts';
 import { overloaded } from '../auth.errors.ts';
 import { lowerPriorityOfPool } from './hash-threads.ts';

@@ -1,9 +1,9 @@
 import { createHmac, createSecretKey, hash, type KeyObject, randomUUID } from 'node:crypto';
 import jwt from 'jsonwebtoken';
 import { z } from 'zod';
-import { BoundedMap } from '../../bounded-map.ts';
+import { uuid } from '../../call/validation.ts';
+import { BoundedMap } from '../../concurrency/bounded-map.ts';
 import type { Config } from '../../config.ts';
-import { uuid } from '../../rpc/validation.ts';
 import { REMEMBERED_SESSIONS } from '../../sessions/remembered-sessions.ts';
 
 /** RFC 9068 §2.1: tells an access token from any other JWT signed with the same key. */

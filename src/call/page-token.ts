@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { invalidFields } from '../errors.ts';
-import { SecretBox } from '../secret-box.ts';
+import { SecretBox } from '../secrets/sealed-text.ts';
+import { invalidFields } from './errors.ts';
 
 /** Where the next page begins: the sort key of the last row and its id. */
 const cursorSchema = z.tuple([z.string(), z.string()]);

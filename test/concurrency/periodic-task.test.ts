@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import { repeat } from '../src/repeat.ts';
+import { repeat } from '../../src/concurrency/periodic-task.ts';
 
 const EVERY_MS = 100;
 

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import type { Call } from '../rpc/call.ts';
-import { emptyAsAbsent, line } from '../rpc/validation.ts';
+import type { Call } from './call.ts';
+import { emptyAsAbsent, line } from './validation.ts';
 
 /** Lets a service account say from which address its end user comes. */
 const VOUCH = 'identity.clients.vouch';

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { EntityManager } from '@mikro-orm/postgresql';
-import type { Call } from '../rpc/call.ts';
-import { Permissions } from '../rpc/permissions.ts';
+import type { Call } from './call.ts';
+import { Permissions } from './permissions.ts';
 
 /** A call that an operator makes on the machine itself: whoever can reach the database may do everything anyway. */
 export function systemCall(em: EntityManager): Call {

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { type FieldViolation, invalidFields } from '../errors.ts';
+import { type FieldViolation, invalidFields } from './errors.ts';
 
 /** U+0000 is refused by PostgreSQL; the others have no business in a name and forge log lines, as Unicode's own line breaks do. */
 const CONTROL_CHARACTERS = /[\p{Cc}\p{Zl}\p{Zp}]/u;
