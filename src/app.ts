@@ -8,7 +8,7 @@ import type { Orm } from './database/orm.ts';
 import { eventChores } from './events/event-chores.ts';
 import { startHousekeeping } from './housekeeping.ts';
 import { openMailer } from './mail/mailer.ts';
-import { type MetricsServer, serveMetrics } from './metrics/metrics-server.ts';
+import { type MetricsServer, serveMetrics } from './observability/metrics/metrics-server.ts';
 import { beginParts, type Connection, type Overrides, type Parts } from './parts.ts';
 import { rateLimitChores } from './rate-limits/rate-limit-chores.ts';
 import { addHealth } from './rpc/health.ts';

@@ -2,10 +2,10 @@ import { isIP } from 'node:net';
 import { availableParallelism } from 'node:os';
 import { z } from 'zod';
 import type { MailSettings } from './mail/mail-settings.ts';
+import { type TracingSettings, tracingSettings, tracingVariables } from './observability/tracing/tracing-settings.ts';
 import type { RateLimitSettings } from './rate-limits/rate-limits.ts';
 import type { TlsFiles } from './rpc/tls.ts';
 import { Secret } from './secrets/secret.ts';
-import { type TracingSettings, tracingSettings, tracingVariables } from './tracing/tracing-settings.ts';
 import { PROFILE_FIELDS, type ProfileField } from './users/profile-fields.ts';
 
 /** The settings, read from the environment. Durations are seconds. README.md lists them all. */

@@ -1,5 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import type { Log } from './rpc/log.ts';
+import type { Log } from './observability/log.ts';
 
 /** How many rows one statement deletes: few enough to hold no lock for long and to end well before a query times out. */
 export const BATCH = 1000;

@@ -25,15 +25,15 @@ import { ENTITIES } from './entities.ts';
 import { Event } from './events/event.entity.ts';
 import { countUnseenEvents } from './events/event.repository.ts';
 import { isEventType } from './events/event-types.ts';
-import { Metrics, type Snapshot } from './metrics/metrics.ts';
+import { createLog, type Log } from './observability/log.ts';
+import { Metrics, type Snapshot } from './observability/metrics/metrics.ts';
+import { CurrentSpan } from './observability/tracing/current-span.ts';
+import { openTracer, type Step } from './observability/tracing/tracer.ts';
 import { RateLimits } from './rate-limits/rate-limits.ts';
 import type { HealthOfAll } from './rpc/health.ts';
-import { createLog, type Log } from './rpc/log.ts';
 import type { ConnectionLimits } from './rpc/server.ts';
 import { SecretBox } from './secrets/sealed-text.ts';
 import { SessionActivity } from './sessions/activity.ts';
-import { CurrentSpan } from './tracing/current-span.ts';
-import { openTracer, type Step } from './tracing/tracer.ts';
 import { findUserViews } from './users/user-view.repository.ts';
 
 /** In which the connections to the database are closed: they are idle by then. */

@@ -204,12 +204,12 @@ const RULES: readonly Rule[] = [
       (!LOADED_FOR_TRACES.test(file.name) && imports(/^@opentelemetry\//, { values: true })(file)) ||
       (file.imports.some(({ from }) => LOADED_FOR_TRACES.test(from)) &&
         !LOADED_FOR_TRACES.test(file.name) &&
-        !(file.name === 'tracing/tracer.ts' && file.code.includes("await import('./open-telemetry.ts')"))),
+        !(file.name === 'observability/tracing/tracer.ts' && file.code.includes("await import('./open-telemetry.ts')"))),
     examples: [
       ['rpc/unary.ts', `import type { Span } from '@opentelemetry/api';`],
-      ['tracing/tracer.ts', `import { trace } from '@opentelemetry/api';`],
+      ['observability/tracing/tracer.ts', `import { trace } from '@opentelemetry/api';`],
       ['parts.ts', `import { OpenTelemetryTracer } from './tracing/open-telemetry.ts';`],
-      ['tracing/tracer.ts', `import { OpenTelemetryTracer } from './open-telemetry.ts';`],
+      ['observability/tracing/tracer.ts', `import { OpenTelemetryTracer } from './open-telemetry.ts';`],
     ],
   },
   {

@@ -2,7 +2,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { actorOf, type Call } from '../call/call.ts';
 import type { IdentityError } from '../call/errors.ts';
 import { BoundedMap } from '../concurrency/bounded-map.ts';
-import type { Log } from '../rpc/log.ts';
+import type { Log } from '../observability/log.ts';
 import { record } from './audit-log.ts';
 
 /** A caller that is refused on every call is one fact, not a thousand a second. */

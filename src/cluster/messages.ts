@@ -1,4 +1,4 @@
-import type { Snapshot } from '../metrics/metrics.ts';
+import type { Snapshot } from '../observability/metrics/metrics.ts';
 import type { Connection } from '../parts.ts';
 
 /** What a worker needs to begin. It comes over the channel between the processes: secrets are on no command line and in no new environment. */

@@ -2,8 +2,8 @@ import AggregatorRegistry from 'prom-client/lib/cluster.js';
 import Counter from 'prom-client/lib/counter.js';
 import Gauge from 'prom-client/lib/gauge.js';
 import Registry from 'prom-client/lib/registry.js';
-import type { Snapshot } from '../metrics/metrics.ts';
-import type { MetricsText } from '../metrics/metrics-server.ts';
+import type { Snapshot } from '../observability/metrics/metrics.ts';
+import type { MetricsText } from '../observability/metrics/metrics-server.ts';
 import type { WorkerProcess } from './worker-process.ts';
 
 /** What only ever grows. */

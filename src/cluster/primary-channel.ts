@@ -1,5 +1,5 @@
 import cluster, { type Worker } from 'node:cluster';
-import type { Snapshot } from '../metrics/metrics.ts';
+import type { Snapshot } from '../observability/metrics/metrics.ts';
 import type { Team } from '../parts.ts';
 import type { HealthOfAll } from '../rpc/health.ts';
 import { isMessage, type Order, type Report, type StartOrder } from './messages.ts';

@@ -1,8 +1,8 @@
 import type { FirstKey } from '../callers/first-key.ts';
 import type { Config } from '../config.ts';
-import { serveMetrics } from '../metrics/metrics-server.ts';
+import { createLog } from '../observability/log.ts';
+import { serveMetrics } from '../observability/metrics/metrics-server.ts';
 import type { Connection } from '../parts.ts';
-import { createLog } from '../rpc/log.ts';
 import type { Started } from '../serving.ts';
 import { MetricsOfAll } from './metrics-of-all.ts';
 import { Workers } from './workers.ts';

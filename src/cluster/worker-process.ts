@@ -1,5 +1,5 @@
 import cluster, { type Worker } from 'node:cluster';
-import type { Snapshot } from '../metrics/metrics.ts';
+import type { Snapshot } from '../observability/metrics/metrics.ts';
 import { isMessage, type Order, type Report, type StartOrder } from './messages.ts';
 import { WorkerStartError } from './worker-start-error.ts';
 

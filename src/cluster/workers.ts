@@ -1,4 +1,4 @@
-import type { Log } from '../rpc/log.ts';
+import type { Log } from '../observability/log.ts';
 import type { StartOrder } from './messages.ts';
 import { earlyEnds, restartDelayMs } from './restart-policy.ts';
 import { WorkerProcess } from './worker-process.ts';

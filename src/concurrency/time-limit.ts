@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Log } from '../rpc/log.ts';
+import type { Log } from '../observability/log.ts';
 
 /**
  * Waits for something to end, but no longer than so many milliseconds; returns whether it has ended. What does not end by itself ends with the

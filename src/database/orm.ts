@@ -2,7 +2,7 @@ import { fileURLToPath } from 'node:url';
 import { Migrator } from '@mikro-orm/migrations';
 import { defineConfig, type EntityClass, MikroORM, type Options } from '@mikro-orm/postgresql';
 import pg, { type Pool } from 'pg';
-import type { Step } from '../tracing/tracer.ts';
+import type { Step } from '../observability/tracing/tracer.ts';
 import { PoolConnection } from './pool-connection.ts';
 import { tracedConnection } from './traced-statements.ts';
 

@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import type { Step } from '../tracing/tracer.ts';
+import type { Step } from '../observability/tracing/tracer.ts';
 import { PoolConnection } from './pool-connection.ts';
 
 /** Where a value may begin. */

@@ -1,6 +1,6 @@
 import { mkdir, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import type { Log } from '../rpc/log.ts';
+import type { Log } from '../observability/log.ts';
 import { NO_MAILBOX } from './mail-retry-policy.ts';
 import type { MailContent } from './mail-templates.ts';
 

@@ -5,7 +5,7 @@ import type { Call, Caller } from '../call/call.ts';
 import type { Client } from '../call/client.ts';
 import { databaseUnavailable, IdentityError } from '../call/errors.ts';
 import type { Awaitable } from '../concurrency/awaitable.ts';
-import type { Log } from '../rpc/log.ts';
+import type { Log } from '../observability/log.ts';
 import { CredentialLimiter } from './credential-limiter.ts';
 import { LeasedLimiter } from './leased-limiter.ts';
 import { countCalls } from './rate-limit.repository.ts';

@@ -1,6 +1,6 @@
 import type { handleBidiStreamingCall, handleUnaryCall, Metadata } from '@grpc/grpc-js';
-import { readTraceParent, type TraceParent } from '../tracing/trace-parent.ts';
-import type { CallOutcome, CallSpan, RemoteParent, Tracer } from '../tracing/tracer.ts';
+import { readTraceParent, type TraceParent } from '../observability/tracing/trace-parent.ts';
+import type { CallOutcome, CallSpan, RemoteParent, Tracer } from '../observability/tracing/tracer.ts';
 import type { ServerCall } from './open-call.ts';
 import { addressOf } from './peer.ts';
 import { requestIdOf } from './request-id.ts';

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Log } from '../../rpc/log.ts';
+import type { Log } from '../../observability/log.ts';
 
 /** Setting a password must not hang on somebody else's server. */
 const TIMEOUT_MS = 1000;

@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { endsWithin } from '../../concurrency/time-limit.ts';
-import { type Step, UNTRACED } from '../../tracing/tracer.ts';
+import { type Step, UNTRACED } from '../../observability/tracing/tracer.ts';
 import { overloaded } from '../auth.errors.ts';
 import { lowerPriorityOfPool } from './hash-threads.ts';
 import { hashPassword, type SchemeSettings, type Verdict, verifyPassword } from './password-scheme.ts';

@@ -2,7 +2,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import type { Call } from '../../call/call.ts';
 import { invalidFields } from '../../call/errors.ts';
 import type { Config } from '../../config.ts';
-import { type Step, UNTRACED } from '../../tracing/tracer.ts';
+import { type Step, UNTRACED } from '../../observability/tracing/tracer.ts';
 import type { NewPasswords, PreparedPassword } from '../../users/create-user.ts';
 import type { User } from '../../users/user.entity.ts';
 import type { PasswordPolicy } from '../get-password-policy.ts';

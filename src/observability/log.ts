@@ -1,6 +1,6 @@
 import { type Logger, pino } from 'pino';
 import type { IdentityError, StatusName } from '../call/errors.ts';
-import type { SpanIds } from '../tracing/trace-parent.ts';
+import type { SpanIds } from './tracing/trace-parent.ts';
 
 export interface FailedCall {
   readonly rpc: string;

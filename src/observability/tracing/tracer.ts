@@ -1,4 +1,4 @@
-import type { Log } from '../rpc/log.ts';
+import type { Log } from '../log.ts';
 import type { CurrentSpan } from './current-span.ts';
 import type { TraceParent } from './trace-parent.ts';
 import type { TracingSettings } from './tracing-settings.ts';

@@ -4,18 +4,18 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { createServiceAccountKey } from '../../src/callers/first-key.ts';
-import { openOrm } from '../../src/database/orm.ts';
-import { ENTITIES } from '../../src/entities.ts';
-import { newEmail, PASSWORD } from '../support/builders.ts';
-import { type Clients, connect } from '../support/client.ts';
-import { Collector, SERVER } from '../support/collector.ts';
-import { createDatabase, type TestDatabase } from '../support/database.ts';
-import { expectStatus } from '../support/expect-status.ts';
-import { MAIN, Process } from '../support/process.ts';
-import { SECRET_KEY } from '../support/service.ts';
+import { createServiceAccountKey } from '../../../src/callers/first-key.ts';
+import { openOrm } from '../../../src/database/orm.ts';
+import { ENTITIES } from '../../../src/entities.ts';
+import { newEmail, PASSWORD } from '../../support/builders.ts';
+import { type Clients, connect } from '../../support/client.ts';
+import { Collector, SERVER } from '../../support/collector.ts';
+import { createDatabase, type TestDatabase } from '../../support/database.ts';
+import { expectStatus } from '../../support/expect-status.ts';
+import { MAIN, Process } from '../../support/process.ts';
+import { SECRET_KEY } from '../../support/service.ts';
 
-const TELL_MODULES = new URL('../support/tell-modules.ts', import.meta.url).href;
+const TELL_MODULES = new URL('../../support/tell-modules.ts', import.meta.url).href;
 
 /** Rarer than any test is long: what arrives was sent because the service ended. */
 const NEVER_BY_ITSELF = { OTEL_BSP_SCHEDULE_DELAY: '600000' };

@@ -1,5 +1,5 @@
 import type { SpanExporter } from '@opentelemetry/sdk-trace';
-import type { Log } from '../rpc/log.ts';
+import type { Log } from '../log.ts';
 import type { TracingSettings } from './tracing-settings.ts';
 
 /** Sends spans to a collector, and logs when that begins to fail and when it works again: not each batch, of which there may be many. */

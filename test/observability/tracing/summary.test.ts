@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { summaryOf } from '../../src/database/traced-statements.ts';
+import { summaryOf } from '../../../src/database/traced-statements.ts';
 
 describe('the summary of a statement', () => {
   it.each([

@@ -1,13 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, describe, expect, it } from 'vitest';
-import { BreachServer } from '../support/breach-server.ts';
-import { atOnce, logIn, newEmail, PASSWORD, register, required, signedIn } from '../support/builders.ts';
-import { CLIENT, type CollectedSpan, Collector, ERROR, INTERNAL, SERVER } from '../support/collector.ts';
-import { expectStatus } from '../support/expect-status.ts';
-import { importOne, newRow } from '../support/import-users.ts';
-import { untilMailsAreSent } from '../support/mails.ts';
-import { useService } from '../support/service.ts';
-import { partsOf } from '../support/sessions.ts';
+import { BreachServer } from '../../support/breach-server.ts';
+import { atOnce, logIn, newEmail, PASSWORD, register, required, signedIn } from '../../support/builders.ts';
+import { CLIENT, type CollectedSpan, Collector, ERROR, INTERNAL, SERVER } from '../../support/collector.ts';
+import { expectStatus } from '../../support/expect-status.ts';
+import { importOne, newRow } from '../../support/import-users.ts';
+import { untilMailsAreSent } from '../../support/mails.ts';
+import { useService } from '../../support/service.ts';
+import { partsOf } from '../../support/sessions.ts';
 
 const collector = new Collector();
 const breachServer = new BreachServer();

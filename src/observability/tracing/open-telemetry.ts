@@ -1,8 +1,8 @@
 import { createTraceState, ROOT_CONTEXT, type Span, SpanKind, SpanStatusCode, TraceFlags, trace } from '@opentelemetry/api';
 import { defaultResource, resourceFromAttributes } from '@opentelemetry/resources';
 import { BatchSpanProcessor, TracerProvider } from '@opentelemetry/sdk-trace';
-import { endsWithin } from '../concurrency/time-limit.ts';
-import type { Log } from '../rpc/log.ts';
+import { endsWithin } from '../../concurrency/time-limit.ts';
+import type { Log } from '../log.ts';
 import type { CurrentSpan } from './current-span.ts';
 import { openExporter } from './exporter.ts';
 import { samplerOf } from './sampler.ts';

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { logIn, register } from './support/builders.ts';
-import { expectStatus } from './support/expect-status.ts';
-import { listening } from './support/ports.ts';
-import { whileInsertsFail } from './support/rows.ts';
-import { startService, useService } from './support/service.ts';
+import { logIn, register } from '../support/builders.ts';
+import { expectStatus } from '../support/expect-status.ts';
+import { listening } from '../support/ports.ts';
+import { whileInsertsFail } from '../support/rows.ts';
+import { startService, useService } from '../support/service.ts';
 
 const service = useService({ METRICS_PORT: '0' });
 

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { logIn, register } from './support/builders.ts';
-import { expectStatus } from './support/expect-status.ts';
-import { useService } from './support/service.ts';
+import { logIn, register } from '../support/builders.ts';
+import { expectStatus } from '../support/expect-status.ts';
+import { useService } from '../support/service.ts';
 
 const service = useService({ METRICS_PORT: '0' });
 
@@ -18,7 +18,7 @@ interface Dashboard {
   readonly templating: { readonly list: readonly { readonly name: string; readonly definition?: string }[] };
 }
 
-const dashboard = JSON.parse(readFileSync(path.resolve(import.meta.dirname, '../docs/grafana/identity.json'), 'utf8')) as Dashboard;
+const dashboard = JSON.parse(readFileSync(path.resolve(import.meta.dirname, '../../docs/grafana/identity.json'), 'utf8')) as Dashboard;
 const queries = dashboard.panels.flatMap(({ title, targets = [] }) => targets.map(({ expr }) => ({ title, expr })));
 
 /** Given by whoever reads the metrics. */

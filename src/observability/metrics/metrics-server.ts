@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { ListenError } from '../rpc/listen-error.ts';
+import { ListenError } from '../../rpc/listen-error.ts';
 
 /** What is offered: of this process, or of several. */
 export interface MetricsText {
