@@ -23,6 +23,6 @@ USER node
 RUN GRPC_HOST=127.0.0.1 DATABASE_URL=postgresql://127.0.0.1:1/none JWT_SECRET_KEY=for-a-start-that-leads-nowhere-at-all \
     node --max-semi-space-size=4 --heap-growing-percent=40 --no-parallel-scavenge src/main.ts 2>&1 | grep 'database .* cannot be used'
 EXPOSE 50051
-HEALTHCHECK --interval=10s --timeout=3s --start-period=10s CMD ["node", "src/healthcheck.ts"]
+HEALTHCHECK --interval=10s --timeout=3s --start-period=10s CMD ["node", "src/commands/healthcheck.ts"]
 # What `npm start` runs, without npm in between: signals reach the service itself.
 CMD ["node", "--max-semi-space-size=4", "--heap-growing-percent=40", "--no-parallel-scavenge", "src/main.ts"]

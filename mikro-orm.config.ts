@@ -1,5 +1,5 @@
+import { ENTITIES } from './src/app/entities.ts';
 import { ormOptions } from './src/database/orm.ts';
-import { ENTITIES } from './src/entities.ts';
 
 /** For `npx mikro-orm …`; the scripts `npm run db:*` do not need it. */
 export default ormOptions({

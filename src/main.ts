@@ -1,7 +1,7 @@
 import { enableCompileCache } from 'node:module';
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import type { Ending } from './serving.ts';
+import type { Ending } from './process/lifecycle.ts';
 
 /** In which the process must be gone after the first signal. */
 const SHUTDOWN_MS = 9500;
@@ -20,7 +20,7 @@ const ending = endOnSignal();
 enableCompileCache(fileURLToPath(new URL('../node_modules/.cache/identity', import.meta.url)));
 // Node's pool has four threads. Hashes take one a core (hash-pool.ts), and must not hold up names of hosts and files, for which it is there.
 process.env.UV_THREADPOOL_SIZE ??= String(availableParallelism() + 4);
-const { run } = await import('./run.ts');
+const { run } = await import('./process/run.ts');
 
 process.exit(await run(ending, process.env));
 

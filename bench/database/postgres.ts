@@ -2,11 +2,11 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import pg from 'pg';
+import { ENTITIES } from '../../src/app/entities.ts';
 import { createServiceAccountKey } from '../../src/callers/first-key.ts';
-import { startEmbeddedPostgres } from '../../src/database/embedded-postgres.ts';
+import { startEmbeddedPostgres } from '../../src/database/embedded/embedded-postgres.ts';
 import { migrateUp } from '../../src/database/migrate.ts';
 import { openOrm } from '../../src/database/orm.ts';
-import { ENTITIES } from '../../src/entities.ts';
 import { seed } from './seed.ts';
 
 /** A database with users, and the key of a backend that may call the service on it. */

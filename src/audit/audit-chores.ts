@@ -1,4 +1,4 @@
-import { BATCH, type Chore } from '../housekeeping.ts';
+import { BATCH, type Chore } from '../jobs/cleanup.ts';
 import { deleteOldAuditEvents } from './audit-event.repository.ts';
 
 const DAY_MS = 86_400_000;

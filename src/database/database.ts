@@ -1,4 +1,4 @@
-import { type EmbeddedPostgres, findEmbeddedPostgres, InUseError, startEmbeddedPostgres } from './embedded-postgres.ts';
+import { type EmbeddedPostgres, findEmbeddedPostgres, InUseError, startEmbeddedPostgres } from './embedded/embedded-postgres.ts';
 
 /** Where the data is: on a server of the operator's, or on the embedded one. */
 export interface Database {

@@ -1,4 +1,4 @@
-import { BATCH, type Chore } from '../housekeeping.ts';
+import { BATCH, type Chore } from '../jobs/cleanup.ts';
 import { deleteOldEvents } from './event.repository.ts';
 
 /** Long enough for a consumer that was away over the weekend; the audit trail is what remembers. */

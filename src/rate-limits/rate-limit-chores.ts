@@ -1,4 +1,4 @@
-import { BATCH, type Chore } from '../housekeeping.ts';
+import { BATCH, type Chore } from '../jobs/cleanup.ts';
 import { deleteExpiredRateLimits } from './rate-limit.repository.ts';
 
 /** The counters of every address and identifier that was ever tried; those of a window that is over count nothing any more. */

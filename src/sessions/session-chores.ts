@@ -1,4 +1,4 @@
-import { BATCH, type Chore } from '../housekeeping.ts';
+import { BATCH, type Chore } from '../jobs/cleanup.ts';
 import { deleteForgottenDevices } from './known-device.repository.ts';
 import { deleteExpiredSessions } from './session.repository.ts';
 

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { auditChores } from '../../src/audit/audit-chores.ts';
-import { doChores } from '../../src/housekeeping.ts';
+import { doChores } from '../../src/jobs/cleanup.ts';
 import { logIn, PASSWORD, register, required, signedIn } from '../support/builders.ts';
 import { expectInvalid, expectStatus } from '../support/expect-status.ts';
 import { useService } from '../support/service.ts';

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { doChores } from '../../src/housekeeping.ts';
+import { doChores } from '../../src/jobs/cleanup.ts';
 import { sessionChores } from '../../src/sessions/session-chores.ts';
 import { logIn, required, signedIn } from '../support/builders.ts';
 import { expectStatus } from '../support/expect-status.ts';

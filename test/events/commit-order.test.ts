@@ -1,7 +1,7 @@
 import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { ENTITIES } from '../../src/app/entities.ts';
 import { type Orm, openOrm } from '../../src/database/orm.ts';
-import { ENTITIES } from '../../src/entities.ts';
 import { consumeEvents } from '../../src/events/consume-events.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 

@@ -1,9 +1,9 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { ENTITIES } from '../../src/app/entities.ts';
 import { type Orm, openOrm } from '../../src/database/orm.ts';
-import { ENTITIES } from '../../src/entities.ts';
 import { consumeEvents } from '../../src/events/consume-events.ts';
 import { eventChores } from '../../src/events/event-chores.ts';
-import { BATCH, doChores } from '../../src/housekeeping.ts';
+import { BATCH, doChores } from '../../src/jobs/cleanup.ts';
 import { atOnce, newEmail, register } from '../support/builders.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { untilNoMailIsPending, useMailbox } from '../support/mailbox.ts';

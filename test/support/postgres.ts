@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import pg from 'pg';
 import type { TestProject } from 'vitest/node';
-import { startEmbeddedPostgres } from '../../src/database/embedded-postgres.ts';
+import { ENTITIES } from '../../src/app/entities.ts';
+import { startEmbeddedPostgres } from '../../src/database/embedded/embedded-postgres.ts';
 import { migrateUp } from '../../src/database/migrate.ts';
-import { ENTITIES } from '../../src/entities.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {

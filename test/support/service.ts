@@ -2,10 +2,10 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll } from 'vitest';
-import { type App, createApp } from '../../src/app.ts';
+import { type App, createApp } from '../../src/app/app.ts';
+import type { Overrides } from '../../src/app/resources.ts';
 import { createServiceAccountKey } from '../../src/callers/first-key.ts';
 import { loadConfig } from '../../src/config.ts';
-import type { Overrides } from '../../src/parts.ts';
 import { type Clients, connect } from './client.ts';
 import { createDatabase, type TestDatabase } from './database.ts';
 

@@ -1,4 +1,4 @@
-import { BATCH, type Chore } from '../../housekeeping.ts';
+import { BATCH, type Chore } from '../../jobs/cleanup.ts';
 import type { LockoutPolicy } from './lockout-policy.ts';
 import { deleteUnknownLogins } from './login-attempt.repository.ts';
 

@@ -4,9 +4,9 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { ENTITIES } from '../../../src/app/entities.ts';
 import { createServiceAccountKey } from '../../../src/callers/first-key.ts';
 import { openOrm } from '../../../src/database/orm.ts';
-import { ENTITIES } from '../../../src/entities.ts';
 import { newEmail, PASSWORD } from '../../support/builders.ts';
 import { type Clients, connect } from '../../support/client.ts';
 import { Collector, SERVER } from '../../support/collector.ts';

@@ -1,0 +1,42 @@
+import { ApiKey } from '../api-keys/api-key.entity.ts';
+import { AuditEvent } from '../audit/audit-event.entity.ts';
+import { UnknownLogin } from '../auth/lockout/unknown-login.entity.ts';
+import { OneTimeToken } from '../auth/one-time-tokens/one-time-token.entity.ts';
+import { PasswordHistory } from '../auth/passwords/password-history.entity.ts';
+import { AuthorizationEpoch } from '../callers/authorization-epoch.entity.ts';
+import { Event } from '../events/event.entity.ts';
+import { EventCursor } from '../events/event-cursor.entity.ts';
+import { Mail } from '../mail/mail.entity.ts';
+import { RateLimit } from '../rate-limits/rate-limit.entity.ts';
+import { Role } from '../roles/role.entity.ts';
+import { RolePermission } from '../roles/role-permission.entity.ts';
+import { ServiceAccountRole } from '../roles/service-account-role.entity.ts';
+import { UserRole } from '../roles/user-role.entity.ts';
+import { ServiceAccount } from '../service-accounts/service-account.entity.ts';
+import { KnownDevice } from '../sessions/known-device.entity.ts';
+import { Session } from '../sessions/session.entity.ts';
+import { Profile } from '../users/profile.entity.ts';
+import { User } from '../users/user.entity.ts';
+
+/** Every table of the service. */
+export const ENTITIES = [
+  User,
+  Profile,
+  Session,
+  PasswordHistory,
+  UnknownLogin,
+  AuditEvent,
+  Role,
+  RolePermission,
+  UserRole,
+  ServiceAccount,
+  ServiceAccountRole,
+  ApiKey,
+  AuthorizationEpoch,
+  RateLimit,
+  Event,
+  EventCursor,
+  Mail,
+  OneTimeToken,
+  KnownDevice,
+];

@@ -1,0 +1,174 @@
+import type { Pool } from 'pg';
+import { KeyUsage } from '../api-keys/key-usage.ts';
+import { recogniseApiKeys } from '../api-keys/recognised-api-key.repository.ts';
+import { AuditEvent } from '../audit/audit-event.entity.ts';
+import type { Recorded } from '../audit/recording.repository.ts';
+import { OneTimeTokens } from '../auth/one-time-tokens/one-time-tokens.ts';
+import { BreachCheck } from '../auth/passwords/breach-check.ts';
+import { hashThreads } from '../auth/passwords/hash-pool.ts';
+import { Passwords } from '../auth/passwords/passwords.ts';
+import { AccessTokens } from '../auth/tokens/access-tokens.ts';
+import { recogniseServiceAccounts } from '../callers/caller.repository.ts';
+import { ChangeTail } from '../callers/change-tail.ts';
+import { EpochCache } from '../callers/epoch-cache.ts';
+import { recogniseSessions } from '../callers/live-session.repository.ts';
+import { LiveSessions } from '../callers/live-sessions.ts';
+import { GatheredReads } from '../concurrency/coalesced-reads.ts';
+import { endsWithin, tellUnlessEnded } from '../concurrency/time-limit.ts';
+import type { Config } from '../config.ts';
+import { CommittedRows } from '../database/committed-rows.ts';
+import { requireCurrentSchema } from '../database/migrations.ts';
+import { openOrm, poolBeside, poolOf } from '../database/orm.ts';
+import { requireDatabase } from '../database/require-database.ts';
+import { tracedPool } from '../database/traced-statements.ts';
+import { Event } from '../events/event.entity.ts';
+import { countUnseenEvents } from '../events/event.repository.ts';
+import { isEventType } from '../events/event-types.ts';
+import { createLog, type Log } from '../observability/log.ts';
+import { Metrics, type Snapshot } from '../observability/metrics/metrics.ts';
+import { CurrentSpan } from '../observability/tracing/current-span.ts';
+import { openTracer, type Step } from '../observability/tracing/tracer.ts';
+import { RateLimits } from '../rate-limits/rate-limits.ts';
+import type { HealthOfAll } from '../rpc/health.ts';
+import type { ConnectionLimits } from '../rpc/server.ts';
+import { SecretBox } from '../secrets/sealed-text.ts';
+import { SessionActivity } from '../sessions/activity.ts';
+import { findUserViews } from '../users/user-view.repository.ts';
+import { ENTITIES } from './entities.ts';
+
+/** In which the connections to the database are closed: they are idle by then. */
+const CLOSE_MS = 1000;
+
+/** What tests replace: the clock, and limits that nobody wants to wait for. */
+export interface Overrides {
+  readonly now?: () => Date;
+  readonly connections?: Partial<ConnectionLimits>;
+  /** How long changes gather before they are turned into mails. */
+  readonly mailGatherMs?: number;
+}
+
+/** The settings after the start has filled in what the embedded database keeps by itself. */
+export interface Connection {
+  readonly databaseUrl: string;
+  readonly secretKey: string;
+  /** Absent: this process serves alone. */
+  readonly team?: Team;
+}
+
+/** One of several processes that answer on the same port, and what it has in common with the others. */
+export interface Team {
+  /** Which one, from 1. */
+  readonly number: number;
+  readonly health: HealthOfAll;
+  /** Others ask for the metrics, to add them up. */
+  offerMetrics(snapshot: () => Promise<Snapshot>): void;
+}
+
+/** What lives as long as the service and is shared by its features. */
+export type Parts = Awaited<ReturnType<typeof beginParts>>;
+
+/** Begins them; `begun` ends them in the opposite order. Throws where the schema of the database is behind. */
+export async function beginParts(
+  config: Config,
+  { databaseUrl, secretKey, team }: Connection,
+  overrides: Overrides,
+  begun: AsyncDisposableStack,
+) {
+  const span = new CurrentSpan();
+  const log = createLog(config.logLevel, { worker: team?.number, current: span.ids });
+  const { tracing } = config;
+  const tracer = tracing && begun.adopt(await openTracer(tracing, span, log), (it) => it.close());
+  const step = tracer?.step;
+  const metrics = new Metrics();
+  const { poolMin, poolMax, forCallers } = poolOfOne(config);
+  // A pool waits for every connection that was taken from it.
+  const closed = (closing: Promise<void>) => tellUnlessEnded(log, 'database connections', endsWithin(CLOSE_MS, closing));
+  const orm = begun.adopt(await openOrm({ url: databaseUrl, entities: ENTITIES, poolMin, poolMax, trace: step }), (it) =>
+    closed(it.close()),
+  );
+  const passwords = begun.adopt(createPasswords(config, { metrics, log, step }), (it) => it.close());
+  await requireDatabase(orm);
+  await requireCurrentSchema(orm);
+  const ownPool = await poolOf(orm);
+  const traced = (pool: Pool) => (step ? tracedPool(pool, step) : pool);
+  const pool = traced(ownPool);
+  const ownCallersPool = forCallers === 0 ? ownPool : begun.adopt(poolBeside(ownPool, forCallers), (it) => closed(it.end()));
+  const callersPool = traced(ownCallersPool);
+  const tail = begun.adopt(new ChangeTail(ownCallersPool), (it) => it.stop());
+  // Who has ended a session here finds it ended here at once, and does not have to wait for the tail.
+  orm.em.getEventManager().registerSubscriber(new CommittedRows(Event, tail.tell));
+  orm.em.getEventManager().registerSubscriber(new CommittedRows(AuditEvent, ({ type }) => metrics.auditEvents.inc({ type })));
+  measure(metrics, { passwords, pools: [...new Set([ownPool, ownCallersPool])], tail, orm });
+  return {
+    now: overrides.now ?? (() => new Date()),
+    log,
+    tracer,
+    metrics,
+    orm,
+    pool,
+    secretKey,
+    team,
+    passwords,
+    tail,
+    /** For what is written past the ORM. */
+    tell: (recorded: Recorded) => tell(recorded, tail, metrics),
+    keyUsage: begun.adopt(new KeyUsage(orm.em), (it) => it.stop()),
+    cache: new EpochCache(tail),
+    apiKeys: new GatheredReads((hashes) => recogniseApiKeys(callersPool, hashes)),
+    serviceAccounts: new GatheredReads((names) => recogniseServiceAccounts(callersPool, names)),
+    activity: begun.adopt(new SessionActivity(orm.em), (it) => it.stop()),
+    liveSessions: new LiveSessions((ids) => recogniseSessions(callersPool, ids), tail),
+    userLookup: new GatheredReads((ids) => findUserViews(pool, ids)),
+    rateLimits: new RateLimits({ ofCalls: callersPool, ofCredentials: pool }, config.rateLimits, secretKey, log),
+    accessTokens: new AccessTokens(config.jwt, secretKey),
+    oneTimeTokens: new OneTimeTokens(secretKey),
+    sealed: new SecretBox(secretKey, 'mail'),
+  };
+}
+
+/** What this process has written down is known in it before the call that did so is answered. */
+function tell({ type, userId, metadata }: Recorded, tail: ChangeTail, metrics: Metrics): void {
+  metrics.auditEvents.inc({ type });
+  if (isEventType(type)) tail.tell({ type, userId, payload: metadata });
+}
+
+/**
+ * The connections are for all workers together: each has its part. Of that a quarter, at most two, is for what has to be known of a caller
+ * before a call can begin: it must not wait behind calls that wait for each other, or all of them would find nobody known in the end.
+ */
+function poolOfOne({ database, workers }: Config) {
+  const ofOne = Math.floor(database.poolMax / workers);
+  const forCallers = Math.min(2, Math.floor(ofOne / 4));
+  const poolMax = ofOne - forCallers;
+  return { poolMin: Math.min(poolMax, Math.floor(database.poolMin / workers)), poolMax, forCallers };
+}
+
+function createPasswords(
+  { passwords, serviceName, workers }: Config,
+  { metrics, log, step }: { metrics: Metrics; log: Log; step: Step | undefined },
+): Passwords {
+  const { breachCheckUrl } = passwords;
+  const onFailure = () => metrics.breachCheckFailures.inc();
+  const breachCheck = breachCheckUrl === undefined ? undefined : new BreachCheck(breachCheckUrl, { log, onFailure });
+  return new Passwords(passwords, { serviceName, breachCheck, metrics, step, threads: hashThreads(workers) });
+}
+
+interface Measured extends Pick<Parts, 'passwords' | 'tail' | 'orm'> {
+  readonly pools: readonly Pool[];
+}
+
+function measure(metrics: Metrics, { passwords, pools, tail, orm }: Measured): void {
+  metrics.gauge('identity_hash_queue_length', 'Passwords that wait for a thread to be hashed on.', () => passwords.waiting);
+  metrics.gauge('identity_database_connections_in_use', 'Of the pool.', () =>
+    sum(pools, ({ totalCount, idleCount }) => totalCount - idleCount),
+  );
+  metrics.gauge('identity_database_connections_waited_for', 'By how many calls.', () => sum(pools, ({ waitingCount }) => waitingCount));
+  const lag = () => tail.lagSeconds();
+  metrics.gauge('identity_events_lag_seconds', 'How long ago everything that others had committed was known here.', lag, 'max');
+  const unseen = () => countUnseenEvents(orm.em.fork(), 'mail');
+  metrics.gauge('identity_mail_events_unseen', 'Events that were not yet turned into mails.', unseen, 'max');
+}
+
+function sum<T>(all: readonly T[], of: (one: T) => number): number {
+  return all.reduce((total, one) => total + of(one), 0);
+}

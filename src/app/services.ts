@@ -1,0 +1,113 @@
+import { countApiKeysOfUser } from '../api-keys/api-key.repository.ts';
+import { apiKeyService } from '../api-keys/api-key.rpc.ts';
+import { auditService } from '../audit/audit.rpc.ts';
+import { RefusedCalls } from '../audit/refused-calls.ts';
+import { authService } from '../auth/auth.rpc.ts';
+import { Attempts } from '../auth/lockout/attempts.ts';
+import { deleteTokensOfUser } from '../auth/one-time-tokens/one-time-token.repository.ts';
+import { countPasswordHistory } from '../auth/passwords/password-history.repository.ts';
+import { problemOfHash } from '../auth/passwords/password-scheme.ts';
+import { letIn, type NewSession } from '../auth/sign-in.repository.ts';
+import { createPageTokens } from '../call/page-token.ts';
+import { identifyCaller } from '../callers/identify-caller.ts';
+import { recogniseAccessToken } from '../callers/recognise-access-token.ts';
+import type { Config } from '../config.ts';
+import { ERASED_RECIPIENT } from '../mail/compose-mail.ts';
+import { deleteMailsOfUser } from '../mail/mail.repository.ts';
+import { importRoles } from '../roles/import-roles.ts';
+import { roleConstraints } from '../roles/role.errors.ts';
+import { countRolesOfUser } from '../roles/role.repository.ts';
+import { roleService } from '../roles/role.rpc.ts';
+import { readAccess } from '../rpc/access.ts';
+import { DESCRIPTORS } from '../rpc/descriptors.ts';
+import type { Runtime } from '../rpc/runtime.ts';
+import type { Service } from '../rpc/server.ts';
+import { serviceAccountConstraints } from '../service-accounts/service-account.errors.ts';
+import { serviceAccountService } from '../service-accounts/service-account.rpc.ts';
+import { endSessions } from '../sessions/end-sessions.ts';
+import { countKnownDevices } from '../sessions/known-device.repository.ts';
+import { type Rotation, rotateSession } from '../sessions/rotate-session.repository.ts';
+import { countSessions } from '../sessions/session.repository.ts';
+import { sessionService } from '../sessions/session.rpc.ts';
+import { type InsertedUser, insertUser } from '../users/insert-user.repository.ts';
+import { userConstraints } from '../users/user.errors.ts';
+import { userService } from '../users/user.rpc.ts';
+import { HOLDINGS } from './personal-data.ts';
+import type { Parts } from './resources.ts';
+
+/** The services of the API, each wired to what it needs. */
+export function servicesOf(config: Config, parts: Parts): Service[] {
+  const users = usersDeps(config, parts);
+  return [
+    userService(users),
+    authService(authDeps(config, parts, users)),
+    sessionService,
+    roleService,
+    serviceAccountService,
+    apiKeyService(parts.apiKeys),
+    auditService(users),
+  ];
+}
+
+/** What every call needs and no feature knows. */
+export function runtimeOf({ metricsPort }: Config, parts: Parts): Runtime {
+  const { orm, now, log, metrics, rateLimits, tracer } = parts;
+  return {
+    em: orm.em,
+    now,
+    log,
+    constraints: { ...userConstraints, ...roleConstraints, ...serviceAccountConstraints },
+    access: readAccess(DESCRIPTORS),
+    identify: (credentials) => identifyCaller(parts, credentials),
+    limit: rateLimits.call,
+    observe: metricsPort === undefined ? undefined : metrics.observeCall,
+    tracer,
+    refused: new RefusedCalls(orm.em, log).note,
+  };
+}
+
+function usersDeps(config: Config, { now, passwords, secretKey, sealed, userLookup, pool, tell }: Parts) {
+  return {
+    now,
+    userLookup,
+    requiredProfileFields: config.requiredProfileFields,
+    newPasswords: passwords,
+    insertUser: (signal: AbortSignal, user: InsertedUser) => insertUser(pool, signal, user),
+    tell,
+    pageTokens: createPageTokens(secretKey),
+    endSessions,
+    belongings: [
+      { kind: 'roles', countOrDelete: countRolesOfUser },
+      { kind: 'sessions', countOrDelete: countSessions },
+      { kind: 'password_history', countOrDelete: countPasswordHistory },
+      { kind: 'api_keys', countOrDelete: countApiKeysOfUser },
+      { kind: 'known_devices', countOrDelete: countKnownDevices },
+      { kind: 'one_time_tokens', countOrDelete: deleteTokensOfUser },
+      { kind: 'mails', countOrDelete: deleteMailsOfUser },
+    ],
+    holdings: HOLDINGS,
+    importRoles,
+    problemOfForeignHash: problemOfHash,
+    sealRecipient: (email: string) => sealed.seal(email, ERASED_RECIPIENT),
+  };
+}
+
+function authDeps(config: Config, parts: Parts, users: ReturnType<typeof usersDeps>) {
+  const { passwords, secretKey, oneTimeTokens, accessTokens, rateLimits, activity, pool } = parts;
+  return {
+    ...users,
+    passwords,
+    attempts: new Attempts(pool, config.lockout, secretKey),
+    oneTimeTokens,
+    accessTokens,
+    refreshTtl: config.refresh.ttl,
+    refreshGrace: config.refresh.grace,
+    maxSessions: config.maxSessions,
+    requireVerifiedEmail: config.requireVerifiedEmail,
+    limitCredentials: rateLimits.credentials,
+    activity,
+    letIn: (signal: AbortSignal, session: NewSession) => letIn(pool, signal, session),
+    rotateSession: (rotation: Rotation) => rotateSession(pool, rotation),
+    recogniseAccessToken: (token: string) => recogniseAccessToken(parts, token),
+  };
+}

@@ -1,0 +1,53 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import type { Log } from '../observability/log.ts';
+
+/** How many rows one statement deletes: few enough to hold no lock for long and to end well before a query times out. */
+export const BATCH = 1000;
+
+const INTERVAL_MS = 60 * 60 * 1000;
+const FIRST_MS = 60 * 1000;
+
+/** Deletes up to BATCH rows that nobody needs any more; returns how many. */
+export interface Chore {
+  readonly name: string;
+  run(em: EntityManager, now: Date): Promise<number>;
+}
+
+/** Does the chores now, batch by batch, until nothing is left to do. */
+export async function doChores(em: EntityManager, now: Date, chores: readonly Chore[]): Promise<Record<string, number>> {
+  const done: Record<string, number> = {};
+  for (const { name, run } of chores) {
+    let deleted: number;
+    do {
+      deleted = await run(em.fork(), now);
+      done[name] = (done[name] ?? 0) + deleted;
+    } while (deleted === BATCH);
+  }
+  return done;
+}
+
+export interface HousekeepingParts {
+  readonly em: EntityManager;
+  readonly now: () => Date;
+  readonly log: Log;
+}
+
+/** Does the chores every hour. Several replicas may do so at once: they find less to do. Returns what stops it. */
+export function startHousekeeping({ em, now, log }: HousekeepingParts, chores: readonly Chore[]): () => void {
+  let stopped = false;
+  let timer: NodeJS.Timeout;
+  const tick = async () => {
+    try {
+      log.info('housekeeping', await doChores(em, now(), chores));
+    } catch {
+      // The database is away or busy; the next round finds the same rows.
+      log.warn('housekeeping failed');
+    }
+    if (!stopped) timer = setTimeout(tick, INTERVAL_MS).unref();
+  };
+  timer = setTimeout(tick, FIRST_MS).unref();
+  return () => {
+    stopped = true;
+    clearTimeout(timer);
+  };
+}

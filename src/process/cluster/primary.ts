@@ -1,0 +1,39 @@
+import type { Connection } from '../../app/resources.ts';
+import type { FirstKey } from '../../callers/first-key.ts';
+import type { Config } from '../../config.ts';
+import { createLog } from '../../observability/log.ts';
+import { serveMetrics } from '../../observability/metrics/metrics-server.ts';
+import type { Started } from '../lifecycle.ts';
+import { MetricsOfAll } from './metrics-of-all.ts';
+import { Workers } from './workers.ts';
+
+/** Lets workers serve. What there is only one of is here: the port, the metrics, and (run.ts) the embedded database. */
+export async function startPrimary(
+  begun: AsyncDisposableStack,
+  config: Config,
+  { databaseUrl, secretKey }: Connection,
+  dataDir: string | undefined,
+): Promise<Started> {
+  const workers = new Workers({ databaseUrl, secretKey }, createLog(config.logLevel), (worker) => metrics.keep(worker));
+  const metrics = new MetricsOfAll(workers.running);
+  // Ends after the workers: they can be watched while they drain.
+  if (config.metricsPort !== undefined) {
+    begun.adopt(await serveMetrics(metrics, config.grpc.host, config.metricsPort), (it) => it.close());
+  }
+  begun.adopt(workers, (it) => it.end());
+  const port = await workers.start(config.workers);
+  const firstKey = dataDir === undefined ? undefined : await firstKeyOf(databaseUrl, dataDir);
+  return { port, firstKey, failure: workers.failure };
+}
+
+async function firstKeyOf(databaseUrl: string, dataDir: string): Promise<FirstKey> {
+  const { openOrm } = await import('../../database/orm.ts');
+  const { ENTITIES } = await import('../../app/entities.ts');
+  const { ensureFirstKey } = await import('../../callers/first-key.ts');
+  const orm = await openOrm({ url: databaseUrl, entities: ENTITIES });
+  try {
+    return await ensureFirstKey(orm.em, dataDir);
+  } finally {
+    await orm.close();
+  }
+}

@@ -1,0 +1,51 @@
+import type { FirstKey } from '../callers/first-key.ts';
+import { addressAt } from '../rpc/peer.ts';
+
+export interface BannerFacts {
+  readonly host: string;
+  readonly port: number;
+  /** The folder of the embedded database, where that is used. */
+  readonly dataDir: string | undefined;
+  readonly tls: boolean;
+  /** Whether grpcurl finds the RPCs by itself. */
+  readonly reflection: boolean;
+  /** The administrator's key of the embedded database: where it is kept, and itself where it was made just now. */
+  readonly firstKey: FirstKey | undefined;
+}
+
+/** The screen that greets whoever starts the service: where it is, where the data is, and what to try. */
+export function banner(facts: BannerFacts): string {
+  const { host, port, dataDir, tls, firstKey } = facts;
+  return [
+    '',
+    `  identity   listening on ${addressAt(host, port)} (gRPC, ${tls ? 'TLS' : 'plaintext'})`,
+    `  data       ${dataDir === undefined ? 'PostgreSQL at DATABASE_URL' : `${dataDir} (embedded PostgreSQL)`}`,
+    ...keyLines(firstKey),
+    '',
+    ...callsToTry(facts),
+    '',
+    '  Ctrl-C stops the service; the data stays.',
+    '',
+    '',
+  ].join('\n');
+}
+
+function callsToTry({ host, port, tls, reflection, firstKey }: BannerFacts): string[] {
+  if (!reflection) return ['  Reflection is off: with REFLECTION=true, grpcurl finds the RPCs by itself.'];
+  const address = addressAt(host, port);
+  const call = tls ? 'grpcurl' : 'grpcurl -plaintext';
+  const key = firstKey ? ` -H "authorization: Bearer $(cat '${firstKey.file}')"` : ` -H "authorization: Bearer $API_KEY"`;
+  const account = `"email":"ada@example.com","password":"correct horse battery staple"`;
+  return [
+    '  Try:',
+    `    ${call} ${address} list`,
+    `    ${call}${key} -d '{${account}}' ${address} identity.v1.AuthService/Register`,
+    `    ${call}${key} -d '{${account}}' ${address} identity.v1.AuthService/Login`,
+  ];
+}
+
+function keyLines(firstKey: FirstKey | undefined): string[] {
+  if (!firstKey) return ['  API key    npm run admin -- create-service-account NAME --role admin'];
+  const { file, key } = firstKey;
+  return key === undefined ? [`  API key    in ${file}`] : [`  API key    ${key}`, `             shown this once; kept in ${file}`];
+}

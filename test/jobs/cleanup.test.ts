@@ -1,0 +1,54 @@
+import { describe, expect, it } from 'vitest';
+import { lockoutChores } from '../../src/auth/lockout/lockout-chores.ts';
+import { BATCH, doChores } from '../../src/jobs/cleanup.ts';
+import { rateLimitChores } from '../../src/rate-limits/rate-limit-chores.ts';
+import { sessionChores } from '../../src/sessions/session-chores.ts';
+import { newEmail, signedIn } from '../support/builders.ts';
+import { expectStatus } from '../support/expect-status.ts';
+import { useService } from '../support/service.ts';
+
+const DAY = 86_400;
+const REFRESH_TTL = 7 * DAY;
+
+const service = useService();
+
+const clean = () =>
+  doChores(service.app.orm.em, service.clock.now(), [...sessionChores, ...lockoutChores({ maxAttempts: 5, duration: 1800 })]);
+
+const count = async (table: string) => (await service.database.pool.query(`select 1 from ${table}`)).rowCount;
+
+describe('housekeeping', () => {
+  it('leaves alone what is still needed', async () => {
+    const { tokens } = await signedIn(service);
+    await expectStatus(service.auth.login({ email: newEmail(), password: 'wrong' }), 'UNAUTHENTICATED', 'INVALID_CREDENTIALS');
+
+    expect(await clean()).toEqual({ expired_sessions: 0, forgotten_devices: 0, unknown_logins: 0 });
+    await service.auth.refreshToken({ refreshToken: tokens.refreshToken });
+  });
+
+  it('deletes expired sessions and forgotten attempts on unknown accounts', async () => {
+    service.clock.advance(REFRESH_TTL + 31 * DAY);
+    await clean();
+
+    expect(await Promise.all(['sessions', 'unknown_logins'].map(count))).toEqual([0, 0]);
+  });
+
+  it('deletes the counters of rate limits whose window is over, and no others', async () => {
+    const now = new Date();
+    await service.database.pool.query(
+      `truncate rate_limits; insert into rate_limits (key, points, expire) values ('over', 5, ${now.getTime() - 1}), ('open', 5, ${now.getTime()})`,
+    );
+    expect(await doChores(service.app.orm.em, now, rateLimitChores)).toEqual({ expired_rate_limits: 1 });
+    expect((await service.database.pool.query('select key from rate_limits')).rows).toEqual([{ key: 'open' }]);
+  });
+
+  it('goes on until nothing is left, however much has piled up', async () => {
+    await service.database.pool.query(
+      `insert into unknown_logins (identifier_hash, last_failed_at)
+       select sha256(n::text::bytea), now() - interval '1 year' from generate_series(1, $1) n`,
+      [2 * BATCH + 1],
+    );
+
+    expect(await clean()).toMatchObject({ unknown_logins: 2 * BATCH + 1 });
+  });
+});
