@@ -1,4 +1,4 @@
-import { exportApiKeys } from '../api-keys/api-key-export.repository.ts';
+import { exportApiKeys } from '../access/api-keys/api-key-export.repository.ts';
 import { exportActions, exportAuditEvents } from '../audit/audit-export.repository.ts';
 import { exportOneTimeTokens } from '../auth/one-time-tokens/one-time-token-export.repository.ts';
 import { exportPasswordHistory } from '../auth/passwords/password-history-export.repository.ts';

@@ -9,8 +9,8 @@ import { type ChangePasswordDeps, changePassword, changePasswordInput } from './
 import { type CheckPasswordDeps, checkPassword, checkPasswordInput } from './check-password.ts';
 import { getCaller, getCallerInput } from './get-caller.ts';
 import { getPasswordPolicy, getPasswordPolicyInput } from './get-password-policy.ts';
-import { type IntrospectTokenDeps, introspectToken, introspectTokenInput } from './introspect-token.ts';
-import { EncodedIntrospections } from './introspection.mapper.ts';
+import { type IntrospectTokenDeps, introspectToken, introspectTokenInput } from './introspection/introspect-token.ts';
+import { EncodedIntrospections } from './introspection/introspection.mapper.ts';
 import { type LoginDeps, login, loginInput } from './login.ts';
 import { type LoginWithCodeDeps, loginWithCode, loginWithCodeInput } from './login-with-code.ts';
 import { logout, logoutInput } from './logout.ts';

@@ -1,5 +1,5 @@
 import { BoundedMap } from '../concurrency/bounded-map.ts';
-import type { ChangeTail } from './change-tail.ts';
+import type { ChangeTail } from '../events/change-tail.ts';
 
 /** Of each kind, 1.5 kB each; what is beyond this is looked up again. */
 const MAX_ENTRIES = 10_000;
@@ -7,7 +7,7 @@ const MAX_ENTRIES = 10_000;
 /** What callers are recognised by: an `authorization` header with a key, a certificate of a service account. */
 type Kind = 'header' | 'account';
 
-/** Remembers what was looked up as long as nothing about authorization has changed anywhere (see database/epoch.ts). */
+/** Remembers what was looked up as long as nothing about authorization has changed anywhere (see events/authorization-epoch.ts). */
 export class EpochCache {
   readonly #tail: ChangeTail;
   readonly #entries: Readonly<Record<Kind, BoundedMap<string, unknown>>> = {

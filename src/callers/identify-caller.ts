@@ -1,13 +1,13 @@
-import { hashApiKey, isApiKey } from '../api-keys/api-key-format.ts';
-import type { KeyUsage } from '../api-keys/key-usage.ts';
-import { hasExpired, type RecognisedApiKey } from '../api-keys/recognised-api-key.repository.ts';
+import { hashApiKey, isApiKey } from '../access/api-keys/api-key-format.ts';
+import type { KeyUsage } from '../access/api-keys/key-usage.ts';
+import { hasExpired, type RecognisedApiKey } from '../access/api-keys/recognised-api-key.repository.ts';
+import { type RecogniseAccessTokenDeps, recogniseAccessToken } from '../auth/introspection/recognise-access-token.ts';
 import { ANONYMOUS, type Caller } from '../call/call.ts';
 import type { Awaitable } from '../concurrency/awaitable.ts';
 import type { GatheredReads } from '../concurrency/coalesced-reads.ts';
 import { callerUnauthenticated } from '../rpc/access.ts';
 import type { Credentials } from '../rpc/runtime.ts';
 import type { EpochCache } from './epoch-cache.ts';
-import { type RecogniseAccessTokenDeps, recogniseAccessToken } from './recognise-access-token.ts';
 
 export interface IdentifyDeps extends RecogniseAccessTokenDeps {
   readonly cache: EpochCache;

@@ -1,7 +1,7 @@
 import path from 'node:path';
-import type { ChangeTail } from '../callers/change-tail.ts';
 import { repeat } from '../concurrency/periodic-task.ts';
 import type { Config } from '../config.ts';
+import type { ChangeTail } from '../events/change-tail.ts';
 import { consumeEvents } from '../events/consume-events.ts';
 import { Bell } from './bell.ts';
 import { type DeliverMailsDeps, deliverMails } from './deliver-mails.ts';

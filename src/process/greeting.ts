@@ -1,4 +1,4 @@
-import type { FirstKey } from '../callers/first-key.ts';
+import type { FirstKey } from '../access/first-key.ts';
 import { addressAt } from '../rpc/peer.ts';
 
 export interface BannerFacts {

@@ -1,4 +1,4 @@
-import type { FirstKey } from '../callers/first-key.ts';
+import type { FirstKey } from '../access/first-key.ts';
 import type { loadConfig } from '../config.ts';
 
 export type Environment = Parameters<typeof loadConfig>[0];

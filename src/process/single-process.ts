@@ -1,6 +1,6 @@
+import { ensureFirstKey } from '../access/first-key.ts';
 import { createApp } from '../app/app.ts';
 import type { Connection } from '../app/resources.ts';
-import { ensureFirstKey } from '../callers/first-key.ts';
 import type { Config } from '../config.ts';
 import type { Started } from './lifecycle.ts';
 

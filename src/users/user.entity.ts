@@ -1,6 +1,6 @@
 import { defineEntity, p } from '@mikro-orm/postgresql';
 import { id, insertedAt, moment } from '../database/columns.ts';
-import { bumpEpoch } from '../database/epoch.ts';
+import { bumpEpoch } from '../events/authorization-epoch.ts';
 import { Profile } from './profile.entity.ts';
 import { roleNamesOf } from './role-names.ts';
 import { USER_SEARCH_TEXT } from './search-text.ts';

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
-import { hashApiKey } from '../../src/api-keys/api-key-format.ts';
+import { hashApiKey } from '../../src/access/api-keys/api-key-format.ts';
 import { GetCallerRequest } from '../../src/gen/identity/v1/auth_service.ts';
 import { forge } from '../support/access-tokens.ts';
 import { PASSWORD, register, required, signedIn } from '../support/builders.ts';

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { seed } from '../../bench/database/seed.ts';
-import { recogniseSessions } from '../../src/callers/live-session.repository.ts';
+import { recogniseSessions } from '../../src/auth/introspection/live-session.repository.ts';
 import { findUserViews } from '../../src/users/user-view.repository.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { MAX_STALENESS_MS } from '../../src/callers/change-tail.ts';
+import { MAX_STALENESS_MS } from '../../src/events/change-tail.ts';
 import { atOnce, newEmail, newUsername, PASSWORD, register, required } from '../support/builders.ts';
 import { decode, expectStatus } from '../support/expect-status.ts';
 import { keyOf, roleWith } from '../support/grants.ts';

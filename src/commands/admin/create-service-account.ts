@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
-import { createServiceAccountKey } from '../../callers/first-key.ts';
+import { createServiceAccountKey } from '../../access/first-key.ts';
+import { createServiceAccountInput } from '../../access/service-accounts/create-service-account.ts';
 import { requireCurrentSchema } from '../../database/migrations.ts';
-import { createServiceAccountInput } from '../../service-accounts/create-service-account.ts';
 import { withDatabase } from '../command.ts';
 
 export const CREATE_SERVICE_ACCOUNT_USAGE = `  npm run admin -- create-service-account NAME --role ROLE [--role ROLE ...]

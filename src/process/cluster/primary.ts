@@ -1,5 +1,5 @@
+import type { FirstKey } from '../../access/first-key.ts';
 import type { Connection } from '../../app/resources.ts';
-import type { FirstKey } from '../../callers/first-key.ts';
 import type { Config } from '../../config.ts';
 import { createLog } from '../../observability/log.ts';
 import { serveMetrics } from '../../observability/metrics/metrics-server.ts';
@@ -29,7 +29,7 @@ export async function startPrimary(
 async function firstKeyOf(databaseUrl: string, dataDir: string): Promise<FirstKey> {
   const { openOrm } = await import('../../database/orm.ts');
   const { ENTITIES } = await import('../../app/entities.ts');
-  const { ensureFirstKey } = await import('../../callers/first-key.ts');
+  const { ensureFirstKey } = await import('../../access/first-key.ts');
   const orm = await openOrm({ url: databaseUrl, entities: ENTITIES });
   try {
     return await ensureFirstKey(orm.em, dataDir);

@@ -4,8 +4,8 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { createServiceAccountKey } from '../../../src/access/first-key.ts';
 import { ENTITIES } from '../../../src/app/entities.ts';
-import { createServiceAccountKey } from '../../../src/callers/first-key.ts';
 import { openOrm } from '../../../src/database/orm.ts';
 import { newEmail, PASSWORD } from '../../support/builders.ts';
 import { type Clients, connect } from '../../support/client.ts';

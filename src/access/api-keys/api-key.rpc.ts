@@ -1,0 +1,27 @@
+import type { GatheredReads } from '../../concurrency/coalesced-reads.ts';
+import { ApiKeyServiceService } from '../../gen/identity/v1/api_key_service.ts';
+import { type Service, service } from '../../rpc/server.ts';
+import { rpc } from '../../rpc/unary.ts';
+import { toApiKeyMessage, toKeyIntrospection } from './api-key.mapper.ts';
+import { createApiKey, createApiKeyInput } from './create-api-key.ts';
+import { introspectApiKey, introspectApiKeyInput } from './introspect-api-key.ts';
+import { listApiKeys, listApiKeysInput } from './list-api-keys.ts';
+import type { RecognisedApiKey } from './recognised-api-key.repository.ts';
+import { revokeApiKey, revokeApiKeyInput } from './revoke-api-key.ts';
+
+export function apiKeyService(recognised: GatheredReads<RecognisedApiKey>): Service {
+  return service(ApiKeyServiceService, {
+    createApiKey: rpc(createApiKeyInput, async (call, input) => {
+      const { apiKey, key } = await createApiKey(call, input);
+      return { apiKey: toApiKeyMessage(apiKey), key };
+    }),
+    listApiKeys: rpc(listApiKeysInput, async (call, input) => ({ apiKeys: (await listApiKeys(call, input)).map(toApiKeyMessage) })),
+    revokeApiKey: rpc(revokeApiKeyInput, async (call, input) => {
+      await revokeApiKey(call, input);
+      return {};
+    }),
+    introspectApiKey: rpc(introspectApiKeyInput, async (call, input) =>
+      toKeyIntrospection(await introspectApiKey(recognised, call, input)),
+    ),
+  });
+}

@@ -1,0 +1,92 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { z } from 'zod';
+import { record } from '../../audit/audit-log.ts';
+import type { Call } from '../../call/call.ts';
+import { Permissions } from '../../call/permissions.ts';
+import { line } from '../../call/validation.ts';
+import { transaction } from '../../database/transaction.ts';
+import { permissionsOverSelf, readAccess } from '../../rpc/access.ts';
+import { DESCRIPTORS } from '../../rpc/descriptors.ts';
+import { User } from '../../users/user.entity.ts';
+import { userNotFound } from '../../users/user.errors.ts';
+import { lockUser } from '../../users/user.repository.ts';
+import { mayGrant } from '../roles/grant-policy.ts';
+import { permissionNames } from '../roles/permission-name.ts';
+import { grantExceedsCaller } from '../roles/role.errors.ts';
+import { permissionsGranted } from '../roles/role.repository.ts';
+import { hasOneSubject, oneSubject, type Subject, subjectFields, subjectOf } from '../roles/subject.ts';
+import { ServiceAccount } from '../service-accounts/service-account.entity.ts';
+import { serviceAccountNotFound } from '../service-accounts/service-account.errors.ts';
+import { lockServiceAccount } from '../service-accounts/service-account.repository.ts';
+import { ApiKey } from './api-key.entity.ts';
+import { createApiKeySecret, hashApiKey, hintOf } from './api-key-format.ts';
+
+const OVER_SELF = permissionsOverSelf(readAccess(DESCRIPTORS));
+
+const MAX_TTL_SECONDS = 100 * 365 * 86_400;
+
+export const createApiKeyInput = z
+  .object({
+    ...subjectFields,
+    name: line(100).refine((name) => name !== '', 'is required'),
+    scopes: permissionNames,
+    ttl: z
+      .object({ seconds: z.number(), nanos: z.number() })
+      .refine(({ seconds }) => seconds >= 1 && seconds <= MAX_TTL_SECONDS, 'must be at least a second and at most 100 years')
+      .optional(),
+  })
+  .refine(hasOneSubject, oneSubject('owner'));
+
+export interface CreatedApiKey {
+  readonly apiKey: ApiKey;
+  /** Shown this once. */
+  readonly key: string;
+}
+
+/** A key can do what its owner can, within its scopes; whoever makes it must be able to do all of that. */
+export async function createApiKey(call: Call, input: z.output<typeof createApiKeyInput>): Promise<CreatedApiKey> {
+  const { name, scopes, ttl } = input;
+  const key = createApiKeySecret();
+  const now = call.now();
+  return transaction(call.em, async (em) => {
+    const owner = await ownerOf(em, input);
+    if (!isOwnKey(call, input) && !mayGrant(call.caller.permissions, reachOf(input, owner.permissions))) throw grantExceedsCaller();
+    if (!mayGrant(owner.permissions, scopes)) throw grantExceedsCaller();
+    const apiKey = em.create(ApiKey, {
+      ...owner.reference,
+      name,
+      hash: hashApiKey(key),
+      hint: hintOf(key),
+      scopes,
+      createdAt: now,
+      expiresAt: ttl ? new Date(now.getTime() + ttl.seconds * 1000) : null,
+    });
+    const { metadata, ...subject } = subjectOf(input);
+    record(em, call, { type: 'api_key.created', ...subject, metadata: { api_key_id: apiKey.id, ...metadata } });
+    return { apiKey, key };
+  });
+}
+
+/** A key with scopes could otherwise make one without. */
+function isOwnKey({ caller }: Call, { userId }: Subject): boolean {
+  return caller.kind === 'user' && caller.actsForSelf && caller.userId === userId;
+}
+
+/** All that the key can do. One of a user without scopes also does to that user what users may do to themselves. */
+function reachOf({ scopes, userId }: z.output<typeof createApiKeyInput>, ofOwner: Permissions): string[] {
+  if (scopes.length > 0) return ofOwner.limitedTo(scopes).list();
+  return userId === undefined ? ofOwner.list() : [...ofOwner.list(), ...OVER_SELF];
+}
+
+/** The owner counts with all that their roles permit, even while deactivated: the key works as soon as they are back. */
+async function ownerOf(em: EntityManager, { userId, serviceAccountId }: Subject) {
+  if (userId !== undefined) {
+    if (!(await lockUser(em, userId))) throw userNotFound();
+    const permissions = new Permissions(await permissionsGranted(em, { userId }));
+    return { permissions, reference: { user: em.getReference(User, userId) } };
+  }
+  const id = serviceAccountId ?? '';
+  if (!(await lockServiceAccount(em, id))) throw serviceAccountNotFound();
+  const permissions = new Permissions(await permissionsGranted(em, { serviceAccountId }));
+  return { permissions, reference: { serviceAccount: em.getReference(ServiceAccount, id) } };
+}

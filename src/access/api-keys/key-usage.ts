@@ -1,0 +1,26 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { GatheredWrites } from '../../concurrency/write-behind.ts';
+import { noteLastUse } from './api-key.repository.ts';
+
+const INTERVAL_MS = 30_000;
+
+/** When keys were last used: gathered in memory and written together, because a key is used on every call. */
+export class KeyUsage {
+  readonly #writes: GatheredWrites<Date>;
+
+  constructor(em: EntityManager) {
+    this.#writes = new GatheredWrites(INTERVAL_MS, (pending) => noteLastUse(em.fork(), pending));
+  }
+
+  note(keyId: string, now: Date): void {
+    this.#writes.add(keyId, now);
+  }
+
+  flush(): Promise<void> {
+    return this.#writes.flush();
+  }
+
+  stop(): Promise<void> {
+    return this.#writes.stop();
+  }
+}

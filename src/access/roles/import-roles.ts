@@ -1,0 +1,23 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import type { Call } from '../../call/call.ts';
+import type { IdentityError } from '../../call/errors.ts';
+import type { ImportRoles } from '../../users/import-users.ts';
+import { mayGrant } from './grant-policy.ts';
+import { grantExceedsCaller, roleNotFound } from './role.errors.ts';
+import { assignRolesToUsers, lockRolesToRead, permissionsByRole } from './role.repository.ts';
+
+/** How an import of users gives them roles: under the rule of AssignRole, but for many users at once. */
+export const importRoles: ImportRoles = { resolve, assign: assignRolesToUsers };
+
+/** For each name the id of the role, or why the caller cannot give it. What the roles permit stays so until the transaction ends. */
+async function resolve(em: EntityManager, call: Call, names: readonly string[]): Promise<ReadonlyMap<string, string | IdentityError>> {
+  const ids = await lockRolesToRead(em, names);
+  const permissions = await permissionsByRole(em, [...ids.values()]);
+  return new Map(
+    names.map((name) => {
+      const id = ids.get(name);
+      if (id === undefined) return [name, roleNotFound()];
+      return [name, mayGrant(call.caller.permissions, permissions.get(id) ?? []) ? id : grantExceedsCaller()];
+    }),
+  );
+}

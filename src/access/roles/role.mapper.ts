@@ -1,0 +1,13 @@
+import type { Role as RoleMessage } from '../../gen/identity/v1/role.ts';
+import type { Role } from './role.entity.ts';
+import { roleEtagOf } from './role-etag.ts';
+
+export function toRoleMessage(role: Role): RoleMessage {
+  return {
+    name: role.name,
+    description: role.description,
+    permissions: role.permissionNames(),
+    builtIn: role.builtIn,
+    etag: roleEtagOf(role),
+  };
+}

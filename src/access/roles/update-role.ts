@@ -1,0 +1,58 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { z } from 'zod';
+import { record } from '../../audit/audit-log.ts';
+import type { Call } from '../../call/call.ts';
+import { invalidFields } from '../../call/errors.ts';
+import { multiline } from '../../call/validation.ts';
+import { transaction } from '../../database/transaction.ts';
+import { roleName } from './create-role.ts';
+import { mayGrant } from './grant-policy.ts';
+import { permissionNames } from './permission-name.ts';
+import type { Role } from './role.entity.ts';
+import { grantExceedsCaller, roleBuiltIn, roleNotFound, staleRole } from './role.errors.ts';
+import { lockRole } from './role.repository.ts';
+import { roleEtagOf } from './role-etag.ts';
+import { RolePermission } from './role-permission.entity.ts';
+
+const UPDATABLE = ['description', 'permissions'];
+
+export const updateRoleInput = z.object({
+  role: z
+    .object({ name: roleName, description: multiline(500), permissions: permissionNames, etag: z.string() })
+    .optional()
+    .refine((role) => role !== undefined, 'is required'),
+  updateMask: z.array(z.string()).optional(),
+});
+
+export async function updateRole(call: Call, { role: given, updateMask = UPDATABLE }: z.output<typeof updateRoleInput>): Promise<Role> {
+  const { name, description, permissions, etag } = given as NonNullable<typeof given>;
+  refuseUnknown(updateMask);
+  return transaction(call.em, async (em) => {
+    const role = await lockRole(em, name);
+    if (!role) throw roleNotFound();
+    if (role.builtIn) throw roleBuiltIn();
+    if (etag !== '' && etag !== roleEtagOf(role)) throw staleRole();
+    const before = roleEtagOf(role);
+    if (updateMask.includes('description')) role.description = description;
+    if (updateMask.includes('permissions')) setPermissions(em, call, role, permissions);
+    if (roleEtagOf(role) === before) return role;
+    record(em, call, { type: 'role.updated', metadata: { role: name, permissions: role.permissionNames().join(',') } });
+    return role;
+  });
+}
+
+function refuseUnknown(mask: readonly string[]): void {
+  const unknown = mask.filter((path) => !UPDATABLE.includes(path));
+  if (unknown.length === 0) return;
+  throw invalidFields(unknown.map((path) => ({ field: 'update_mask', description: `has the unknown path "${path.slice(0, 100)}"` })));
+}
+
+/** What is added and what is taken away must both be the caller's own. */
+function setPermissions(em: EntityManager, call: Call, role: Role, names: readonly string[]): void {
+  const before = role.permissionNames();
+  const removed = before.filter((name) => !names.includes(name));
+  const added = names.filter((name) => !before.includes(name));
+  if (!mayGrant(call.caller.permissions, [...removed, ...added])) throw grantExceedsCaller();
+  role.permissions.remove((item) => removed.includes(item.permission));
+  for (const permission of added) role.permissions.add(em.create(RolePermission, { role, permission }));
+}

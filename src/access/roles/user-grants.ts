@@ -1,0 +1,13 @@
+import { roleNamesOf } from '../../users/role-names.ts';
+import { PERMISSIONS_OF_USER } from './role.repository.ts';
+
+/** What somebody has been given. */
+export interface UserGrants {
+  /** Names, sorted. */
+  readonly roles: string[];
+  /** What these permit. */
+  readonly permissions: string[];
+}
+
+/** These, as columns of a query on `users`. */
+export const GRANTS_OF_USER = `${roleNamesOf('users.id')} as roles, ${PERMISSIONS_OF_USER} as permissions`;

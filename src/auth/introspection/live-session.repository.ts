@@ -1,0 +1,48 @@
+import type { Pool } from 'pg';
+import { GRANTS_OF_USER, type UserGrants } from '../../access/roles/user-grants.ts';
+import { Permissions } from '../../call/permissions.ts';
+import { BoundedMap } from '../../concurrency/bounded-map.ts';
+import { listOf, runPrepared } from '../../database/prepared.ts';
+import type { LiveSession, UserStanding } from './live-sessions.ts';
+
+const FIND = {
+  name: 'callers.find-live-sessions',
+  text: `
+    select s.id, s.user_id, extract(epoch from s.expires_at)::float8 * 1000 as expires_at,
+      extract(epoch from s.last_active_at)::float8 * 1000 as last_active_at, ${GRANTS_OF_USER}
+    from sessions s join users on users.id = s.user_id
+    where s.id = any(${listOf('uuid')}) and s.revoked_at is null and users.is_active`,
+};
+
+interface Row extends UserGrants {
+  id: string;
+  user_id: string;
+  expires_at: number;
+  last_active_at: number;
+}
+
+/** The sessions with these ids, by id: those of active users that were not ended. They may have expired. In one query. */
+export async function recogniseSessions(pool: Pool, ids: readonly string[]): Promise<ReadonlyMap<string, LiveSession>> {
+  const rows = await runPrepared<Row>(pool, FIND, [ids]);
+  return new Map(rows.map((row) => [row.id, toLiveSession(row)]));
+}
+
+function toLiveSession({ id, user_id, expires_at, last_active_at, roles, permissions }: Row): LiveSession {
+  return {
+    id,
+    userId: user_id,
+    expiresAt: new Date(expires_at),
+    lastActiveAt: new Date(last_active_at),
+    standing: standingOf({ roles, permissions }),
+  };
+}
+
+/** Most users have the same few roles: what these come to is kept once, and takes no memory for each of them. */
+const STANDINGS = new BoundedMap<string, UserStanding>(1000);
+
+function standingOf({ roles, permissions }: UserGrants): UserStanding {
+  const key = JSON.stringify([roles, permissions]);
+  const standing = STANDINGS.get(key) ?? { roles, permissions: new Permissions(permissions) };
+  STANDINGS.set(key, standing);
+  return standing;
+}

@@ -1,0 +1,84 @@
+import type { Permissions } from '../../call/permissions.ts';
+import type { Awaitable } from '../../concurrency/awaitable.ts';
+import { BoundedMap } from '../../concurrency/bounded-map.ts';
+import { type FindAll, GatheredReads } from '../../concurrency/coalesced-reads.ts';
+import type { ChangeTail } from '../../events/change-tail.ts';
+import { REMEMBERED_SESSIONS } from '../../sessions/remembered-sessions.ts';
+
+/** What has to be known of a session to rely on a token of it. */
+export interface LiveSession {
+  readonly id: string;
+  readonly userId: string;
+  readonly expiresAt: Date;
+  readonly lastActiveAt: Date;
+  readonly standing: UserStanding;
+}
+
+/** What the user of the session is and may do. */
+export interface UserStanding {
+  /** Names, sorted. */
+  readonly roles: readonly string[];
+  readonly permissions: Permissions;
+}
+
+/**
+ * Remembers which sessions are live and how their users stand, so that checking a token costs no query. A session that ends anywhere is
+ * forgotten as soon as its event arrives, all of them when anything about authorization has changed; while the answers about that are late,
+ * nothing is relied on.
+ */
+export class LiveSessions {
+  readonly #find: FindAll<LiveSession>;
+  readonly #tail: ChangeTail;
+  readonly #sessions = new BoundedMap<string, LiveSession>(REMEMBERED_SESSIONS);
+  readonly #lookUps = new GatheredReads<LiveSession>((ids) => this.#lookUp(ids));
+  /** For each query under way, which of its answers may be remembered: not those that a change concerns meanwhile, they may be from before. */
+  readonly #awaited = new Set<Set<string>>();
+
+  constructor(find: FindAll<LiveSession>, tail: ChangeTail) {
+    this.#find = find;
+    this.#tail = tail;
+    tail.onNewEpoch(() => this.#forgetAll());
+    tail.onEvent(({ type, userId, payload }) => {
+      if (type === 'session.revoked' && payload.session_id !== undefined) this.#forget(payload.session_id);
+      else if ((type === 'user.deactivated' || type === 'user.deleted') && userId != null) this.#forgetUser(userId);
+    });
+  }
+
+  /** The session, unless it has ended. What is remembered is there at once. */
+  get(id: string, now: Date): Awaitable<LiveSession | undefined> {
+    const remembered = this.#tail.isCurrent() ? this.#sessions.get(id) : undefined;
+    return unlessExpired(remembered, now) ?? this.#lookUps.get(id).then((found) => unlessExpired(found, now));
+  }
+
+  async #lookUp(ids: readonly string[]): Promise<ReadonlyMap<string, LiveSession>> {
+    const awaited = new Set(ids);
+    this.#awaited.add(awaited);
+    try {
+      const sessions = await this.#find(ids);
+      for (const [id, session] of sessions) if (awaited.has(id)) this.#sessions.set(id, session);
+      return sessions;
+    } finally {
+      this.#awaited.delete(awaited);
+    }
+  }
+
+  #forget(id: string): void {
+    this.#sessions.delete(id);
+    for (const awaited of this.#awaited) awaited.delete(id);
+  }
+
+  /** Rare, so it may look at all of them. */
+  #forgetUser(userId: string): void {
+    for (const [id, session] of this.#sessions) if (session.userId === userId) this.#sessions.delete(id);
+    for (const awaited of this.#awaited) awaited.clear();
+  }
+
+  #forgetAll(): void {
+    this.#sessions.clear();
+    for (const awaited of this.#awaited) awaited.clear();
+  }
+}
+
+function unlessExpired(session: LiveSession | undefined, now: Date): LiveSession | undefined {
+  return session && session.expiresAt > now ? session : undefined;
+}

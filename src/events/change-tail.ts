@@ -1,0 +1,96 @@
+import type { Pool } from 'pg';
+import { repeat } from '../concurrency/periodic-task.ts';
+import { readChangesAfter } from './change.repository.ts';
+import { lastPosition, type ToldEvent } from './event.repository.ts';
+
+/** What is committed elsewhere is obeyed by every replica after at most this long. */
+export const MAX_STALENESS_MS = 250;
+const POLL_MS = 100;
+const BATCH = 1000;
+
+/**
+ * Follows what is committed anywhere, for what a replica keeps in memory about who is who: the events (ADR 9), and the epoch of authorization
+ * (ADR 8). Both are asked for in one statement, ten times a second. An answer older than MAX_STALENESS_MS is not relied on: while the database
+ * is away, nobody is recognised from memory. Unlike a consumer it has no cursor in the database: what was committed before the start was never
+ * in memory.
+ */
+export class ChangeTail {
+  readonly #pool: Pool;
+  readonly #eventListeners: ((event: ToldEvent) => void)[] = [];
+  readonly #epochListeners: (() => void)[] = [];
+  #position = 0;
+  #epoch: string | undefined;
+  /** When the last question was asked that was answered completely. */
+  #askedAt = Number.NEGATIVE_INFINITY;
+  #stop: () => unknown = () => undefined;
+
+  constructor(pool: Pool) {
+    this.#pool = pool;
+  }
+
+  /** The latest that is known; another one when a new one has begun. */
+  get epoch(): string | undefined {
+    return this.#epoch;
+  }
+
+  /** Tells an event that this process has committed itself; it comes again with the others. */
+  readonly tell = (event: ToldEvent): void => {
+    for (const listener of this.#eventListeners) listener(event);
+  };
+
+  /** To be called before the start. */
+  onEvent(listener: (event: ToldEvent) => void): void {
+    this.#eventListeners.push(listener);
+  }
+
+  /** To be called before the start. */
+  onNewEpoch(listener: () => void): void {
+    this.#epochListeners.push(listener);
+  }
+
+  async start(): Promise<void> {
+    this.#position = await lastPosition(this.#pool);
+    await this.#read().catch(() => undefined);
+    // While the database is away, what is remembered turns stale by itself.
+    this.#stop = repeat(
+      () => this.#read(),
+      POLL_MS,
+      () => undefined,
+    );
+  }
+
+  stop(): void {
+    this.#stop();
+  }
+
+  /** Whether everything that was committed up to MAX_STALENESS_MS ago has been told. */
+  isCurrent(): boolean {
+    return performance.now() - this.#askedAt <= MAX_STALENESS_MS;
+  }
+
+  lagSeconds(): number {
+    return (performance.now() - this.#askedAt) / 1000;
+  }
+
+  async #read(): Promise<void> {
+    while (await this.#readBatch());
+  }
+
+  /** Returns whether there may be more. */
+  async #readBatch(): Promise<boolean> {
+    const askedAt = performance.now();
+    const { epoch, events } = await readChangesAfter(this.#pool, this.#position, BATCH);
+    this.#enter(epoch);
+    for (const event of events) this.tell(event);
+    this.#position = events.at(-1)?.position ?? this.#position;
+    if (events.length === BATCH) return true;
+    this.#askedAt = askedAt;
+    return false;
+  }
+
+  #enter(epoch: string): void {
+    if (epoch === this.#epoch) return;
+    this.#epoch = epoch;
+    for (const listener of this.#epochListeners) listener();
+  }
+}
