@@ -1,12 +1,12 @@
 import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { BreachCheck } from '../../src/auth/passwords/breach-check.ts';
-import type { Log } from '../../src/observability/log.ts';
-import { BreachServer, line, split } from '../support/breach-server.ts';
-import { logIn, newEmail, PASSWORD, register, required } from '../support/builders.ts';
-import { expectInvalid, failureOf } from '../support/expect-status.ts';
-import { startService, type TestService } from '../support/service.ts';
+import { BreachCheck } from '../../../src/auth/passwords/breach-check.ts';
+import type { Log } from '../../../src/observability/log.ts';
+import { BreachServer, line, split } from '../../support/breach-server.ts';
+import { logIn, newEmail, PASSWORD, register, required } from '../../support/builders.ts';
+import { expectInvalid, failureOf } from '../../support/expect-status.ts';
+import { startService, type TestService } from '../../support/service.ts';
 
 const LEAKED = 'a password that has leaked';
 const DESCRIPTION = 'has leaked elsewhere';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { COMMON_PASSWORDS, PasswordLines } from '../../src/auth/passwords/popular-passwords.ts';
+import { COMMON_PASSWORDS, PasswordLines } from '../../../src/auth/passwords/popular-passwords.ts';
 
 describe('a list of passwords', () => {
   const list = new PasswordLines(() => ['dragon', 'correct horse', 'dragon', 'last"one\\']);

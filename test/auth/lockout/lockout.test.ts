@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { loadConfig } from '../../src/config.ts';
-import { auditEvents, countEvents, DEVICE } from '../support/audit.ts';
-import { atOnce, logIn, newEmail, newUsername, PASSWORD, register } from '../support/builders.ts';
-import { decode, expectStatus, type Failure } from '../support/expect-status.ts';
-import { counterOf } from '../support/passwords.ts';
-import { bookkeeping } from '../support/rows.ts';
-import { SECRET_KEY, startService, type TestService, useService } from '../support/service.ts';
+import { loadConfig } from '../../../src/config.ts';
+import { auditEvents, countEvents, DEVICE } from '../../support/audit.ts';
+import { atOnce, logIn, newEmail, newUsername, PASSWORD, register } from '../../support/builders.ts';
+import { decode, expectStatus, type Failure } from '../../support/expect-status.ts';
+import { counterOf } from '../../support/passwords.ts';
+import { bookkeeping } from '../../support/rows.ts';
+import { SECRET_KEY, startService, type TestService, useService } from '../../support/service.ts';
 
 const service = useService();
 

@@ -1,12 +1,12 @@
 import { createHash, pbkdf2Sync, randomBytes, scryptSync } from 'node:crypto';
 import bcrypt from 'bcrypt';
 import { describe, expect, it } from 'vitest';
-import { problemOfHash } from '../../src/auth/passwords/password-scheme.ts';
-import { logIn, PASSWORD, register } from '../support/builders.ts';
-import { expectStatus } from '../support/expect-status.ts';
-import { counterOf, storedHash, storeHash } from '../support/passwords.ts';
-import { rows } from '../support/rows.ts';
-import { useService } from '../support/service.ts';
+import { problemOfHash } from '../../../src/auth/passwords/password-scheme.ts';
+import { logIn, PASSWORD, register } from '../../support/builders.ts';
+import { expectStatus } from '../../support/expect-status.ts';
+import { counterOf, storedHash, storeHash } from '../../support/passwords.ts';
+import { rows } from '../../support/rows.ts';
+import { useService } from '../../support/service.ts';
 import { VECTORS } from './vectors.ts';
 
 const service = useService();

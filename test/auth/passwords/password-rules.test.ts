@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { logIn, newEmail, newUsername, PASSWORD, register } from '../support/builders.ts';
-import { expectInvalid, expectStatus } from '../support/expect-status.ts';
-import { counterOf, storedHash, storeHash } from '../support/passwords.ts';
-import { totals } from '../support/rows.ts';
-import { useService } from '../support/service.ts';
+import { logIn, newEmail, newUsername, PASSWORD, register } from '../../support/builders.ts';
+import { expectInvalid, expectStatus } from '../../support/expect-status.ts';
+import { counterOf, storedHash, storeHash } from '../../support/passwords.ts';
+import { totals } from '../../support/rows.ts';
+import { useService } from '../../support/service.ts';
 
 const service = useService({ SERVICE_NAME: 'Acme Portal', PASSWORD_MIN_LENGTH: '10' });
 

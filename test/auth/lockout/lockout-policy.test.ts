@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { lockEnd, secondsUntilUnlocked } from '../../src/auth/lockout/lockout-policy.ts';
+import { lockEnd, secondsUntilUnlocked } from '../../../src/auth/lockout/lockout-policy.ts';
 
 const policy = { maxAttempts: 5, duration: 1800 };
 const now = new Date('2026-03-01T12:00:00.000Z');

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { brokenRules, type PersonalData } from '../../src/auth/passwords/password-policy.ts';
+import { brokenRules, type PersonalData } from '../../../src/auth/passwords/password-policy.ts';
 
 const RULES = { minLength: 8, common: new Set(['password', '12345678', 'sunshine']), serviceName: 'Identity' };
 

@@ -1,14 +1,14 @@
 import { availableParallelism } from 'node:os';
 import { status } from '@grpc/grpc-js';
 import { describe, expect, it } from 'vitest';
-import { auditEvents } from '../support/audit.ts';
-import { atOnce, logIn, newEmail, PASSWORD, register, signedIn } from '../support/builders.ts';
-import { decode, expectStatus, failureOf } from '../support/expect-status.ts';
-import { untilNoMailIsPending } from '../support/mailbox.ts';
-import { counterOf, occupyHashThreads, slowHash, storeHash } from '../support/passwords.ts';
-import { rows } from '../support/rows.ts';
-import { useService } from '../support/service.ts';
-import { statementsOf, untilCallerIsKnown } from '../support/statements.ts';
+import { auditEvents } from '../../support/audit.ts';
+import { atOnce, logIn, newEmail, PASSWORD, register, signedIn } from '../../support/builders.ts';
+import { decode, expectStatus, failureOf } from '../../support/expect-status.ts';
+import { untilNoMailIsPending } from '../../support/mailbox.ts';
+import { counterOf, occupyHashThreads, slowHash, storeHash } from '../../support/passwords.ts';
+import { rows } from '../../support/rows.ts';
+import { useService } from '../../support/service.ts';
+import { statementsOf, untilCallerIsKnown } from '../../support/statements.ts';
 
 const WRONG = 'not the password';
 

@@ -1,8 +1,8 @@
 import { constants, getPriority } from 'node:os';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { HashPool, HashWithdrawn, hashThreads } from '../../src/auth/passwords/hash-pool.ts';
-import { poolThreads } from '../../src/auth/passwords/hash-threads.ts';
-import { slowHash } from '../support/passwords.ts';
+import { HashPool, HashWithdrawn, hashThreads } from '../../../src/auth/passwords/hash-pool.ts';
+import { poolThreads } from '../../../src/auth/passwords/hash-threads.ts';
+import { slowHash } from '../../support/passwords.ts';
 
 const NEVER = new AbortController().signal;
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { decideRefresh, type RefreshDecision, type RefreshState } from '../../src/auth/tokens/refresh-policy.ts';
-import { hashRefreshToken } from '../../src/auth/tokens/refresh-tokens.ts';
+import { decideRefresh, type RefreshDecision, type RefreshState } from '../../../src/auth/tokens/refresh-policy.ts';
+import { hashRefreshToken } from '../../../src/auth/tokens/refresh-tokens.ts';
 
 const OLD = hashRefreshToken('two refreshes ago');
 const PREVIOUS = hashRefreshToken('one refresh ago');

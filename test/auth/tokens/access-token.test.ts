@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { decodeAccessToken } from '../support/access-tokens.ts';
-import { logIn, signedIn } from '../support/builders.ts';
-import { useService } from '../support/service.ts';
-import { isActive, refresh } from '../support/sessions.ts';
+import { decodeAccessToken } from '../../support/access-tokens.ts';
+import { logIn, signedIn } from '../../support/builders.ts';
+import { useService } from '../../support/service.ts';
+import { isActive, refresh } from '../../support/sessions.ts';
 
 const UUID_V4 = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 

@@ -1,10 +1,10 @@
 import bcrypt from 'bcrypt';
 import { describe, expect, it } from 'vitest';
-import { atOnce, logIn, newEmail, PASSWORD, register } from '../support/builders.ts';
-import { expectStatus, failureOf } from '../support/expect-status.ts';
-import { counterOf, everythingStored, storedHash, storeHash } from '../support/passwords.ts';
-import { rows } from '../support/rows.ts';
-import { startService, type TestService, useService } from '../support/service.ts';
+import { atOnce, logIn, newEmail, PASSWORD, register } from '../../support/builders.ts';
+import { expectStatus, failureOf } from '../../support/expect-status.ts';
+import { counterOf, everythingStored, storedHash, storeHash } from '../../support/passwords.ts';
+import { rows } from '../../support/rows.ts';
+import { startService, type TestService, useService } from '../../support/service.ts';
 
 const service = useService();
 
