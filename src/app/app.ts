@@ -6,7 +6,7 @@ import { endsWithin, tellUnlessEnded } from '../concurrency/time-limit.ts';
 import type { Config } from '../config.ts';
 import type { Orm } from '../database/orm.ts';
 import { eventChores } from '../events/event-chores.ts';
-import { startHousekeeping } from '../jobs/cleanup.ts';
+import { startCleanup } from '../jobs/cleanup.ts';
 import { openMailer } from '../mail/mailer.ts';
 import { type MetricsServer, serveMetrics } from '../observability/metrics/metrics-server.ts';
 import { rateLimitChores } from '../rate-limits/rate-limit-chores.ts';
@@ -14,7 +14,7 @@ import { addHealth } from '../rpc/health.ts';
 import { addReflection } from '../rpc/reflection.ts';
 import { addService, createServer, drain, listen } from '../rpc/server.ts';
 import { sessionChores } from '../sessions/session-chores.ts';
-import { beginParts, type Connection, type Overrides, type Parts } from './resources.ts';
+import { type Connection, type Overrides, openResources, type Resources } from './resources.ts';
 import { runtimeOf, servicesOf } from './services.ts';
 
 export interface App {
@@ -34,7 +34,7 @@ const DRAIN_MS = 6000;
 export async function createApp(config: Config, connection: Connection, overrides: Overrides = {}): Promise<App> {
   // What has begun is ended in the opposite order: when the service closes, or at once where it cannot start.
   await using begun = new AsyncDisposableStack();
-  const parts = await beginParts(config, connection, overrides, begun);
+  const parts = await openResources(config, connection, overrides, begun);
   const server = createServer(overrides.connections);
   const ports = await serve(server, config, parts, begun, overrides);
   const running = begun.move();
@@ -44,7 +44,7 @@ export async function createApp(config: Config, connection: Connection, override
 async function serve(
   server: Server,
   config: Config,
-  parts: Parts,
+  parts: Resources,
   begun: AsyncDisposableStack,
   { mailGatherMs }: Overrides,
 ): Promise<Pick<App, 'port' | 'metricsPort'>> {
@@ -69,13 +69,13 @@ async function serve(
     await Promise.all([mails, tellUnlessEnded(log, 'calls', drain(server, DRAIN_MS))]);
   });
   // Several workers of one machine would all begin at the same moment, and wait for each other.
-  if (!team || team.number === 1) begun.defer(startHousekeeping({ em: orm.em, now, log }, chores(config)));
+  if (!team || team.number === 1) begun.defer(startCleanup({ em: orm.em, now, log }, chores(config)));
   begun.defer(() => health.drain());
   return { port, metricsPort: metricsServer?.port };
 }
 
 /** At a port of their own; or, of several processes, to the one that has the port. */
-async function offerMetrics({ metricsPort, grpc }: Config, { metrics, team }: Parts): Promise<MetricsServer | undefined> {
+async function offerMetrics({ metricsPort, grpc }: Config, { metrics, team }: Resources): Promise<MetricsServer | undefined> {
   if (metricsPort === undefined) return undefined;
   const server = team ? undefined : await serveMetrics(metrics, grpc.host, metricsPort);
   team?.offerMetrics(() => metrics.snapshot());

@@ -8,7 +8,7 @@ import { exportKnownDevices, exportSessions } from '../sessions/session-export.r
 import type { Holding } from '../users/export-user.ts';
 
 /** All that the other features hold about a user, for ExportUser. A test looks for a table that is missing here. */
-export const HOLDINGS: readonly Holding[] = [
+export const PERSONAL_DATA: readonly Holding[] = [
   { kind: 'sessions', export: exportSessions },
   { kind: 'known_devices', export: exportKnownDevices },
   { kind: 'api_keys', export: exportApiKeys },

@@ -12,7 +12,7 @@ import { hashThreads } from '../auth/passwords/hash-pool.ts';
 import { Passwords } from '../auth/passwords/passwords.ts';
 import { AccessTokens } from '../auth/tokens/access-tokens.ts';
 import { EpochCache } from '../callers/epoch-cache.ts';
-import { GatheredReads } from '../concurrency/coalesced-reads.ts';
+import { CoalescedReads } from '../concurrency/coalesced-reads.ts';
 import { endsWithin, tellUnlessEnded } from '../concurrency/time-limit.ts';
 import type { Config } from '../config.ts';
 import { CommittedRows } from '../database/committed-rows.ts';
@@ -31,7 +31,7 @@ import { openTracer, type Step } from '../observability/tracing/tracer.ts';
 import { RateLimits } from '../rate-limits/rate-limits.ts';
 import type { HealthOfAll } from '../rpc/health.ts';
 import type { ConnectionLimits } from '../rpc/server.ts';
-import { SecretBox } from '../secrets/sealed-text.ts';
+import { SealedText } from '../secrets/sealed-text.ts';
 import { SessionActivity } from '../sessions/activity.ts';
 import { findUserViews } from '../users/user-view.repository.ts';
 import { ENTITIES } from './entities.ts';
@@ -65,10 +65,10 @@ export interface Team {
 }
 
 /** What lives as long as the service and is shared by its features. */
-export type Parts = Awaited<ReturnType<typeof beginParts>>;
+export type Resources = Awaited<ReturnType<typeof openResources>>;
 
 /** Begins them; `begun` ends them in the opposite order. Throws where the schema of the database is behind. */
-export async function beginParts(
+export async function openResources(
   config: Config,
   { databaseUrl, secretKey, team }: Connection,
   overrides: Overrides,
@@ -114,15 +114,15 @@ export async function beginParts(
     tell: (recorded: Recorded) => tell(recorded, tail, metrics),
     keyUsage: begun.adopt(new KeyUsage(orm.em), (it) => it.stop()),
     cache: new EpochCache(tail),
-    apiKeys: new GatheredReads((hashes) => recogniseApiKeys(callersPool, hashes)),
-    serviceAccounts: new GatheredReads((names) => recogniseServiceAccounts(callersPool, names)),
+    apiKeys: new CoalescedReads((hashes) => recogniseApiKeys(callersPool, hashes)),
+    serviceAccounts: new CoalescedReads((names) => recogniseServiceAccounts(callersPool, names)),
     activity: begun.adopt(new SessionActivity(orm.em), (it) => it.stop()),
     liveSessions: new LiveSessions((ids) => recogniseSessions(callersPool, ids), tail),
-    userLookup: new GatheredReads((ids) => findUserViews(pool, ids)),
+    userLookup: new CoalescedReads((ids) => findUserViews(pool, ids)),
     rateLimits: new RateLimits({ ofCalls: callersPool, ofCredentials: pool }, config.rateLimits, secretKey, log),
     accessTokens: new AccessTokens(config.jwt, secretKey),
     oneTimeTokens: new OneTimeTokens(secretKey),
-    sealed: new SecretBox(secretKey, 'mail'),
+    sealed: new SealedText(secretKey, 'mail'),
   };
 }
 
@@ -153,7 +153,7 @@ function createPasswords(
   return new Passwords(passwords, { serviceName, breachCheck, metrics, step, threads: hashThreads(workers) });
 }
 
-interface Measured extends Pick<Parts, 'passwords' | 'tail' | 'orm'> {
+interface Measured extends Pick<Resources, 'passwords' | 'tail' | 'orm'> {
   readonly pools: readonly Pool[];
 }
 

@@ -32,11 +32,11 @@ import { sessionService } from '../sessions/session.rpc.ts';
 import { type InsertedUser, insertUser } from '../users/insert-user.repository.ts';
 import { userConstraints } from '../users/user.errors.ts';
 import { userService } from '../users/user.rpc.ts';
-import { HOLDINGS } from './personal-data.ts';
-import type { Parts } from './resources.ts';
+import { PERSONAL_DATA } from './personal-data.ts';
+import type { Resources } from './resources.ts';
 
 /** The services of the API, each wired to what it needs. */
-export function servicesOf(config: Config, parts: Parts): Service[] {
+export function servicesOf(config: Config, parts: Resources): Service[] {
   const users = usersDeps(config, parts);
   return [
     userService(users),
@@ -50,7 +50,7 @@ export function servicesOf(config: Config, parts: Parts): Service[] {
 }
 
 /** What every call needs and no feature knows. */
-export function runtimeOf({ metricsPort }: Config, parts: Parts): Runtime {
+export function runtimeOf({ metricsPort }: Config, parts: Resources): Runtime {
   const { orm, now, log, metrics, rateLimits, tracer } = parts;
   return {
     em: orm.em,
@@ -66,7 +66,7 @@ export function runtimeOf({ metricsPort }: Config, parts: Parts): Runtime {
   };
 }
 
-function usersDeps(config: Config, { now, passwords, secretKey, sealed, userLookup, pool, tell }: Parts) {
+function usersDeps(config: Config, { now, passwords, secretKey, sealed, userLookup, pool, tell }: Resources) {
   return {
     now,
     userLookup,
@@ -85,14 +85,14 @@ function usersDeps(config: Config, { now, passwords, secretKey, sealed, userLook
       { kind: 'one_time_tokens', countOrDelete: deleteTokensOfUser },
       { kind: 'mails', countOrDelete: deleteMailsOfUser },
     ],
-    holdings: HOLDINGS,
+    holdings: PERSONAL_DATA,
     importRoles,
     problemOfForeignHash: problemOfHash,
     sealRecipient: (email: string) => sealed.seal(email, ERASED_RECIPIENT),
   };
 }
 
-function authDeps(config: Config, parts: Parts, users: ReturnType<typeof usersDeps>) {
+function authDeps(config: Config, parts: Resources, users: ReturnType<typeof usersDeps>) {
   const { passwords, secretKey, oneTimeTokens, accessTokens, rateLimits, activity, pool } = parts;
   return {
     ...users,

@@ -1,9 +1,9 @@
 import { z } from 'zod';
+import { mayTouch, permissionDenied } from '../call/authorize.ts';
 import type { Call } from '../call/call.ts';
 import { NO_CLIENT, vouchedClient } from '../call/client.ts';
 import { emptyAsAbsent, uuid } from '../call/validation.ts';
 import type { LimitCredentials } from '../rate-limits/rate-limits.ts';
-import { mayTouch, permissionDenied } from '../rpc/access.ts';
 import type { User } from '../users/user.entity.ts';
 import { userNotFound } from '../users/user.errors.ts';
 import { findUser } from '../users/user.repository.ts';

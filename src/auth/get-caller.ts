@@ -1,6 +1,6 @@
 import { z } from 'zod';
+import { callerUnauthenticated } from '../call/authorize.ts';
 import type { Call, ServiceAccountCaller, UserCaller } from '../call/call.ts';
-import { callerUnauthenticated } from '../rpc/access.ts';
 
 export const getCallerInput = z.custom<object>();
 

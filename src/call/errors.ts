@@ -88,6 +88,9 @@ export class IdentityError extends Error {
   }
 }
 
+/** The meaning of a failing constraint of the database, by the constraint's name. */
+export type ConstraintErrors = Readonly<Record<string, () => IdentityError>>;
+
 /** INVALID_ARGUMENT with every violated field. */
 export function invalidFields(fieldViolations: readonly FieldViolation[], reason: Reason = 'INVALID_FIELDS'): IdentityError {
   return new IdentityError({

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { SecretBox } from '../secrets/sealed-text.ts';
+import { SealedText } from '../secrets/sealed-text.ts';
 import { invalidFields } from './errors.ts';
 
 /** Where the next page begins: the sort key of the last row and its id. */
@@ -18,7 +18,7 @@ export interface PageTokens {
 
 /** `secret` is the same for all replicas, so that any of them can serve the next page. */
 export function createPageTokens(secret: string): PageTokens {
-  const box = new SecretBox(secret, 'page token');
+  const box = new SealedText(secret, 'page token');
   return {
     seal: (cursor, scope) => box.seal(JSON.stringify(cursor), scope),
     open(token, scope) {

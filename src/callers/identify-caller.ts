@@ -2,19 +2,19 @@ import { hashApiKey, isApiKey } from '../access/api-keys/api-key-format.ts';
 import type { KeyUsage } from '../access/api-keys/key-usage.ts';
 import { hasExpired, type RecognisedApiKey } from '../access/api-keys/recognised-api-key.repository.ts';
 import { type RecogniseAccessTokenDeps, recogniseAccessToken } from '../auth/introspection/recognise-access-token.ts';
+import { callerUnauthenticated } from '../call/authorize.ts';
 import { ANONYMOUS, type Caller } from '../call/call.ts';
 import type { Awaitable } from '../concurrency/awaitable.ts';
-import type { GatheredReads } from '../concurrency/coalesced-reads.ts';
-import { callerUnauthenticated } from '../rpc/access.ts';
+import type { CoalescedReads } from '../concurrency/coalesced-reads.ts';
 import type { Credentials } from '../rpc/runtime.ts';
 import type { EpochCache } from './epoch-cache.ts';
 
 export interface IdentifyDeps extends RecogniseAccessTokenDeps {
   readonly cache: EpochCache;
   /** By their hashes, in hexadecimal. */
-  readonly apiKeys: GatheredReads<RecognisedApiKey>;
+  readonly apiKeys: CoalescedReads<RecognisedApiKey>;
   /** By their names. */
-  readonly serviceAccounts: GatheredReads<Caller>;
+  readonly serviceAccounts: CoalescedReads<Caller>;
   readonly keyUsage: KeyUsage;
 }
 
@@ -68,6 +68,6 @@ async function byCertificate({ cache, serviceAccounts }: IdentifyDeps, names: re
 async function byAccessToken(deps: IdentifyDeps, token: string): Promise<Caller | undefined> {
   const recognised = await recogniseAccessToken(deps, token);
   if (!recognised) return undefined;
-  const { claims, standing } = recognised;
-  return { kind: 'user', userId: claims.sub, sessionId: claims.sid, permissions: standing.permissions, actsForSelf: true };
+  const { claims, authorization } = recognised;
+  return { kind: 'user', userId: claims.sub, sessionId: claims.sid, permissions: authorization.permissions, actsForSelf: true };
 }

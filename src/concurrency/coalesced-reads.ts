@@ -14,7 +14,7 @@ interface Waiting<T> {
  * Looks things up by id, those that are asked for at the same time in one query. A query begins after everybody has asked whom it answers, so
  * each of them sees what was committed before.
  */
-export class GatheredReads<T> {
+export class CoalescedReads<T> {
   readonly #find: FindAll<T>;
   #waiting = new Map<string, Waiting<T>[]>();
   #queries = 0;

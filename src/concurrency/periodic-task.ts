@@ -3,7 +3,7 @@
  * stopped; a failure is told to `onError` and does not end it.
  * What comes back stops it, and resolves when the work under way is done: work that goes on for long looks at the signal.
  */
-export function repeat(
+export function runPeriodically(
   work: (stopping: AbortSignal) => Promise<unknown>,
   everyMs: number,
   onError: (error: unknown) => void,

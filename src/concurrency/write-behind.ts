@@ -2,7 +2,7 @@
  * Gathers what happens all the time and writes it together, the latest under each key. If the database is away, it is lost: this is for what
  * is no more than a hint.
  */
-export class GatheredWrites<V> {
+export class WriteBehind<V> {
   readonly #write: (pending: ReadonlyMap<string, V>) => Promise<void>;
   readonly #timer: NodeJS.Timeout;
   #pending = new Map<string, V>();

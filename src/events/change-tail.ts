@@ -1,5 +1,5 @@
 import type { Pool } from 'pg';
-import { repeat } from '../concurrency/periodic-task.ts';
+import { runPeriodically } from '../concurrency/periodic-task.ts';
 import { readChangesAfter } from './change.repository.ts';
 import { lastPosition, type ToldEvent } from './event.repository.ts';
 
@@ -52,7 +52,7 @@ export class ChangeTail {
     this.#position = await lastPosition(this.#pool);
     await this.#read().catch(() => undefined);
     // While the database is away, what is remembered turns stale by itself.
-    this.#stop = repeat(
+    this.#stop = runPeriodically(
       () => this.#read(),
       POLL_MS,
       () => undefined,

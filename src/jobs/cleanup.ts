@@ -8,13 +8,13 @@ const INTERVAL_MS = 60 * 60 * 1000;
 const FIRST_MS = 60 * 1000;
 
 /** Deletes up to BATCH rows that nobody needs any more; returns how many. */
-export interface Chore {
+export interface CleanupStep {
   readonly name: string;
   run(em: EntityManager, now: Date): Promise<number>;
 }
 
 /** Does the chores now, batch by batch, until nothing is left to do. */
-export async function doChores(em: EntityManager, now: Date, chores: readonly Chore[]): Promise<Record<string, number>> {
+export async function runCleanup(em: EntityManager, now: Date, chores: readonly CleanupStep[]): Promise<Record<string, number>> {
   const done: Record<string, number> = {};
   for (const { name, run } of chores) {
     let deleted: number;
@@ -26,19 +26,19 @@ export async function doChores(em: EntityManager, now: Date, chores: readonly Ch
   return done;
 }
 
-export interface HousekeepingParts {
+export interface CleanupResources {
   readonly em: EntityManager;
   readonly now: () => Date;
   readonly log: Log;
 }
 
 /** Does the chores every hour. Several replicas may do so at once: they find less to do. Returns what stops it. */
-export function startHousekeeping({ em, now, log }: HousekeepingParts, chores: readonly Chore[]): () => void {
+export function startCleanup({ em, now, log }: CleanupResources, chores: readonly CleanupStep[]): () => void {
   let stopped = false;
   let timer: NodeJS.Timeout;
   const tick = async () => {
     try {
-      log.info('housekeeping', await doChores(em, now(), chores));
+      log.info('housekeeping', await runCleanup(em, now(), chores));
     } catch {
       // The database is away or busy; the next round finds the same rows.
       log.warn('housekeeping failed');

@@ -1,5 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import type { SecretBox } from '../secrets/sealed-text.ts';
+import type { SealedText } from '../secrets/sealed-text.ts';
 import { type DeviceOfSession, findDevices } from '../sessions/session.repository.ts';
 import { type ActiveUser, findActiveUsers } from '../users/user.repository.ts';
 import type { ClaimedMail } from './mail.repository.ts';
@@ -14,7 +14,7 @@ export const ERASED_RECIPIENT = 'recipient of the mail about an erasure';
 export interface ComposeMailDeps {
   readonly templates: MailTemplates;
   readonly tokens: MailedTokens;
-  readonly sealed: SecretBox;
+  readonly sealed: SealedText;
   readonly serviceName: string;
   readonly publicUrl: string;
 }

@@ -1,5 +1,5 @@
 import path from 'node:path';
-import { repeat } from '../concurrency/periodic-task.ts';
+import { runPeriodically } from '../concurrency/periodic-task.ts';
 import type { Config } from '../config.ts';
 import type { ChangeTail } from '../events/change-tail.ts';
 import { consumeEvents } from '../events/consume-events.ts';
@@ -52,12 +52,12 @@ function start(deps: DeliverMailsDeps, changes: Bell): () => Promise<void> {
   const deliverAll = async (stopping: AbortSignal) => {
     nextDue = await deliverMails(deps, stopping);
   };
-  const queueing = repeat(
+  const queueing = runPeriodically(
     (stopping) => changes.answer(() => queueAll(stopping)),
     BEAT_MS,
     (error) => log.warn('events could not be turned into mails', nameOf(error)),
   );
-  const delivering = repeat(
+  const delivering = runPeriodically(
     (stopping) => {
       if (nextDue && nextDue <= now()) queued.ring();
       return queued.answer(() => deliverAll(stopping));

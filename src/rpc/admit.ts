@@ -1,6 +1,6 @@
+import { type Access, authorize } from '../call/authorize.ts';
 import { IdentityError, type StatusName } from '../call/errors.ts';
 import { type Awaitable, attempt, when } from '../concurrency/awaitable.ts';
-import { type Access, authorize } from './access.ts';
 import { refuseLargeMetadata } from './metadata-size.ts';
 import type { OpenCall, ServerCall } from './open-call.ts';
 import { dnsNamesOf } from './peer.ts';

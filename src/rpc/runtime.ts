@@ -1,11 +1,10 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
+import type { Access } from '../call/authorize.ts';
 import type { Call, Caller } from '../call/call.ts';
-import type { IdentityError } from '../call/errors.ts';
+import type { ConstraintErrors, IdentityError } from '../call/errors.ts';
 import type { Awaitable } from '../concurrency/awaitable.ts';
 import type { Log } from '../observability/log.ts';
 import type { Tracer } from '../observability/tracing/tracer.ts';
-import type { Access } from './access.ts';
-import type { ConstraintErrors } from './status.ts';
 
 /** What a call says about who makes it. */
 export interface Credentials {

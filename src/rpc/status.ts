@@ -1,5 +1,13 @@
 import { Metadata, status } from '@grpc/grpc-js';
-import { concurrentUpdate, databaseUnavailable, type FieldViolation, IdentityError, type Reason, type StatusName } from '../call/errors.ts';
+import {
+  type ConstraintErrors,
+  concurrentUpdate,
+  databaseUnavailable,
+  type FieldViolation,
+  IdentityError,
+  type Reason,
+  type StatusName,
+} from '../call/errors.ts';
 import { databaseFailure } from '../database/sqlstate.ts';
 import type { Any } from '../gen/google/protobuf/any.ts';
 import { BadRequest, ErrorInfo, RequestInfo, RetryInfo } from '../gen/google/rpc/error_details.ts';
@@ -19,9 +27,6 @@ const DOMAIN = 'identity.v1';
  */
 const MAX_MESSAGE_LENGTH = 500;
 const MAX_VIOLATIONS_LENGTH = 4000;
-
-/** What a failing constraint means, by the constraint's name. */
-export type ConstraintErrors = Readonly<Record<string, () => IdentityError>>;
 
 export interface CallOutcome {
   readonly signal: AbortSignal;

@@ -1,9 +1,9 @@
 import { once } from 'node:events';
 import type { handleBidiStreamingCall, MethodDefinition, ServerDuplexStream } from '@grpc/grpc-js';
+import type { Access } from '../call/authorize.ts';
 import type { Call } from '../call/call.ts';
 import { IdentityError } from '../call/errors.ts';
 import type { Awaitable } from '../concurrency/awaitable.ts';
-import type { Access } from './access.ts';
 import { admit, recognise } from './admit.ts';
 import { CallEnd } from './call-end.ts';
 import { OpenCall } from './open-call.ts';

@@ -1,10 +1,10 @@
 import type { handleUnaryCall, MethodDefinition, ServerUnaryCall } from '@grpc/grpc-js';
 import type { z } from 'zod';
+import type { Access } from '../call/authorize.ts';
 import type { Call } from '../call/call.ts';
 import { IdentityError } from '../call/errors.ts';
 import { parse } from '../call/validation.ts';
 import { type Awaitable, attempt, when } from '../concurrency/awaitable.ts';
-import type { Access } from './access.ts';
 import { admit } from './admit.ts';
 import { CallEnd } from './call-end.ts';
 import { releaseCall } from './ended-calls.ts';

@@ -4,7 +4,7 @@ const IV_BYTES = 12;
 const TAG_BYTES = 16;
 
 /** Text that only this service can read or make up: AES-256-GCM, in base64url. */
-export class SecretBox {
+export class SealedText {
   readonly #key: Buffer;
 
   /** `secret` is the same for all replicas; boxes of different purposes do not open each other's texts. */

@@ -1,6 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { BoundedMap } from '../concurrency/bounded-map.ts';
-import { GatheredWrites } from '../concurrency/write-behind.ts';
+import { WriteBehind } from '../concurrency/write-behind.ts';
 import { REMEMBERED_SESSIONS } from './remembered-sessions.ts';
 import { noteActivity } from './session.repository.ts';
 
@@ -23,10 +23,10 @@ export interface Activity {
 /** When sessions and their users were last active: gathered in memory and written together. */
 export class SessionActivity {
   readonly #noted = new BoundedMap<string, number>(REMEMBERED_SESSIONS);
-  readonly #writes: GatheredWrites<Activity>;
+  readonly #writes: WriteBehind<Activity>;
 
   constructor(em: EntityManager) {
-    this.#writes = new GatheredWrites(INTERVAL_MS, (pending) => noteActivity(em.fork(), pending, RESOLUTION_MS));
+    this.#writes = new WriteBehind(INTERVAL_MS, (pending) => noteActivity(em.fork(), pending, RESOLUTION_MS));
   }
 
   note({ id, userId, lastActiveAt }: ActiveSession, now: Date): void {

@@ -1,8 +1,8 @@
 import { z } from 'zod';
+import { mayTouch } from '../call/authorize.ts';
 import type { Call } from '../call/call.ts';
 import { uuid } from '../call/validation.ts';
 import { transaction } from '../database/transaction.ts';
-import { mayTouch } from '../rpc/access.ts';
 import { endSession } from './end-sessions.ts';
 import { sessionNotFound } from './session.errors.ts';
 import { lockSessionWithUser } from './session.repository.ts';

@@ -1,13 +1,13 @@
 import { z } from 'zod';
 import { uuid } from '../call/validation.ts';
-import type { GatheredReads } from '../concurrency/coalesced-reads.ts';
+import type { CoalescedReads } from '../concurrency/coalesced-reads.ts';
 import { userNotFound } from './user.errors.ts';
 import type { UserView } from './user-view.ts';
 
 export const getUserInput = z.object({ userId: uuid });
 
 export interface GetUserDeps {
-  readonly userLookup: GatheredReads<UserView>;
+  readonly userLookup: CoalescedReads<UserView>;
 }
 
 export async function getUser({ userLookup }: GetUserDeps, { userId }: z.output<typeof getUserInput>): Promise<UserView> {

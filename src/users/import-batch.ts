@@ -69,7 +69,7 @@ async function store(em: EntityManager, call: Call, deps: ImportUsersDeps, rows:
     created.push(...(await insert(em, call, withoutRepeats(open.filter((row) => !row.validateOnly && !roleProblem(row, roles))))));
     for (const row of created) outcomes.set(row, { kind: 'created', userId: row.id });
     open = open.filter((row) => !outcomes.has(row));
-    const takers = new Takers(open.length === 0 ? [] : await findUsersByKeys(em, open));
+    const takers = new KeyOwners(open.length === 0 ? [] : await findUsersByKeys(em, open));
     for (const row of open) {
       const outcome = takers.outcomeOf(row, roleProblem(row, roles));
       if (outcome) outcomes.set(row, outcome);
@@ -117,7 +117,7 @@ function withoutRepeats(rows: readonly ImportRow[]): ImportRow[] {
 }
 
 /** The users with whom rows collide. */
-class Takers {
+class KeyOwners {
   readonly #byEmail: ReadonlyMap<string, UserKeys>;
   readonly #byUsername: ReadonlyMap<string | null, UserKeys>;
   readonly #byRequestId: ReadonlyMap<string | null, UserKeys>;

@@ -1,5 +1,5 @@
+import type { ConstraintErrors } from '../call/errors.ts';
 import { IdentityError, invalidFields } from '../call/errors.ts';
-import type { ConstraintErrors } from '../rpc/status.ts';
 
 export const userNotFound = () => new IdentityError({ code: 'NOT_FOUND', reason: 'USER_NOT_FOUND', message: 'no such user' });
 

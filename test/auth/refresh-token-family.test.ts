@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { doChores } from '../../src/jobs/cleanup.ts';
+import { runCleanup } from '../../src/jobs/cleanup.ts';
 import { sessionChores } from '../../src/sessions/session-chores.ts';
 import { logIn, required, signedIn } from '../support/builders.ts';
 import { expectStatus } from '../support/expect-status.ts';
@@ -42,7 +42,7 @@ describe('the family of a refresh token', () => {
       service.clock.advance(WEEK - 60);
       current = await refresh(service, current.refreshToken);
     }
-    await doChores(service.app.orm.em, service.clock.now(), sessionChores);
+    await runCleanup(service.app.orm.em, service.clock.now(), sessionChores);
     await expectRefused(tokens.refreshToken);
     await expectDead(service, current);
     expect(await endingsOf(service, tokens.sessionId)).toEqual(['refresh_reused']);

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import { repeat } from '../../src/concurrency/periodic-task.ts';
+import { runPeriodically } from '../../src/concurrency/periodic-task.ts';
 
 const EVERY_MS = 100;
 
@@ -9,7 +9,7 @@ afterEach(() => void vi.useRealTimers());
 /** How often work that takes so long is begun within a second. */
 async function begunInASecond(takesMs: number, outcome: () => void = () => undefined): Promise<number> {
   const work = vi.fn(() => new Promise<void>((resolve) => setTimeout(resolve, takesMs)).then(outcome));
-  const stop = repeat(work, EVERY_MS, () => undefined);
+  const stop = runPeriodically(work, EVERY_MS, () => undefined);
   await vi.advanceTimersByTimeAsync(999);
   const times = work.mock.calls.length;
   const stopped = stop();

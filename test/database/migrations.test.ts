@@ -14,7 +14,7 @@ import { expectStatus } from '../support/expect-status.ts';
 import { startService } from '../support/service.ts';
 import { endingsOf, expectDead, partsOf, refresh } from '../support/sessions.ts';
 
-const ROOT = path.resolve(import.meta.dirname, '..');
+const ROOT = path.resolve(import.meta.dirname, '../..');
 const FOLDER = path.join(ROOT, 'migrations');
 const NAMES = (await readdir(FOLDER))
   .filter((file) => file.endsWith('.ts'))

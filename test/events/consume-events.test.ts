@@ -3,7 +3,7 @@ import { ENTITIES } from '../../src/app/entities.ts';
 import { type Orm, openOrm } from '../../src/database/orm.ts';
 import { consumeEvents } from '../../src/events/consume-events.ts';
 import { eventChores } from '../../src/events/event-chores.ts';
-import { BATCH, doChores } from '../../src/jobs/cleanup.ts';
+import { BATCH, runCleanup } from '../../src/jobs/cleanup.ts';
 import { atOnce, newEmail, register } from '../support/builders.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { untilNoMailIsPending, useMailbox } from '../support/mailbox.ts';
@@ -116,7 +116,7 @@ describe('housekeeping', () => {
     await query('delete from event_cursors');
   });
 
-  const clean = () => doChores(orm.em, now, eventChores);
+  const clean = () => runCleanup(orm.em, now, eventChores);
 
   /** Adds events of these ages, and returns their positions. */
   async function addEvents(ages: readonly number[]): Promise<number[]> {

@@ -1,4 +1,4 @@
-import type { GatheredReads } from '../../concurrency/coalesced-reads.ts';
+import type { CoalescedReads } from '../../concurrency/coalesced-reads.ts';
 import { ApiKeyServiceService } from '../../gen/identity/v1/api_key_service.ts';
 import { type Service, service } from '../../rpc/server.ts';
 import { rpc } from '../../rpc/unary.ts';
@@ -9,7 +9,7 @@ import { listApiKeys, listApiKeysInput } from './list-api-keys.ts';
 import type { RecognisedApiKey } from './recognised-api-key.repository.ts';
 import { revokeApiKey, revokeApiKeyInput } from './revoke-api-key.ts';
 
-export function apiKeyService(recognised: GatheredReads<RecognisedApiKey>): Service {
+export function apiKeyService(recognised: CoalescedReads<RecognisedApiKey>): Service {
   return service(ApiKeyServiceService, {
     createApiKey: rpc(createApiKeyInput, async (call, input) => {
       const { apiKey, key } = await createApiKey(call, input);

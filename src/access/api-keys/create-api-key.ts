@@ -1,11 +1,12 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { z } from 'zod';
 import { record } from '../../audit/audit-log.ts';
+import { permissionsOverSelf } from '../../call/authorize.ts';
 import type { Call } from '../../call/call.ts';
 import { Permissions } from '../../call/permissions.ts';
 import { line } from '../../call/validation.ts';
 import { transaction } from '../../database/transaction.ts';
-import { permissionsOverSelf, readAccess } from '../../rpc/access.ts';
+import { readAccess } from '../../rpc/access.ts';
 import { DESCRIPTORS } from '../../rpc/descriptors.ts';
 import { User } from '../../users/user.entity.ts';
 import { userNotFound } from '../../users/user.errors.ts';

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Call } from '../../call/call.ts';
-import type { GatheredReads } from '../../concurrency/coalesced-reads.ts';
+import type { CoalescedReads } from '../../concurrency/coalesced-reads.ts';
 import type { ApiKey } from './api-key.entity.ts';
 import { findApiKeyByHash } from './api-key.repository.ts';
 import { hashApiKey, isApiKey } from './api-key-format.ts';
@@ -15,7 +15,7 @@ export interface KeyIntrospection {
 
 /** Undefined for a key that does not work, without a reason. */
 export async function introspectApiKey(
-  recognisedKeys: GatheredReads<RecognisedApiKey>,
+  recognisedKeys: CoalescedReads<RecognisedApiKey>,
   call: Call,
   { key }: z.output<typeof introspectApiKeyInput>,
 ): Promise<KeyIntrospection | undefined> {

@@ -1,15 +1,15 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { GatheredWrites } from '../../concurrency/write-behind.ts';
+import { WriteBehind } from '../../concurrency/write-behind.ts';
 import { noteLastUse } from './api-key.repository.ts';
 
 const INTERVAL_MS = 30_000;
 
 /** When keys were last used: gathered in memory and written together, because a key is used on every call. */
 export class KeyUsage {
-  readonly #writes: GatheredWrites<Date>;
+  readonly #writes: WriteBehind<Date>;
 
   constructor(em: EntityManager) {
-    this.#writes = new GatheredWrites(INTERVAL_MS, (pending) => noteLastUse(em.fork(), pending));
+    this.#writes = new WriteBehind(INTERVAL_MS, (pending) => noteLastUse(em.fork(), pending));
   }
 
   note(keyId: string, now: Date): void {

@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import { record } from '../../audit/audit-log.ts';
+import { mayTouch } from '../../call/authorize.ts';
 import type { Call } from '../../call/call.ts';
 import { uuid } from '../../call/validation.ts';
 import { transaction } from '../../database/transaction.ts';
-import { mayTouch } from '../../rpc/access.ts';
 import { subjectOf } from '../roles/subject.ts';
 import { apiKeyNotFound } from './api-key.errors.ts';
 import { lockApiKey } from './api-key.repository.ts';

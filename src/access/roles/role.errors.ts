@@ -1,5 +1,5 @@
+import type { ConstraintErrors } from '../../call/errors.ts';
 import { IdentityError } from '../../call/errors.ts';
-import type { ConstraintErrors } from '../../rpc/status.ts';
 
 export const roleNotFound = () => new IdentityError({ code: 'NOT_FOUND', reason: 'ROLE_NOT_FOUND', message: 'no such role' });
 

@@ -1,5 +1,5 @@
+import type { ConstraintErrors } from '../../call/errors.ts';
 import { IdentityError } from '../../call/errors.ts';
-import type { ConstraintErrors } from '../../rpc/status.ts';
 
 export const serviceAccountNotFound = () =>
   new IdentityError({ code: 'NOT_FOUND', reason: 'SERVICE_ACCOUNT_NOT_FOUND', message: 'no such service account' });

@@ -5,7 +5,7 @@ import type { AccessClaims } from '../tokens/access-tokens.ts';
 export const introspectTokenInput = z.object({ accessToken: z.string().min(1, 'is required') });
 
 /** What an end user is and may do now. */
-export interface Standing {
+export interface Authorization {
   /** Names, sorted. */
   readonly roles: readonly string[];
   readonly permissions: { list(): string[] };
@@ -14,7 +14,7 @@ export interface Standing {
 /** An active token: what it says, and how its user stands. */
 export interface Introspection {
   readonly claims: AccessClaims;
-  readonly standing: Standing;
+  readonly authorization: Authorization;
 }
 
 export interface IntrospectTokenDeps {

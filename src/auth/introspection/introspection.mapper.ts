@@ -2,15 +2,15 @@ import { BoundedMap } from '../../concurrency/bounded-map.ts';
 import { IntrospectTokenResponse } from '../../gen/identity/v1/auth_service.ts';
 import { Encoded } from '../../rpc/unary.ts';
 import type { AccessClaims } from '../tokens/access-tokens.ts';
-import type { Introspection, Standing } from './introspect-token.ts';
+import type { Authorization, Introspection } from './introspect-token.ts';
 
 /** About 0.5 kB each. Fewer than the tokens: one is of use only where the same token is asked about again within the second. */
 const MAX_REMEMBERED = 10_000;
 
-function toIntrospection({ claims, standing }: Introspection, expiresIn: number): IntrospectTokenResponse {
+function toIntrospection({ claims, authorization }: Introspection, expiresIn: number): IntrospectTokenResponse {
   const { sub, email, sid, jti, iss, aud } = claims;
-  const permissions = standing.permissions.list();
-  return { active: true, claims: { sub, email, sid, jti, iss, aud, roles: [...standing.roles], permissions, expiresIn } };
+  const permissions = authorization.permissions.list();
+  return { active: true, claims: { sub, email, sid, jti, iss, aud, roles: [...authorization.roles], permissions, expiresIn } };
 }
 
 const INACTIVE = encode({ active: false, claims: undefined });
@@ -20,7 +20,7 @@ function encode(response: IntrospectTokenResponse): Encoded<IntrospectTokenRespo
 }
 
 interface Remembered {
-  readonly standing: Standing;
+  readonly authorization: Authorization;
   readonly expiresIn: number;
   readonly encoded: Encoded<IntrospectTokenResponse>;
 }
@@ -34,12 +34,12 @@ export class EncodedIntrospections {
 
   of(introspection: Introspection | undefined, now: Date): Encoded<IntrospectTokenResponse> {
     if (!introspection) return INACTIVE;
-    const { claims, standing } = introspection;
+    const { claims, authorization } = introspection;
     const expiresIn = Math.max(0, claims.exp - Math.floor(now.getTime() / 1000));
     const remembered = this.#remembered.get(claims);
-    if (remembered?.standing === standing && remembered.expiresIn === expiresIn) return remembered.encoded;
+    if (remembered?.authorization === authorization && remembered.expiresIn === expiresIn) return remembered.encoded;
     const encoded = encode(toIntrospection(introspection, expiresIn));
-    this.#remembered.set(claims, { standing, expiresIn, encoded });
+    this.#remembered.set(claims, { authorization, expiresIn, encoded });
     return encoded;
   }
 }

@@ -3,7 +3,7 @@ import { GRANTS_OF_USER, type UserGrants } from '../../access/roles/user-grants.
 import { Permissions } from '../../call/permissions.ts';
 import { BoundedMap } from '../../concurrency/bounded-map.ts';
 import { listOf, runPrepared } from '../../database/prepared.ts';
-import type { LiveSession, UserStanding } from './live-sessions.ts';
+import type { LiveSession, UserAuthorization } from './live-sessions.ts';
 
 const FIND = {
   name: 'callers.find-live-sessions',
@@ -33,16 +33,16 @@ function toLiveSession({ id, user_id, expires_at, last_active_at, roles, permiss
     userId: user_id,
     expiresAt: new Date(expires_at),
     lastActiveAt: new Date(last_active_at),
-    standing: standingOf({ roles, permissions }),
+    authorization: authorizationOf({ roles, permissions }),
   };
 }
 
 /** Most users have the same few roles: what these come to is kept once, and takes no memory for each of them. */
-const STANDINGS = new BoundedMap<string, UserStanding>(1000);
+const AUTHORIZATIONS = new BoundedMap<string, UserAuthorization>(1000);
 
-function standingOf({ roles, permissions }: UserGrants): UserStanding {
+function authorizationOf({ roles, permissions }: UserGrants): UserAuthorization {
   const key = JSON.stringify([roles, permissions]);
-  const standing = STANDINGS.get(key) ?? { roles, permissions: new Permissions(permissions) };
-  STANDINGS.set(key, standing);
-  return standing;
+  const authorization = AUTHORIZATIONS.get(key) ?? { roles, permissions: new Permissions(permissions) };
+  AUTHORIZATIONS.set(key, authorization);
+  return authorization;
 }

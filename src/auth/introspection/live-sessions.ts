@@ -1,7 +1,7 @@
 import type { Permissions } from '../../call/permissions.ts';
 import type { Awaitable } from '../../concurrency/awaitable.ts';
 import { BoundedMap } from '../../concurrency/bounded-map.ts';
-import { type FindAll, GatheredReads } from '../../concurrency/coalesced-reads.ts';
+import { CoalescedReads, type FindAll } from '../../concurrency/coalesced-reads.ts';
 import type { ChangeTail } from '../../events/change-tail.ts';
 import { REMEMBERED_SESSIONS } from '../../sessions/remembered-sessions.ts';
 
@@ -11,11 +11,11 @@ export interface LiveSession {
   readonly userId: string;
   readonly expiresAt: Date;
   readonly lastActiveAt: Date;
-  readonly standing: UserStanding;
+  readonly authorization: UserAuthorization;
 }
 
 /** What the user of the session is and may do. */
-export interface UserStanding {
+export interface UserAuthorization {
   /** Names, sorted. */
   readonly roles: readonly string[];
   readonly permissions: Permissions;
@@ -30,7 +30,7 @@ export class LiveSessions {
   readonly #find: FindAll<LiveSession>;
   readonly #tail: ChangeTail;
   readonly #sessions = new BoundedMap<string, LiveSession>(REMEMBERED_SESSIONS);
-  readonly #lookUps = new GatheredReads<LiveSession>((ids) => this.#lookUp(ids));
+  readonly #lookUps = new CoalescedReads<LiveSession>((ids) => this.#lookUp(ids));
   /** For each query under way, which of its answers may be remembered: not those that a change concerns meanwhile, they may be from before. */
   readonly #awaited = new Set<Set<string>>();
 

@@ -1,7 +1,7 @@
 import { type Awaitable, when } from '../../concurrency/awaitable.ts';
 import type { SessionActivity } from '../../sessions/activity.ts';
 import type { AccessClaims, AccessTokens } from '../tokens/access-tokens.ts';
-import type { LiveSessions, UserStanding } from './live-sessions.ts';
+import type { LiveSessions, UserAuthorization } from './live-sessions.ts';
 
 export interface RecogniseAccessTokenDeps {
   readonly liveSessions: LiveSessions;
@@ -12,7 +12,7 @@ export interface RecogniseAccessTokenDeps {
 
 export interface RecognisedAccessToken {
   readonly claims: AccessClaims;
-  readonly standing: UserStanding;
+  readonly authorization: UserAuthorization;
 }
 
 /**
@@ -29,6 +29,6 @@ export function recogniseAccessToken(
   return when(liveSessions.get(claims.sid, moment), (session) => {
     if (session?.userId !== claims.sub) return undefined;
     activity.note(session, moment);
-    return { claims, standing: session.standing };
+    return { claims, authorization: session.authorization };
   });
 }

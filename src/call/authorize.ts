@@ -1,0 +1,61 @@
+import type { Caller } from '../call/call.ts';
+import { IdentityError } from '../call/errors.ts';
+
+/** Who may call an RPC: the method option of access.proto. */
+export interface Access {
+  readonly permission: string;
+  /** Path in the request, as the generated code names its fields: `['user', 'id']`. */
+  readonly selfPath: readonly string[];
+  readonly own: boolean;
+}
+
+export const callerUnauthenticated = () =>
+  new IdentityError({
+    code: 'UNAUTHENTICATED',
+    reason: 'CALLER_UNAUTHENTICATED',
+    message: 'the call needs valid credentials: an API key or access token in "authorization: Bearer …", or a client certificate',
+  });
+
+export const permissionDenied = (permission: string) =>
+  new IdentityError({
+    code: 'PERMISSION_DENIED',
+    reason: 'PERMISSION_DENIED',
+    message: `the caller lacks the permission ${permission}`,
+    metadata: { permission },
+  });
+
+/** What end users may do to themselves without a permission, named by the permission that it takes to do it to others. */
+export function permissionsOverSelf(accesses: ReadonlyMap<string, Access>): string[] {
+  const onSelf = [...accesses.values()].filter(({ selfPath, own }) => own || selfPath.length > 0);
+  return [...new Set(onSelf.map(({ permission }) => permission))];
+}
+
+/**
+ * Throws unless the caller may make this call (AIP-211: before the request is validated, so that a refusal tells nothing about what it
+ * names). `request` is asked for only where it matters whom the request is about.
+ */
+export function authorize({ permission, selfPath, own }: Access, caller: Caller, request: () => unknown): void {
+  if (caller.kind === 'anonymous') throw callerUnauthenticated();
+  if (permission === '' || caller.permissions.has(permission)) return;
+  if (caller.kind === 'user' && caller.actsForSelf) {
+    if (own) return;
+    if (selfPath.length > 0 && sameId(valueAt(request(), selfPath), caller.userId)) return;
+  }
+  throw permissionDenied(permission);
+}
+
+function valueAt(message: unknown, path: readonly string[]): unknown {
+  return path.reduce<unknown>((value, name) => (value as Record<string, unknown> | undefined)?.[name], message);
+}
+
+function sameId(given: unknown, id: string): boolean {
+  return typeof given === 'string' && given.toLowerCase() === id;
+}
+
+/**
+ * For an RPC that end users may call for what is theirs (`own`): whether the caller may touch something of this user. What it may not, it
+ * is told does not exist.
+ */
+export function mayTouch(caller: Caller, permission: string, ownerId: string | undefined): boolean {
+  return caller.permissions.has(permission) || (caller.kind === 'user' && caller.actsForSelf && caller.userId === ownerId);
+}
