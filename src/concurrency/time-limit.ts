@@ -1,5 +1,4 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Log } from '../observability/log.ts';
 
 /**
  * Waits for something to end, but no longer than so many milliseconds; returns whether it has ended. What does not end by itself ends with the
@@ -15,7 +14,11 @@ export async function endsWithin(ms: number, ending: Promise<unknown>): Promise<
   }
 }
 
+interface Warn {
+  warn(message: string, fields: object): void;
+}
+
 /** Names in the log what has not ended in time. */
-export async function tellUnlessEnded(log: Pick<Log, 'warn'>, what: string, ended: Promise<boolean>): Promise<void> {
+export async function tellUnlessEnded(log: Warn, what: string, ended: Promise<boolean>): Promise<void> {
   if (!(await ended)) log.warn('did not end in time', { what });
 }
