@@ -4,9 +4,9 @@ import path from 'node:path';
 import pg from 'pg';
 import { createServiceAccountKey } from '../../src/access/first-key.ts';
 import { ENTITIES } from '../../src/app/entities.ts';
+import { openServiceOrm } from '../../src/app/orm.ts';
 import { startEmbeddedPostgres } from '../../src/database/embedded/embedded-postgres.ts';
 import { migrateUp } from '../../src/database/migrate.ts';
-import { openOrm } from '../../src/database/orm.ts';
 import { seed } from './seed.ts';
 
 /** A database with users, and the key of a backend that may call the service on it. */
@@ -74,7 +74,7 @@ async function fill(url: string, users: number): Promise<SeededDatabase> {
 
 /** A key with the role that backends have. */
 async function backendKey(url: string): Promise<string> {
-  const orm = await openOrm({ url, entities: ENTITIES, patient: true });
+  const orm = await openServiceOrm({ url, patient: true });
   try {
     return await createServiceAccountKey(orm.em, BACKEND, ['service']);
   } finally {

@@ -34,27 +34,27 @@ const DRAIN_MS = 6000;
 export async function createApp(config: Config, connection: Connection, overrides: Overrides = {}): Promise<App> {
   // What has begun is ended in the opposite order: when the service closes, or at once where it cannot start.
   await using begun = new AsyncDisposableStack();
-  const parts = await openResources(config, connection, overrides, begun);
+  const resources = await openResources(config, connection, overrides, begun);
   const server = createServer(overrides.connections);
-  const ports = await serve(server, config, parts, begun, overrides);
+  const ports = await serve(server, config, resources, begun, overrides);
   const running = begun.move();
-  return { server, orm: parts.orm, ...ports, close: () => running.disposeAsync() };
+  return { server, orm: resources.orm, ...ports, close: () => running.disposeAsync() };
 }
 
 async function serve(
   server: Server,
   config: Config,
-  parts: Resources,
+  resources: Resources,
   begun: AsyncDisposableStack,
   { mailGatherMs }: Overrides,
 ): Promise<Pick<App, 'port' | 'metricsPort'>> {
-  const { orm, pool, now, log, tail, oneTimeTokens, sealed, tracer, team } = parts;
-  const runtime = runtimeOf(config, parts);
-  const services = servicesOf(config, parts).map((service) => addService(server, service, runtime));
+  const { orm, pool, now, log, tail, oneTimeTokens, sealed, tracer, team } = resources;
+  const runtime = runtimeOf(config, resources);
+  const services = servicesOf(config, resources).map((service) => addService(server, service, runtime));
   const health = await addHealth(server, services, async () => void (await pool.query('select 1')), team?.health);
   begun.defer(() => health.stop());
   if (config.grpc.reflection) addReflection(server);
-  const metricsServer = await offerMetrics(config, parts);
+  const metricsServer = await offerMetrics(config, resources);
   begun.defer(() => metricsServer?.close());
   const mailerParts = { em: orm.em, now, log, sealed, tokens: oneTimeTokens, tail, tracer };
   const startMailer = await openMailer(config, mailerParts, mailGatherMs);

@@ -2,10 +2,10 @@ import type { Pool } from 'pg';
 import { KeyUsage } from '../access/api-keys/key-usage.ts';
 import { recogniseApiKeys } from '../access/api-keys/recognised-api-key.repository.ts';
 import { recogniseServiceAccounts } from '../access/service-accounts/recognised-service-account.repository.ts';
-import { AuditEvent } from '../audit/audit-event.entity.ts';
-import type { Recorded } from '../audit/recording.repository.ts';
+import type { Recorded } from '../audit/audit-log.ts';
 import { recogniseSessions } from '../auth/introspection/live-session.repository.ts';
 import { LiveSessions } from '../auth/introspection/live-sessions.ts';
+import { TokenIntrospection } from '../auth/introspection/token-introspection.ts';
 import { OneTimeTokens } from '../auth/one-time-tokens/one-time-tokens.ts';
 import { BreachCheck } from '../auth/passwords/breach-check.ts';
 import { hashThreads } from '../auth/passwords/hash-pool.ts';
@@ -15,15 +15,13 @@ import { EpochCache } from '../callers/epoch-cache.ts';
 import { CoalescedReads } from '../concurrency/coalesced-reads.ts';
 import { endsWithin, tellUnlessEnded } from '../concurrency/time-limit.ts';
 import type { Config } from '../config.ts';
-import { CommittedRows } from '../database/committed-rows.ts';
 import { requireCurrentSchema } from '../database/migrations.ts';
-import { openOrm, poolBeside, poolOf } from '../database/orm.ts';
+import { poolBeside, poolOf } from '../database/orm.ts';
+import { PreparedStatements } from '../database/prepared.ts';
 import { requireDatabase } from '../database/require-database.ts';
 import { tracedPool } from '../database/traced-statements.ts';
 import { ChangeTail } from '../events/change-tail.ts';
-import { Event } from '../events/event.entity.ts';
 import { countUnseenEvents } from '../events/event.repository.ts';
-import { isEventType } from '../events/event-types.ts';
 import { createLog, type Log } from '../observability/log.ts';
 import { Metrics, type Snapshot } from '../observability/metrics/metrics.ts';
 import { CurrentSpan } from '../observability/tracing/current-span.ts';
@@ -34,7 +32,7 @@ import type { ConnectionLimits } from '../rpc/server.ts';
 import { SealedText } from '../secrets/sealed-text.ts';
 import { SessionActivity } from '../sessions/activity.ts';
 import { findUserViews } from '../users/user-view.repository.ts';
-import { ENTITIES } from './entities.ts';
+import { openServiceOrm } from './orm.ts';
 
 /** In which the connections to the database are closed: they are idle by then. */
 const CLOSE_MS = 1000;
@@ -83,9 +81,12 @@ export async function openResources(
   const { poolMin, poolMax, forCallers } = poolOfOne(config);
   // A pool waits for every connection that was taken from it.
   const closed = (closing: Promise<void>) => tellUnlessEnded(log, 'database connections', endsWithin(CLOSE_MS, closing));
-  const orm = begun.adopt(await openOrm({ url: databaseUrl, entities: ENTITIES, poolMin, poolMax, trace: step }), (it) =>
-    closed(it.close()),
-  );
+  // A session that ends here is ended here before the call is answered that has ended it: that does not wait for the tail.
+  const told = ({ type, event }: Recorded) => {
+    metrics.auditEvents.inc({ type });
+    if (event) tail.tell(event);
+  };
+  const orm = begun.adopt(await openServiceOrm({ url: databaseUrl, poolMin, poolMax, trace: step }, told), (it) => closed(it.close()));
   const passwords = begun.adopt(createPasswords(config, { metrics, log, step }), (it) => it.close());
   await requireDatabase(orm);
   await requireCurrentSchema(orm);
@@ -94,42 +95,37 @@ export async function openResources(
   const pool = traced(ownPool);
   const ownCallersPool = forCallers === 0 ? ownPool : begun.adopt(poolBeside(ownPool, forCallers), (it) => closed(it.end()));
   const callersPool = traced(ownCallersPool);
-  const tail = begun.adopt(new ChangeTail(ownCallersPool), (it) => it.stop());
-  // Who has ended a session here finds it ended here at once, and does not have to wait for the tail.
-  orm.em.getEventManager().registerSubscriber(new CommittedRows(Event, tail.tell));
-  orm.em.getEventManager().registerSubscriber(new CommittedRows(AuditEvent, ({ type }) => metrics.auditEvents.inc({ type })));
+  const [db, callersDb] = [new PreparedStatements(pool), new PreparedStatements(callersPool)];
+  const tail = begun.adopt(new ChangeTail(new PreparedStatements(ownCallersPool)), (it) => it.stop());
   measure(metrics, { passwords, pools: [...new Set([ownPool, ownCallersPool])], tail, orm });
+  const now = overrides.now ?? (() => new Date());
+  const activity = begun.adopt(new SessionActivity(orm.em), (it) => it.stop());
+  const liveSessions = new LiveSessions((ids) => recogniseSessions(callersDb, ids), tail);
+  const accessTokens = new AccessTokens(config.jwt, secretKey);
   return {
-    now: overrides.now ?? (() => new Date()),
+    now,
     log,
     tracer,
     metrics,
     orm,
     pool,
+    db,
     secretKey,
     team,
     passwords,
     tail,
-    /** For what is written past the ORM. */
-    tell: (recorded: Recorded) => tell(recorded, tail, metrics),
     keyUsage: begun.adopt(new KeyUsage(orm.em), (it) => it.stop()),
     cache: new EpochCache(tail),
-    apiKeys: new CoalescedReads((hashes) => recogniseApiKeys(callersPool, hashes)),
-    serviceAccounts: new CoalescedReads((names) => recogniseServiceAccounts(callersPool, names)),
-    activity: begun.adopt(new SessionActivity(orm.em), (it) => it.stop()),
-    liveSessions: new LiveSessions((ids) => recogniseSessions(callersPool, ids), tail),
-    userLookup: new CoalescedReads((ids) => findUserViews(pool, ids)),
-    rateLimits: new RateLimits({ ofCalls: callersPool, ofCredentials: pool }, config.rateLimits, secretKey, log),
-    accessTokens: new AccessTokens(config.jwt, secretKey),
+    apiKeys: new CoalescedReads((hashes) => recogniseApiKeys(callersDb, hashes)),
+    serviceAccounts: new CoalescedReads((names) => recogniseServiceAccounts(callersDb, names)),
+    introspection: new TokenIntrospection({ liveSessions, activity, accessTokens, now }),
+    activity,
+    userLookup: new CoalescedReads((ids) => findUserViews(db, ids)),
+    rateLimits: new RateLimits({ ofCalls: callersPool, ofCredentials: db }, config.rateLimits, secretKey, log),
+    accessTokens,
     oneTimeTokens: new OneTimeTokens(secretKey),
     sealed: new SealedText(secretKey, 'mail'),
   };
-}
-
-/** What this process has written down is known in it before the call that did so is answered. */
-function tell({ type, userId, metadata }: Recorded, tail: ChangeTail, metrics: Metrics): void {
-  metrics.auditEvents.inc({ type });
-  if (isEventType(type)) tail.tell({ type, userId, payload: metadata });
 }
 
 /**

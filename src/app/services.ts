@@ -9,12 +9,10 @@ import { serviceAccountService } from '../access/service-accounts/service-accoun
 import { auditService } from '../audit/audit.rpc.ts';
 import { RefusedCalls } from '../audit/refused-calls.ts';
 import { authService } from '../auth/auth.rpc.ts';
-import { recogniseAccessToken } from '../auth/introspection/recognise-access-token.ts';
 import { Attempts } from '../auth/lockout/attempts.ts';
 import { deleteTokensOfUser } from '../auth/one-time-tokens/one-time-token.repository.ts';
 import { countPasswordHistory } from '../auth/passwords/password-history.repository.ts';
 import { problemOfHash } from '../auth/passwords/password-scheme.ts';
-import { letIn, type NewSession } from '../auth/sign-in.repository.ts';
 import { createPageTokens } from '../call/page-token.ts';
 import { identifyCaller } from '../callers/identify-caller.ts';
 import type { Config } from '../config.ts';
@@ -26,39 +24,38 @@ import type { Runtime } from '../rpc/runtime.ts';
 import type { Service } from '../rpc/server.ts';
 import { endSessions } from '../sessions/end-sessions.ts';
 import { countKnownDevices } from '../sessions/known-device.repository.ts';
-import { type Rotation, rotateSession } from '../sessions/rotate-session.repository.ts';
 import { countSessions } from '../sessions/session.repository.ts';
 import { sessionService } from '../sessions/session.rpc.ts';
-import { type InsertedUser, insertUser } from '../users/insert-user.repository.ts';
 import { userConstraints } from '../users/user.errors.ts';
 import { userService } from '../users/user.rpc.ts';
 import { PERSONAL_DATA } from './personal-data.ts';
 import type { Resources } from './resources.ts';
 
 /** The services of the API, each wired to what it needs. */
-export function servicesOf(config: Config, parts: Resources): Service[] {
-  const users = usersDeps(config, parts);
+export function servicesOf(config: Config, resources: Resources): Service[] {
+  const users = usersDeps(config, resources);
   return [
     userService(users),
-    authService(authDeps(config, parts, users)),
+    authService(authDeps(config, resources, users)),
     sessionService,
     roleService,
     serviceAccountService,
-    apiKeyService(parts.apiKeys),
+    apiKeyService(resources.apiKeys),
     auditService(users),
   ];
 }
 
 /** What every call needs and no feature knows. */
-export function runtimeOf({ metricsPort }: Config, parts: Resources): Runtime {
-  const { orm, now, log, metrics, rateLimits, tracer } = parts;
+export function runtimeOf({ metricsPort }: Config, resources: Resources): Runtime {
+  const { orm, db, now, log, metrics, rateLimits, tracer } = resources;
   return {
     em: orm.em,
+    db,
     now,
     log,
     constraints: { ...userConstraints, ...roleConstraints, ...serviceAccountConstraints },
     access: readAccess(DESCRIPTORS),
-    identify: (credentials) => identifyCaller(parts, credentials),
+    identify: (credentials) => identifyCaller(resources, credentials),
     limit: rateLimits.call,
     observe: metricsPort === undefined ? undefined : metrics.observeCall,
     tracer,
@@ -66,14 +63,12 @@ export function runtimeOf({ metricsPort }: Config, parts: Resources): Runtime {
   };
 }
 
-function usersDeps(config: Config, { now, passwords, secretKey, sealed, userLookup, pool, tell }: Resources) {
+function usersDeps(config: Config, { now, passwords, secretKey, sealed, userLookup }: Resources) {
   return {
     now,
     userLookup,
     requiredProfileFields: config.requiredProfileFields,
     newPasswords: passwords,
-    insertUser: (signal: AbortSignal, user: InsertedUser) => insertUser(pool, signal, user),
-    tell,
     pageTokens: createPageTokens(secretKey),
     endSessions,
     belongings: [
@@ -92,12 +87,12 @@ function usersDeps(config: Config, { now, passwords, secretKey, sealed, userLook
   };
 }
 
-function authDeps(config: Config, parts: Resources, users: ReturnType<typeof usersDeps>) {
-  const { passwords, secretKey, oneTimeTokens, accessTokens, rateLimits, activity, pool } = parts;
+function authDeps(config: Config, resources: Resources, users: ReturnType<typeof usersDeps>) {
+  const { passwords, secretKey, oneTimeTokens, accessTokens, rateLimits, activity, introspection } = resources;
   return {
     ...users,
     passwords,
-    attempts: new Attempts(pool, config.lockout, secretKey),
+    attempts: new Attempts(config.lockout, secretKey),
     oneTimeTokens,
     accessTokens,
     refreshTtl: config.refresh.ttl,
@@ -106,8 +101,6 @@ function authDeps(config: Config, parts: Resources, users: ReturnType<typeof use
     requireVerifiedEmail: config.requireVerifiedEmail,
     limitCredentials: rateLimits.credentials,
     activity,
-    letIn: (signal: AbortSignal, session: NewSession) => letIn(pool, signal, session),
-    rotateSession: (rotation: Rotation) => rotateSession(pool, rotation),
-    recogniseAccessToken: (token: string) => recogniseAccessToken(parts, token),
+    introspection,
   };
 }

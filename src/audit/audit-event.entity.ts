@@ -1,41 +1,7 @@
 import { defineEntity, p } from '@mikro-orm/postgresql';
 import { id, moment } from '../database/columns.ts';
 import { User } from '../users/user.entity.ts';
-
-/** What is written down. Metadata never holds personal data, so an event can outlive its user. */
-export const AUDIT_EVENT_TYPES = [
-  'user.created',
-  'user.updated',
-  'user.email_verification_requested',
-  'user.email_verified',
-  'user.password_reset_requested',
-  'user.password_changed',
-  'user.login_code_requested',
-  'user.locked',
-  'user.unlocked',
-  'user.login',
-  'user.login_failed',
-  'user.new_device',
-  'user.deactivated',
-  'user.reactivated',
-  'user.exported',
-  'user.deleted',
-  'session.revoked',
-  'session.refresh_reused',
-  'role.created',
-  'role.updated',
-  'role.deleted',
-  'role.assigned',
-  'role.unassigned',
-  'service_account.created',
-  'service_account.deleted',
-  'api_key.created',
-  'api_key.revoked',
-  'call.refused',
-  'mail.failed',
-] as const;
-
-export type AuditEventType = (typeof AUDIT_EVENT_TYPES)[number];
+import type { AuditEventType } from './audit-event-types.ts';
 
 const AuditEventSchema = defineEntity({
   name: 'AuditEvent',
@@ -44,7 +10,7 @@ const AuditEventSchema = defineEntity({
     id: id(),
     type: p.string().length(100).$type<AuditEventType>(),
     user: () => p.manyToOne(User).nullable().deleteRule('set null').updateRule('no action').foreignKeyName('audit_events_user_id_fkey'),
-    /** Who did it, e.g. `user:<uuid>` or `anonymous`. */
+    /** The caller, e.g. `user:<uuid>` or `anonymous`. */
     actor: p.string().length(200),
     ipAddress: p.string().length(45).nullable(),
     userAgent: p.string().length(1024).nullable(),

@@ -1,18 +1,37 @@
-import { type EntityManager, raw } from '@mikro-orm/postgresql';
-import { actorOf, type Call } from '../call/call.ts';
+import type { EntityManager } from '@mikro-orm/postgresql';
+import type { Client } from '../call/client.ts';
+import { lockedUserId } from '../users/user.repository.ts';
 import { AuditEvent } from './audit-event.entity.ts';
 import type { AuditFilter } from './list-audit-events.ts';
 
-export const ERASED = 'erased user';
+/** An access token outlives its user for a while; the actor is then called so. */
+const ERASED = 'erased user';
+
+/** An event to be written. */
+export interface NewAuditEvent {
+  readonly type: string;
+  readonly userId: string | null;
+  readonly callerId: string | null;
+  readonly actor: string;
+  readonly client: Client;
+  readonly occurredAt: Date;
+  readonly metadata: Record<string, string>;
+}
 
 /**
- * Who makes the call, as a value to insert. An access token outlives its user for a while, and the user may be erased just now: whoever
- * is gone is not named any more. The lock waits for the erasure.
+ * In one statement. A user is named only while they exist, be it as the subject or as the actor, and is not erased before the transaction
+ * ends: the lock waits for an erasure that is under way.
  */
-export function actorToInsert(call: Pick<Call, 'caller'>): string {
-  const { caller } = call;
-  if (caller.kind !== 'user') return actorOf(call);
-  return raw(`coalesce((select 'user:' || id from users where id = ? for key share), '${ERASED}')`, [caller.userId]);
+export async function insertAuditEvents(em: EntityManager, events: readonly NewAuditEvent[]): Promise<void> {
+  const rows = events.map(({ client, ...event }) => ({ ...event, ...client }));
+  await em.execute(
+    `insert into audit_events (type, user_id, actor, ip_address, user_agent, device_name, occurred_at, metadata)
+     select type, ${lockedUserId('"userId"')}, case when "callerId" is null then actor else coalesce('user:' || ${lockedUserId('"callerId"')}, '${ERASED}') end,
+       "ipAddress", "userAgent", "deviceName", "occurredAt", metadata
+     from json_to_recordset(?) as given (type text, "userId" uuid, "callerId" uuid, actor text, "ipAddress" text, "userAgent" text,
+       "deviceName" text, "occurredAt" timestamptz, metadata jsonb)`,
+    [JSON.stringify(rows)],
+  );
 }
 
 /**

@@ -2,6 +2,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { actorOf, type Call } from '../call/call.ts';
 import type { IdentityError } from '../call/errors.ts';
 import { BoundedMap } from '../concurrency/bounded-map.ts';
+import { transaction } from '../database/transaction.ts';
 import type { Log } from '../observability/log.ts';
 import { record } from './audit-log.ts';
 
@@ -30,10 +31,8 @@ export class RefusedCalls {
   };
 
   async #write(call: Call, rpc: string, reason: string): Promise<void> {
-    const em = this.#em.fork();
     const client = { ipAddress: call.peerAddress.length <= 45 ? call.peerAddress : undefined };
     const userId = call.caller.kind === 'user' ? { userId: call.caller.userId } : {};
-    record(em, call, { type: 'call.refused', ...userId, client, metadata: { rpc, reason } });
-    await em.flush();
+    await transaction(this.#em, async (em) => record(em, call, { type: 'call.refused', ...userId, client, metadata: { rpc, reason } }));
   }
 }

@@ -8,11 +8,11 @@ import type { EndSessions } from '../users/deactivate-user.ts';
 import type { User } from '../users/user.entity.ts';
 import { userNotFound } from '../users/user.errors.ts';
 import { findUser } from '../users/user.repository.ts';
-import { type AsOwnerDeps, asOwner } from './as-owner.ts';
 import { presentedPassword } from './passwords/password-policy.ts';
-import { personalData } from './passwords/personal-data.ts';
+import { personalData } from './passwords/passwords.ts';
+import { type WithVerifiedPasswordDeps, withVerifiedPassword } from './with-verified-password.ts';
 
-export interface ChangePasswordDeps extends AsOwnerDeps {
+export interface ChangePasswordDeps extends WithVerifiedPasswordDeps {
   readonly endSessions: EndSessions;
 }
 
@@ -28,13 +28,12 @@ export async function changePassword(call: Call, deps: ChangePasswordDeps, input
   const owner = await findUser(call.em, userId);
   if (!owner) throw userNotFound();
   const attempt = await deps.attempts.claim(call, 'id', userId);
-  const prepare = async () => {
+  await withVerifiedPassword(call, deps, { attempt, password: currentPassword, client: NO_CLIENT }, async (_verdict, withLockedUser) => {
     // Only now: what is refused tells about the user, their names and what they had for a password.
     await deps.passwords.requireAcceptable(call, { ...personalData(owner), password: newPassword, field: 'new_password', userId });
     const newHash = await deps.passwords.hash(newPassword, call.signal);
-    return (em: EntityManager, user: User) => replacePassword(em, call, deps, user, newHash);
-  };
-  await asOwner(call, deps, { attempt, password: currentPassword, client: NO_CLIENT }, { prepare });
+    await withLockedUser((em, user) => replacePassword(em, call, deps, user, newHash));
+  });
 }
 
 /** Password, history, sessions and audit event in one transaction. */

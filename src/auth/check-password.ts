@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { mayTouch, permissionDenied } from '../call/authorize.ts';
+import { isSelf, permissionDenied } from '../call/authorize.ts';
 import type { Call } from '../call/call.ts';
 import { NO_CLIENT, vouchedClient } from '../call/client.ts';
 import { emptyAsAbsent, uuid } from '../call/validation.ts';
@@ -8,8 +8,7 @@ import type { User } from '../users/user.entity.ts';
 import { userNotFound } from '../users/user.errors.ts';
 import { findUser } from '../users/user.repository.ts';
 import type { PersonalData, Refusal } from './passwords/password-policy.ts';
-import type { Passwords } from './passwords/passwords.ts';
-import { personalData } from './passwords/personal-data.ts';
+import { type Passwords, personalData } from './passwords/passwords.ts';
 
 /** What it takes to be told about the passwords of others. */
 const WRITE = 'identity.passwords.write';
@@ -49,7 +48,7 @@ export async function checkPassword(call: Call, deps: CheckPasswordDeps, input: 
 }
 
 async function requireUser({ caller, em }: Call, userId: string): Promise<User> {
-  if (!mayTouch(caller, WRITE, userId)) throw permissionDenied(WRITE);
+  if (!caller.permissions.has(WRITE) && !isSelf(caller, userId)) throw permissionDenied(WRITE);
   const user = await findUser(em, userId);
   if (!user) throw userNotFound();
   return user;

@@ -7,7 +7,7 @@ import { transaction } from '../database/transaction.ts';
 import type { LimitCredentials } from '../rate-limits/rate-limits.ts';
 import type { SessionActivity } from '../sessions/activity.ts';
 import { endSession } from '../sessions/end-sessions.ts';
-import type { RotatedSession, Rotation } from '../sessions/rotate-session.repository.ts';
+import { rotateSession } from '../sessions/rotate-session.repository.ts';
 import type { Session } from '../sessions/session.entity.ts';
 import { lockSessionOfFamily } from '../sessions/session.repository.ts';
 import { invalidRefreshToken } from './auth.errors.ts';
@@ -27,32 +27,30 @@ export interface RefreshTokenDeps {
   readonly refreshTtl: number;
   readonly refreshGrace: number;
   readonly limitCredentials: LimitCredentials;
-  /** Rotates where the current token is presented; undefined for any other case. */
-  readonly rotateSession: (rotation: Rotation) => Promise<RotatedSession | undefined>;
   readonly activity: SessionActivity;
 }
 
 /**
  * Rotation with reuse detection, under the lock that revocation and change of password take as well. Nearly every refresh presents the current
- * token of a live session and is one statement; what any other one means is judged at leisure.
+ * token of a live session and is one statement (ADR 13); any other one takes the unit of work.
  */
 export async function refreshToken(call: Call, deps: RefreshTokenDeps, given: RefreshTokenInput): Promise<IssuedTokens> {
   const input = { ...given, client: vouchedClient(call, given.client) };
   await deps.limitCredentials(call, { rpc: 'RefreshToken', client: input.client });
-  return tradeIn(call, deps, input);
+  return rotate(call, deps, input);
 }
 
-async function tradeIn(call: Call, deps: RefreshTokenDeps, input: RefreshTokenInput): Promise<IssuedTokens> {
-  const rotated = await rotateAtOnce(call, deps, input);
+async function rotate(call: Call, deps: RefreshTokenDeps, input: RefreshTokenInput): Promise<IssuedTokens> {
+  const rotated = await rotateCurrent(call, deps, input);
   if (rotated) return rotated;
-  // The outcome is committed before it is judged: that a stolen token came back must be remembered although the call fails.
-  const tokens = await transaction(call.em, (em) => judge(em, call, deps, input));
+  // The outcome is committed before the call fails: that a stolen token came back must be remembered although the call fails.
+  const tokens = await transaction(call.em, (em) => resolveOther(em, call, deps, input));
   if (!tokens) throw invalidRefreshToken();
   // It could not be rotated a moment ago, but could be now: something has changed in between.
-  return tokens === 'current' ? tradeIn(call, deps, input) : tokens;
+  return tokens === 'current' ? rotate(call, deps, input) : tokens;
 }
 
-async function rotateAtOnce(
+async function rotateCurrent(
   call: Call,
   deps: RefreshTokenDeps,
   { refreshToken, client }: RefreshTokenInput,
@@ -63,15 +61,15 @@ async function rotateAtOnce(
   const familyHash = hashFamilyOf(refreshToken);
   const [presentedHash, nextHash] = [hashRefreshToken(refreshToken), hashRefreshToken(successor)];
   const expiresAt = new Date(now.getTime() + deps.refreshTtl * 1000);
-  const session = await deps.rotateSession({ familyHash, presentedHash, nextHash, salt, now, expiresAt, client });
+  const session = await rotateSession(call.db, { familyHash, presentedHash, nextHash, salt, now, expiresAt, client });
   if (!session) return undefined;
   const { id, userId, email, roles, lastLoginAt } = session;
   deps.activity.note({ id, userId, lastActiveAt: lastLoginAt }, now);
   return issueTokens(deps.accessTokens, { ...session, expiresAt, user: { id: userId, email, roles } }, successor, now);
 }
 
-/** What a token means that could not be rotated at once. */
-async function judge(
+/** Finds out what a token means that is not the current one of a live session. */
+async function resolveOther(
   em: EntityManager,
   call: Call,
   deps: RefreshTokenDeps,

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { AuditEventType } from '../audit/audit-event.entity.ts';
+import type { AuditEventType } from '../audit/audit-event-types.ts';
 import { record } from '../audit/audit-log.ts';
 import type { Call } from '../call/call.ts';
 import { client, vouchedClient } from '../call/client.ts';

@@ -12,7 +12,7 @@ import { invalidResetToken } from './auth.errors.ts';
 import { deleteTokens } from './one-time-tokens/one-time-token.repository.ts';
 import type { OneTimeTokens } from './one-time-tokens/one-time-tokens.ts';
 import { presentedPassword } from './passwords/password-policy.ts';
-import type { Passwords } from './passwords/passwords.ts';
+import { type Passwords, personalData } from './passwords/passwords.ts';
 import { mailedToken, markEmailVerified } from './verify-email.ts';
 
 export const resetPasswordInput = z.object({ resetToken: mailedToken, newPassword: presentedPassword, client });
@@ -32,9 +32,7 @@ export async function resetPassword(call: Call, deps: ResetPasswordDeps, input: 
   const token = await deps.oneTimeTokens.find(call.em, 'password_reset', resetToken, call.now());
   const owner = token && (await findUser(call.em, token.userId));
   if (!token || !owner?.active) throw invalidResetToken();
-  const { email, username, profile } = owner;
-  const names = [profile.firstName, profile.lastName ?? '', profile.fullName];
-  await deps.passwords.requireAcceptable(call, { password: newPassword, field: 'new_password', email, username, names, userId: owner.id });
+  await deps.passwords.requireAcceptable(call, { ...personalData(owner), password: newPassword, field: 'new_password', userId: owner.id });
   const newHash = await deps.passwords.hash(newPassword, call.signal);
   await transaction(call.em, async (em) => {
     const user = await lockUserWithPassword(em, owner.id);

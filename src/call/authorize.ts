@@ -1,5 +1,5 @@
-import type { Caller } from '../call/call.ts';
-import { IdentityError } from '../call/errors.ts';
+import type { Call, Caller } from './call.ts';
+import { IdentityError } from './errors.ts';
 
 /** Who may call an RPC: the method option of access.proto. */
 export interface Access {
@@ -53,9 +53,15 @@ function sameId(given: unknown, id: string): boolean {
 }
 
 /**
- * For an RPC that end users may call for what is theirs (`own`): whether the caller may touch something of this user. What it may not, it
- * is told does not exist.
+ * Tells, for an RPC that end users may call for what is theirs (`own`), whether the caller may touch something of this user. What a caller may
+ * not touch is answered as if it did not exist.
  */
-export function mayTouch(caller: Caller, permission: string, ownerId: string | undefined): boolean {
-  return caller.permissions.has(permission) || (caller.kind === 'user' && caller.actsForSelf && caller.userId === ownerId);
+export function mayTouch({ caller, access }: Pick<Call, 'caller' | 'access'>, ownerId: string | undefined): boolean {
+  if (caller.permissions.has(access.permission)) return true;
+  return access.own && isSelf(caller, ownerId);
+}
+
+/** Tells whether the caller is this user, and acts with all that users may do to themselves. */
+export function isSelf(caller: Caller, userId: string | undefined): boolean {
+  return caller.kind === 'user' && caller.actsForSelf && caller.userId === userId;
 }

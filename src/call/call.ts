@@ -1,4 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
+import type { PreparedStatements } from '../database/prepared.ts';
+import type { Access } from './authorize.ts';
 import { Permissions } from './permissions.ts';
 
 /** Nobody: no credentials. */
@@ -26,15 +28,30 @@ export interface ServiceAccountCaller {
   readonly permissions: Permissions;
 }
 
+/** The credentials that came with a call. */
+export interface Credentials {
+  readonly authorization: string | undefined;
+  /** DNS names in the subject alternative names of a client certificate that our CA has signed. */
+  certificateNames(): readonly string[];
+}
+
 /** Who makes a call. */
 export type Caller = AnonymousCaller | UserCaller | ServiceAccountCaller;
 
 export const ANONYMOUS: Caller = { kind: 'anonymous', permissions: Permissions.NONE };
 
-/** One call, as the use cases see it. */
-export interface Call {
-  /** The unit of work of this call, and of no other. A query on it is cancelled with the call. */
+/** The two ways into the database. */
+export interface DatabaseAccess {
+  /** The unit of work. */
   readonly em: EntityManager;
+  /** Prepared statements, each a transaction of its own, for the few that an ADR names. */
+  readonly db: PreparedStatements;
+}
+
+/** One call, as the use cases see it. Its unit of work is that of no other call, and what runs for it is cancelled with it. */
+export interface Call extends DatabaseAccess {
+  /** Who may make this call, as its RPC says. */
+  readonly access: Access;
   /** Aborted when the caller cancels or the deadline passes. */
   readonly signal: AbortSignal;
   readonly requestId: string;
@@ -42,8 +59,8 @@ export interface Call {
   /** The address of the other end of the connection, without a port. */
   readonly peerAddress: string;
   readonly now: () => Date;
-  /** The same call, but deaf to its cancellation: for what has to be remembered although nobody waits for it any more. */
-  uncancelled(): EntityManager;
+  /** The same, but deaf to the cancellation of the call: for what has to be remembered although nobody waits for it any more. */
+  uncancelled(): DatabaseAccess;
 }
 
 /** The caller as the audit trail names it. */

@@ -1,15 +1,16 @@
 import { hashApiKey, isApiKey } from '../access/api-keys/api-key-format.ts';
 import type { KeyUsage } from '../access/api-keys/key-usage.ts';
 import { hasExpired, type RecognisedApiKey } from '../access/api-keys/recognised-api-key.repository.ts';
-import { type RecogniseAccessTokenDeps, recogniseAccessToken } from '../auth/introspection/recognise-access-token.ts';
+import type { TokenIntrospection } from '../auth/introspection/token-introspection.ts';
 import { callerUnauthenticated } from '../call/authorize.ts';
-import { ANONYMOUS, type Caller } from '../call/call.ts';
+import { ANONYMOUS, type Caller, type Credentials } from '../call/call.ts';
 import type { Awaitable } from '../concurrency/awaitable.ts';
 import type { CoalescedReads } from '../concurrency/coalesced-reads.ts';
-import type { Credentials } from '../rpc/runtime.ts';
 import type { EpochCache } from './epoch-cache.ts';
 
-export interface IdentifyDeps extends RecogniseAccessTokenDeps {
+export interface IdentifyDeps {
+  readonly introspection: TokenIntrospection;
+  readonly now: () => Date;
   readonly cache: EpochCache;
   /** By their hashes, in hexadecimal. */
   readonly apiKeys: CoalescedReads<RecognisedApiKey>;
@@ -66,7 +67,7 @@ async function byCertificate({ cache, serviceAccounts }: IdentifyDeps, names: re
 }
 
 async function byAccessToken(deps: IdentifyDeps, token: string): Promise<Caller | undefined> {
-  const recognised = await recogniseAccessToken(deps, token);
+  const recognised = await deps.introspection.introspect(token);
   if (!recognised) return undefined;
   const { claims, authorization } = recognised;
   return { kind: 'user', userId: claims.sub, sessionId: claims.sid, permissions: authorization.permissions, actsForSelf: true };

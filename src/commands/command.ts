@@ -1,7 +1,7 @@
-import { ENTITIES } from '../app/entities.ts';
+import { openServiceOrm } from '../app/orm.ts';
 import { loadConfig } from '../config.ts';
 import { openDatabase, openDatabaseBeside } from '../database/database.ts';
-import { type Orm, openOrm } from '../database/orm.ts';
+import type { Orm } from '../database/orm.ts';
 import { requireDatabase } from '../database/require-database.ts';
 
 /** Runs one of the commands of `npm run`: `.env` is read where present; a failure is one line and exit code 1. */
@@ -32,7 +32,7 @@ export async function withDatabase<T>(
   const config = loadConfig({ DATABASE_URL, DATA_DIR, JWT_SECRET_KEY: 'not used here, where nothing is signed' });
   const open = besideService ? openDatabaseBeside : openDatabase;
   const database = await open(config.database.url?.reveal(), config.dataDir);
-  const orm = await openOrm({ url: database.url, entities: ENTITIES, patient: true, writeSnapshot });
+  const orm = await openServiceOrm({ url: database.url, patient: true, writeSnapshot });
   try {
     await requireDatabase(orm);
     return await work(orm);

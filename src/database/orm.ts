@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { Migrator } from '@mikro-orm/migrations';
-import { defineConfig, type EntityClass, MikroORM, type Options } from '@mikro-orm/postgresql';
+import { defineConfig, type EntityClass, type EventSubscriber, MikroORM, type Options } from '@mikro-orm/postgresql';
 import pg, { type Pool } from 'pg';
 import type { Step } from '../observability/tracing/tracer.ts';
 import { PoolConnection } from './pool-connection.ts';
@@ -14,6 +14,8 @@ const PATIENCE_MS = 1500;
 export interface OrmSettings {
   readonly url: string;
   readonly entities: readonly EntityClass<object>[];
+  /** Learn of flushes and commits of every unit of work. */
+  readonly subscribers?: readonly EventSubscriber[];
   readonly poolMin?: number;
   readonly poolMax?: number;
   /** Migrations may take long; a service must not. */
@@ -35,6 +37,7 @@ export function openOrm(settings: OrmSettings) {
 export function ormOptions({
   url,
   entities,
+  subscribers = [],
   poolMin = 0,
   poolMax = 4,
   patient = false,
@@ -44,6 +47,7 @@ export function ormOptions({
   return defineConfig({
     clientUrl: url,
     entities: [...entities],
+    subscribers: [...subscribers],
     extensions: [Migrator],
     driverOptions: {
       Client: trace ? tracedConnection(trace) : PoolConnection,

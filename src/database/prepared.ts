@@ -1,4 +1,4 @@
-import type { Pool, PoolClient, QueryResultRow } from 'pg';
+import type { Pool, PoolClient, QueryResult, QueryResultRow } from 'pg';
 
 /** A statement that each connection parses and plans once. For the few calls that are made all the time: it costs a fraction of the ORM. */
 export interface PreparedStatement {
@@ -13,50 +13,73 @@ export interface PreparedStatement {
  */
 export const listOf = (type: 'uuid' | 'bytea' | 'text') => `(select $1::${type}[])::${type}[]`;
 
-/** Runs a statement on a connection of its own, outside of any unit of work. Bounded by the query timeout of the pool. */
-export async function runPrepared<Row extends QueryResultRow>(
-  pool: Pool,
-  { name, text }: PreparedStatement,
-  values: unknown[],
-): Promise<Row[]> {
-  return (await pool.query<Row>({ name, text, values })).rows;
+interface Query extends PreparedStatement {
+  readonly values: unknown[];
+  readonly rowMode?: string;
 }
 
-/** The same with each row as a list of its cells, in the order of the columns: cheaper to read than objects, where there are many rows. */
-export async function runPreparedForCells<Cells extends unknown[]>(
-  pool: Pool,
-  { name, text }: PreparedStatement,
-  values: unknown[],
-): Promise<Cells[]> {
-  return (await pool.query<Cells>({ name, text, values, rowMode: 'array' })).rows;
-}
+/**
+ * Runs prepared statements, each on a connection of its own and as a transaction of its own, beside the unit of work. The query timeout of
+ * the pool bounds all of them.
+ */
+export class PreparedStatements {
+  readonly #pool: Pool;
+  readonly #signal: AbortSignal | undefined;
 
-/** As `runPrepared`, for what nobody wants any more when the signal is aborted: it ends with SQLSTATE 57014, and nothing has happened. */
-export async function runPreparedUntil<Row extends QueryResultRow>(
-  signal: AbortSignal,
-  pool: Pool,
-  { name, text }: PreparedStatement,
-  values: unknown[],
-): Promise<Row[]> {
-  const connection = await pool.connect();
-  let cancelled: Promise<unknown> | undefined;
-  const cancel = () => {
-    cancelled = cancelOn(connection, pool);
-  };
-  try {
-    signal.throwIfAborted();
-    signal.addEventListener('abort', cancel, { once: true });
-    return (await connection.query<Row>({ name, text, values })).rows;
-  } finally {
-    signal.removeEventListener('abort', cancel);
-    // Not before: what is cancelled is whatever runs on the connection, and that could be somebody else's by then.
-    await cancelled;
-    connection.release();
+  constructor(pool: Pool, signal?: AbortSignal) {
+    this.#pool = pool;
+    this.#signal = signal;
+  }
+
+  /** The same for a call: what runs is cancelled (SQLSTATE 57014) when the signal is aborted, and nothing has happened then. */
+  until(signal: AbortSignal): PreparedStatements {
+    return new PreparedStatements(this.#pool, signal);
+  }
+
+  run<Row extends QueryResultRow>(statement: PreparedStatement, values: unknown[]): Promise<Row[]> {
+    return this.#run<Row>({ ...statement, values });
+  }
+
+  /** Gives each row as a list of its cells, in the order of the columns: cheaper to read than objects, where there are many rows. */
+  runForCells<Cells extends unknown[]>(statement: PreparedStatement, values: unknown[]): Promise<Cells[]> {
+    return this.#run<Cells>({ ...statement, values, rowMode: 'array' });
+  }
+
+  async #run<Row>(query: Query): Promise<Row[]> {
+    const { rows } = await (this.#signal ? this.#runUntil(this.#signal, query) : this.#pool.query(query));
+    return rows as Row[];
+  }
+
+  async #runUntil(signal: AbortSignal, query: Query): Promise<QueryResult> {
+    const connection = await this.#pool.connect();
+    let cancelled: Promise<unknown> | undefined;
+    const cancel = () => {
+      cancelled = this.#cancel(connection);
+    };
+    try {
+      signal.throwIfAborted();
+      signal.addEventListener('abort', cancel, { once: true });
+      return await connection.query(query);
+    } finally {
+      signal.removeEventListener('abort', cancel);
+      // Not before: what is cancelled is whatever runs on the connection, and that could be somebody else's by then.
+      await cancelled;
+      connection.release();
+    }
+  }
+
+  /** Where no connection is free to cancel over, the statement ends by itself, or by the query timeout. */
+  async #cancel(connection: PoolClient): Promise<void> {
+    const pid = backendOf(connection);
+    if (pid !== undefined) await this.#pool.query('select pg_cancel_backend($1)', [pid]).catch(() => undefined);
   }
 }
 
-/** Where no connection is free to cancel over, the statement ends by itself, or by the query timeout. */
-async function cancelOn(connection: PoolClient, pool: Pool): Promise<void> {
-  const { processID } = connection as unknown as { readonly processID: number };
-  await pool.query('select pg_cancel_backend($1)', [processID]).catch(() => undefined);
+/**
+ * The process of the server behind a connection. `pg` has it, and its types do not; where it is not there, statements end by the query
+ * timeout alone. A test holds that the cancellation works.
+ */
+function backendOf(connection: PoolClient): number | undefined {
+  const { processID } = connection as { readonly processID?: unknown };
+  return typeof processID === 'number' ? processID : undefined;
 }

@@ -1,5 +1,5 @@
-import type { Pool } from 'pg';
 import { runPeriodically } from '../concurrency/periodic-task.ts';
+import type { PreparedStatements } from '../database/prepared.ts';
 import { readChangesAfter } from './change.repository.ts';
 import { lastPosition, type ToldEvent } from './event.repository.ts';
 
@@ -15,7 +15,7 @@ const BATCH = 1000;
  * in memory.
  */
 export class ChangeTail {
-  readonly #pool: Pool;
+  readonly #db: PreparedStatements;
   readonly #eventListeners: ((event: ToldEvent) => void)[] = [];
   readonly #epochListeners: (() => void)[] = [];
   #position = 0;
@@ -24,8 +24,8 @@ export class ChangeTail {
   #askedAt = Number.NEGATIVE_INFINITY;
   #stop: () => unknown = () => undefined;
 
-  constructor(pool: Pool) {
-    this.#pool = pool;
+  constructor(db: PreparedStatements) {
+    this.#db = db;
   }
 
   /** The latest that is known; another one when a new one has begun. */
@@ -49,7 +49,7 @@ export class ChangeTail {
   }
 
   async start(): Promise<void> {
-    this.#position = await lastPosition(this.#pool);
+    this.#position = await lastPosition(this.#db);
     await this.#read().catch(() => undefined);
     // While the database is away, what is remembered turns stale by itself.
     this.#stop = runPeriodically(
@@ -79,7 +79,7 @@ export class ChangeTail {
   /** Returns whether there may be more. */
   async #readBatch(): Promise<boolean> {
     const askedAt = performance.now();
-    const { epoch, events } = await readChangesAfter(this.#pool, this.#position, BATCH);
+    const { epoch, events } = await readChangesAfter(this.#db, this.#position, BATCH);
     this.#enter(epoch);
     for (const event of events) this.tell(event);
     this.#position = events.at(-1)?.position ?? this.#position;

@@ -1,5 +1,4 @@
-import type { Pool } from 'pg';
-import { type PreparedStatement, runPrepared } from '../database/prepared.ts';
+import type { PreparedStatement, PreparedStatements } from '../database/prepared.ts';
 import type { PositionedEvent } from './event.repository.ts';
 
 /** What is new, as one snapshot shows it. */
@@ -23,7 +22,7 @@ const READ: PreparedStatement = {
 type Row = { readonly epoch: string | null } & (PositionedEvent | { readonly position: null });
 
 /** The epoch, and up to `limit` events. Asked all the time, so without the unit of work. */
-export async function readChangesAfter(pool: Pool, position: number, limit: number): Promise<Changes> {
-  const rows = await runPrepared<Row>(pool, READ, [position, limit]);
+export async function readChangesAfter(db: PreparedStatements, position: number, limit: number): Promise<Changes> {
+  const rows = await db.run<Row>(READ, [position, limit]);
   return { epoch: rows[0]?.epoch ?? '', events: rows.filter((row) => row.position !== null) };
 }

@@ -1,6 +1,16 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import type { Pool } from 'pg';
+import type { PreparedStatements } from '../database/prepared.ts';
 import type { Event } from './event.entity.ts';
+
+/** In one statement, in this order. Each gets its position when the transaction commits (ADR 9). */
+export async function insertEvents(em: EntityManager, events: readonly Omit<SeenEvent, 'position'>[]): Promise<void> {
+  await em.execute(
+    `insert into events (type, user_id, payload, occurred_at)
+     select type, "userId", payload, "occurredAt"
+     from json_to_recordset(?) as given (type text, "userId" uuid, payload jsonb, "occurredAt" timestamptz)`,
+    [JSON.stringify(events)],
+  );
+}
 
 /** Whether there are events that a consumer has not seen. Asked all the time, so it costs no transaction. */
 export async function hasEventsFor(em: EntityManager, consumer: string): Promise<boolean> {
@@ -55,10 +65,12 @@ export type ToldEvent = Pick<Event, 'type' | 'userId' | 'payload'>;
 /** The same, and where it stands in the order of commits. */
 export type PositionedEvent = ToldEvent & Pick<Event, 'position'>;
 
-/** Of the latest event; 0 where there is none. */
-export async function lastPosition(pool: Pool): Promise<number> {
-  const { rows } = await pool.query<{ position: number }>('select coalesce(max(position), 0)::float8 as position from events');
-  return rows[0]?.position ?? 0;
+const LAST = { name: 'events.last-position', text: 'select coalesce(max(position), 0)::float8 as position from events' };
+
+/** The position of the latest event; 0 where there is none. */
+export async function lastPosition(db: PreparedStatements): Promise<number> {
+  const [row] = await db.run<{ position: number }>(LAST, []);
+  return row?.position ?? 0;
 }
 
 /** Deletes up to `limit` events that happened before then and that every consumer has seen. */

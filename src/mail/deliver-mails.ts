@@ -1,10 +1,9 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { record } from '../audit/audit-log.ts';
-import { systemCall } from '../call/system-call.ts';
+import { SYSTEM } from '../call/system-call.ts';
 import { transaction } from '../database/transaction.ts';
 import type { Log } from '../observability/log.ts';
 import { type Tracer, UNTRACED } from '../observability/tracing/tracer.ts';
-import { lockUserId } from '../users/user.repository.ts';
 import { type ComposeMailDeps, composeMail, findMailSubjects, type MailSubjects } from './compose-mail.ts';
 import { type ClaimedMail, claimDueMails, deleteMails, findNextDue, postponeMail } from './mail.repository.ts';
 import { isPermanent, leaseEnd, nextAttempt, type SmtpFailure } from './mail-retry-policy.ts';
@@ -78,10 +77,9 @@ async function giveUp(
   { id, template, userId, attempts }: ClaimedMail,
   { code }: SmtpFailure,
 ): Promise<void> {
-  const call = { ...systemCall(em), now };
   await transaction(em, async (em) => {
     const metadata = { template, attempts: String(attempts), ...(typeof code === 'string' && { code }) };
-    record(em, call, { type: 'mail.failed', ...(userId && (await lockUserId(em, userId)) && { userId }), metadata });
+    record(em, { caller: SYSTEM, now }, { type: 'mail.failed', ...(userId !== null && { userId }), metadata });
     await deleteMails(em, [id]);
   });
 }

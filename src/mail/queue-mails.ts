@@ -1,7 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
+import type { PublishedEventType } from '../audit/audit-event-types.ts';
 import type { HandleEvents } from '../events/consume-events.ts';
 import { dropFromPayload, type SeenEvent } from '../events/event.repository.ts';
-import type { EventType } from '../events/event-types.ts';
 import { type ActiveUser, findActiveUsers } from '../users/user.repository.ts';
 import { insertMails, type NewMail } from './mail.repository.ts';
 import type { MailTemplate } from './mail-templates.ts';
@@ -32,7 +32,7 @@ interface Recipe {
 }
 
 /** Which changes are told by mail. */
-const RECIPES: Partial<Record<EventType, Recipe>> = {
+const RECIPES: Partial<Record<PublishedEventType, Recipe>> = {
   'user.email_verification_requested': { template: 'verify-email', purpose: 'email_verification' },
   'user.password_reset_requested': { template: 'reset-password', purpose: 'password_reset' },
   'user.login_code_requested': { template: 'login-code', purpose: 'login_code' },
@@ -60,7 +60,7 @@ interface Due {
 export function queueMails({ tokens, now }: QueueMailsDeps): HandleEvents {
   return async (em, events) => {
     const due = events.flatMap((event) => {
-      const recipe = RECIPES[event.type as EventType];
+      const recipe = RECIPES[event.type as PublishedEventType];
       return recipe && event.userId != null ? [{ event, recipe, userId: event.userId }] : [];
     });
     if (due.length === 0) return;

@@ -1,6 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import type { Pool } from 'pg';
-import { type PreparedStatement, runPrepared } from '../database/prepared.ts';
+import type { PreparedStatement, PreparedStatements } from '../database/prepared.ts';
 
 /** How often something was counted in its window, which ends at `expire` (milliseconds since 1970). */
 export interface Count {
@@ -23,8 +22,8 @@ const COUNT: PreparedStatement = {
 };
 
 /** Counts one more of each, in windows that end at `windowEnd` if they begin now. Those who count several name them in the same order. */
-export function countCalls(pool: Pool, keys: readonly string[], now: number, windowEnd: number): Promise<Count[]> {
-  return runPrepared(pool, COUNT, [keys, windowEnd, now]);
+export function countCalls(db: PreparedStatements, keys: readonly string[], now: number, windowEnd: number): Promise<Count[]> {
+  return db.run(COUNT, [keys, windowEnd, now]);
 }
 
 /** Deletes up to `limit` counters whose window ended before then. */

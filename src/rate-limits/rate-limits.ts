@@ -5,6 +5,7 @@ import type { Call, Caller } from '../call/call.ts';
 import type { Client } from '../call/client.ts';
 import { databaseUnavailable, IdentityError } from '../call/errors.ts';
 import type { Awaitable } from '../concurrency/awaitable.ts';
+import type { PreparedStatements } from '../database/prepared.ts';
 import type { Log } from '../observability/log.ts';
 import { CredentialLimiter } from './credential-limiter.ts';
 import { LeasedLimiter } from './leased-limiter.ts';
@@ -24,7 +25,7 @@ export interface RateLimitSettings {
 /** Over which connections the counters are kept. */
 export interface CounterPools {
   readonly ofCalls: Pool;
-  readonly ofCredentials: Pool;
+  readonly ofCredentials: PreparedStatements;
 }
 
 /** What a credential check is counted by. */

@@ -1,10 +1,11 @@
 import { type Access, authorize } from '../call/authorize.ts';
+import type { Credentials } from '../call/call.ts';
 import { IdentityError, type StatusName } from '../call/errors.ts';
 import { type Awaitable, attempt, when } from '../concurrency/awaitable.ts';
 import { refuseLargeMetadata } from './metadata-size.ts';
 import type { OpenCall, ServerCall } from './open-call.ts';
 import { dnsNamesOf } from './peer.ts';
-import type { Credentials, Runtime } from './runtime.ts';
+import type { Runtime } from './runtime.ts';
 
 /** A call that ends so before its use case was refused for who made it. */
 const REFUSALS: ReadonlySet<StatusName> = new Set(['UNAUTHENTICATED', 'PERMISSION_DENIED']);

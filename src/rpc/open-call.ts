@@ -1,8 +1,11 @@
 import type { ServerUnaryCall } from '@grpc/grpc-js';
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { ANONYMOUS, type Call, type Caller } from '../call/call.ts';
+import type { Access } from '../call/authorize.ts';
+import { ANONYMOUS, type Call, type Caller, type DatabaseAccess } from '../call/call.ts';
+import type { PreparedStatements } from '../database/prepared.ts';
 import { addressOf } from './peer.ts';
 import { requestIdOf } from './request-id.ts';
+import type { Runtime } from './runtime.ts';
 
 /** A call as grpc-js has it, be it with one message or with many. */
 export type ServerCall = Pick<
@@ -20,29 +23,38 @@ export type ServerCall = Pick<
  */
 export class OpenCall implements Call {
   caller: Caller = ANONYMOUS;
+  readonly access: Access;
   readonly now: () => Date;
   /** By the clock that performance.now() reads. */
   readonly begunAt = performance.now();
   readonly #grpcCall: ServerCall;
   readonly #end: { readonly signal: AbortSignal };
-  readonly #root: EntityManager;
+  readonly #root: DatabaseAccess;
   #em: EntityManager | undefined;
+  #db: PreparedStatements | undefined;
   #requestId: string | undefined;
 
   constructor(
     grpcCall: ServerCall,
     end: { readonly signal: AbortSignal },
-    { em, now }: { readonly em: EntityManager; readonly now: () => Date },
+    access: Access,
+    { em, db, now }: Pick<Runtime, 'em' | 'db' | 'now'>,
   ) {
     this.#grpcCall = grpcCall;
     this.#end = end;
-    this.#root = em;
+    this.access = access;
+    this.#root = { em, db };
     this.now = now;
   }
 
   get em(): EntityManager {
-    this.#em ??= this.#root.fork({ signal: this.signal, inflightQueryAbortStrategy: 'cancel query' });
+    this.#em ??= this.#root.em.fork({ signal: this.signal, inflightQueryAbortStrategy: 'cancel query' });
     return this.#em;
+  }
+
+  get db(): PreparedStatements {
+    this.#db ??= this.#root.db.until(this.signal);
+    return this.#db;
   }
 
   get signal(): AbortSignal {
@@ -58,7 +70,7 @@ export class OpenCall implements Call {
     return addressOf(this.#grpcCall.getPeer());
   }
 
-  uncancelled(): EntityManager {
-    return this.#root.fork();
+  uncancelled(): DatabaseAccess {
+    return { em: this.#root.em.fork(), db: this.#root.db };
   }
 }

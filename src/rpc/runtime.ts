@@ -1,21 +1,17 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { Access } from '../call/authorize.ts';
-import type { Call, Caller } from '../call/call.ts';
+import type { Call, Caller, Credentials } from '../call/call.ts';
 import type { ConstraintErrors, IdentityError } from '../call/errors.ts';
 import type { Awaitable } from '../concurrency/awaitable.ts';
+import type { PreparedStatements } from '../database/prepared.ts';
 import type { Log } from '../observability/log.ts';
 import type { Tracer } from '../observability/tracing/tracer.ts';
 
-/** What a call says about who makes it. */
-export interface Credentials {
-  readonly authorization: string | undefined;
-  /** DNS names in the subject alternative names of a client certificate that our CA has signed. */
-  certificateNames(): readonly string[];
-}
-
 /** What every call needs and no feature knows. */
 export interface Runtime {
+  /** Each call gets a fork of it. */
   readonly em: EntityManager;
+  readonly db: PreparedStatements;
   readonly now: () => Date;
   readonly log: Log;
   readonly constraints: ConstraintErrors;

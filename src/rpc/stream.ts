@@ -45,7 +45,7 @@ export function streamHandler<Request, Response>(
 ): handleBidiStreamingCall<Buffer, Buffer> {
   return (stream) => {
     const end = new CallEnd(stream);
-    const call = new OpenCall(stream, end, runtime);
+    const call = new OpenCall(stream, end, endpoint.access, runtime);
     serve(endpoint, runtime, call, stream).then(
       () => {
         end.disarm();

@@ -60,7 +60,7 @@ export interface Endpoint<Request, Response> {
 export function unaryHandler<Request, Response>(endpoint: Endpoint<Request, Response>, runtime: Runtime): handleUnaryCall<Buffer, Buffer> {
   return (grpcCall, callback) => {
     const end = new CallEnd(grpcCall, DEFAULT_DEADLINE_MS, () => releaseCall(grpcCall));
-    const call = new OpenCall(grpcCall, end, runtime);
+    const call = new OpenCall(grpcCall, end, endpoint.access, runtime);
     const succeed = (response: Buffer) => {
       end.disarm();
       observe(runtime, call, grpcCall);

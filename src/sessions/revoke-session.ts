@@ -12,7 +12,7 @@ export const revokeSessionInput = z.object({ sessionId: uuid });
 export function revokeSession(call: Call, { sessionId }: z.output<typeof revokeSessionInput>): Promise<void> {
   return transaction(call.em, async (em) => {
     const session = await lockSessionWithUser(em, sessionId);
-    if (!session || !mayTouch(call.caller, 'identity.sessions.write', session.user.id)) throw sessionNotFound();
+    if (!session || !mayTouch(call, session.user.id)) throw sessionNotFound();
     if (session.isLive(call.now())) endSession(em, call, session, 'revoked');
   });
 }

@@ -1,6 +1,5 @@
-import type { Pool } from 'pg';
 import type { Client } from '../call/client.ts';
-import { runPrepared } from '../database/prepared.ts';
+import type { PreparedStatements } from '../database/prepared.ts';
 import { roleNamesOf } from '../users/role-names.ts';
 
 /** A refresh token that is traded in for the next one. */
@@ -57,10 +56,10 @@ interface Row {
  * Rotates a session whose current token is presented, in one statement that is its own transaction. Undefined where it is any other token, or
  * the session or its user is not what they were: then nothing was changed.
  */
-export async function rotateSession(pool: Pool, rotation: Rotation): Promise<RotatedSession | undefined> {
+export async function rotateSession(db: PreparedStatements, rotation: Rotation): Promise<RotatedSession | undefined> {
   const { familyHash, presentedHash, nextHash, salt, now, expiresAt, client } = rotation;
   const device = [client.ipAddress ?? null, client.userAgent ?? null, client.deviceName ?? null];
-  const [row] = await runPrepared<Row>(pool, ROTATE, [familyHash, presentedHash, nextHash, salt, now, expiresAt, ...device]);
+  const [row] = await db.run<Row>(ROTATE, [familyHash, presentedHash, nextHash, salt, now, expiresAt, ...device]);
   return row && toRotatedSession(row);
 }
 

@@ -1,15 +1,14 @@
-import { randomUUID } from 'node:crypto';
+import type { EntityManager } from '@mikro-orm/postgresql';
 import { z } from 'zod';
-import { type Recorded, recordedBy } from '../audit/recording.repository.ts';
+import { record } from '../audit/audit-log.ts';
 import type { Call } from '../call/call.ts';
-import { type Client, NO_CLIENT } from '../call/client.ts';
+import type { Client } from '../call/client.ts';
 import { emptyAsAbsent, uuid } from '../call/validation.ts';
 import { databaseFailure } from '../database/sqlstate.ts';
-import { untilNoConflict } from '../database/transaction.ts';
-import type { InsertedUser } from './insert-user.repository.ts';
+import { transaction } from '../database/transaction.ts';
 import type { User } from './user.entity.ts';
 import { requestIdReused } from './user.errors.ts';
-import { findUserByRequestId } from './user.repository.ts';
+import { addUser, findUserByRequestId } from './user.repository.ts';
 import { email, newProfile, type ProfileInput, type ProfileRules, username } from './user-fields.ts';
 import { type UserView, viewOf } from './user-view.ts';
 
@@ -20,25 +19,18 @@ export interface PasswordOwner {
   readonly names: readonly string[];
 }
 
-export interface PreparedPassword {
-  readonly hash: string;
-  /** Whether the history of passwords begins with it. */
-  readonly kept: boolean;
-}
-
-/** What users need to know of passwords; `auth` provides it. */
+/** What users need of passwords; `auth` provides it. */
 export interface NewPasswords {
   /** The rules that a password breaks, as far as that can be told at once. */
   problems(password: string, owner: PasswordOwner): string[];
-  /** Refuses a password that breaks any rule, and hashes it. */
-  prepare(call: Call, password: string, owner: PasswordOwner): Promise<PreparedPassword>;
+  /** Refuses a password that breaks any rule; returns its hash. */
+  prepare(call: Call, password: string, owner: PasswordOwner): Promise<string>;
+  /** Sets the password of a user, with which their history begins. */
+  give(em: EntityManager, user: User, passwordHash: string, now: Date): void;
 }
 
 export interface CreateUserDeps extends ProfileRules {
   readonly newPasswords: NewPasswords;
-  readonly insertUser: (signal: AbortSignal, user: InsertedUser) => Promise<Recorded[]>;
-  /** Tells this process what was written down past the unit of work. */
-  readonly tell: (recorded: Recorded) => void;
 }
 
 export interface NewUser {
@@ -84,33 +76,22 @@ function ownerOf({ email, username, profile: { firstName, lastName, fullName } =
  * alone: a check beforehand could be overtaken.
  */
 export async function createUser(call: Call, deps: CreateUserDeps, input: NewUser): Promise<UserView> {
-  const password = input.password === undefined ? undefined : await deps.newPasswords.prepare(call, input.password, ownerOf(input));
-  const user = newUser(call, input, password);
+  const passwordHash = input.password === undefined ? undefined : await deps.newPasswords.prepare(call, input.password, ownerOf(input));
   try {
-    const recorded = await untilNoConflict(() => deps.insertUser(call.signal, user));
-    for (const occurrence of recorded) deps.tell(occurrence);
+    return await transaction(call.em, async (em) => insert(em, call, deps, input, passwordHash));
   } catch (error) {
     return viewOf(await replayed(call, input, error));
   }
-  const { id, email, username, profile } = user;
-  return { id, email, username, ...profile, emailVerified: false, active: true, hasPassword: password !== undefined, roles: [] };
 }
 
-function newUser(call: Call, input: NewUser, password: PreparedPassword | undefined): InsertedUser {
-  const { email, username = null, profile, requestId = null, client = NO_CLIENT, requestVerification = false } = input;
-  return {
-    id: randomUUID(),
-    email,
-    username,
-    profile,
-    requestId,
-    passwordHash: password?.hash ?? null,
-    passwordKept: password?.kept ?? false,
-    verificationRequested: requestVerification,
-    client,
-    now: call.now(),
-    ...recordedBy(call),
-  };
+function insert(em: EntityManager, call: Call, deps: CreateUserDeps, input: NewUser, passwordHash: string | undefined): UserView {
+  const { email, username, profile, requestId, client, requestVerification } = input;
+  const user = addUser(em, { email, username, requestId }, profile);
+  if (passwordHash !== undefined) deps.newPasswords.give(em, user, passwordHash, call.now());
+  record(em, call, { type: 'user.created', userId: user.id, ...(client && { client }) });
+  if (requestVerification) record(em, call, { type: 'user.email_verification_requested', userId: user.id });
+  const hasPassword = passwordHash !== undefined;
+  return { id: user.id, email, username, ...profile, emailVerified: false, active: true, hasPassword, roles: [] };
 }
 
 /** The same request once more gives the user that the first one made (AIP-155). */

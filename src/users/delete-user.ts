@@ -1,8 +1,8 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { z } from 'zod';
 import { anonymizeEventsOfUser } from '../audit/audit-event.repository.ts';
-import { type Deed, record } from '../audit/audit-log.ts';
-import { ANONYMOUS, type Call } from '../call/call.ts';
+import { record } from '../audit/audit-log.ts';
+import type { Call } from '../call/call.ts';
 import { transaction } from '../database/transaction.ts';
 import { getUserInput } from './get-user.ts';
 import { userNotFound } from './user.errors.ts';
@@ -46,16 +46,11 @@ export function deleteUser(
     for (const { kind, countOrDelete } of belongings) deleted.push({ kind, count: await countOrDelete(em, userId) });
     const events = await anonymizeEventsOfUser(em, userId);
     em.remove(user);
-    record(em, erasedActor(call, userId), {
+    record(em, call, {
       type: 'user.deleted',
       erasedUserId: userId,
       payload: { recipient: sealRecipient(user.email) },
     });
     return { userId, deleted, kept: [{ kind: 'audit_events', count: events, reason: WHY_AUDIT_IS_KEPT }] };
   });
-}
-
-/** Who erases themself leaves no name in the audit trail, either. */
-function erasedActor(call: Call, userId: string): Deed {
-  return call.caller.kind === 'user' && call.caller.userId === userId ? { now: call.now, caller: ANONYMOUS } : call;
 }

@@ -1,5 +1,4 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { recordAll } from '../audit/audit-bulk.repository.ts';
 import { record } from '../audit/audit-log.ts';
 import type { Call } from '../call/call.ts';
 import { concurrentUpdate, IdentityError } from '../call/errors.ts';
@@ -153,10 +152,8 @@ async function complete(em: EntityManager, call: Call, deps: ImportUsersDeps, ro
     em,
     grants.map(({ userId, roleId }) => ({ userId, roleId })),
   );
-  await recordAll(em, call, [
-    ...rows.map(({ id }) => ({ type: 'user.created' as const, userId: id, metadata: { source: 'import' } })),
-    ...grants.map(({ userId, role }) => ({ type: 'role.assigned' as const, userId, metadata: { role, source: 'import' } })),
-  ]);
+  for (const { id } of rows) record(em, call, { type: 'user.created', userId: id, metadata: { source: 'import' } });
+  for (const { userId, role } of grants) record(em, call, { type: 'role.assigned', userId, metadata: { role, source: 'import' } });
 }
 
 /** Who would give away more than they have is written down, as elsewhere; once for a batch. */

@@ -1,5 +1,4 @@
-import type { Pool } from 'pg';
-import { listOf, runPreparedForCells } from '../database/prepared.ts';
+import { listOf, type PreparedStatements } from '../database/prepared.ts';
 import { roleNamesOf } from './role-names.ts';
 import type { UserView } from './user-view.ts';
 
@@ -43,8 +42,8 @@ const FIND = {
 };
 
 /** Those who have the ids, by id. In one query. */
-export async function findUserViews(pool: Pool, ids: readonly string[]): Promise<ReadonlyMap<string, UserView>> {
-  const rows = await runPreparedForCells<Cells>(pool, FIND, [`{${[...new Set(ids)].join(',')}}`]);
+export async function findUserViews(db: PreparedStatements, ids: readonly string[]): Promise<ReadonlyMap<string, UserView>> {
+  const rows = await db.runForCells<Cells>(FIND, [`{${[...new Set(ids)].join(',')}}`]);
   const found = new Map<string, UserView>();
   for (const cells of rows) {
     const view = toView(cells);

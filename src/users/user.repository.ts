@@ -1,7 +1,21 @@
-import { type EntityManager, LockMode } from '@mikro-orm/postgresql';
+import { type EntityManager, LockMode, raw } from '@mikro-orm/postgresql';
+import { searchTextOf } from './search-text.ts';
 import { User } from './user.entity.ts';
+import type { ProfileInput } from './user-fields.ts';
 
 const WITH_PROFILE = { populate: ['profile'] } as const;
+
+export interface NewUserKeys {
+  readonly email: string;
+  readonly username?: string | undefined;
+  readonly requestId?: string | undefined;
+}
+
+/** A user with a profile, to be inserted at the flush; the unique indexes decide then whether they may be. */
+export function addUser(em: EntityManager, { email, username, requestId }: NewUserKeys, profile: ProfileInput): User {
+  const searchText = raw(searchTextOf('?::text', '?::text', '?::text'), [email, username ?? null, profile.fullName]);
+  return em.create(User, { email, username: username ?? null, requestId: requestId ?? null, searchText, profile: { ...profile } });
+}
 
 export function findUser(em: EntityManager, id: string): Promise<User | null> {
   return em.findOne(User, { id }, WITH_PROFILE);
@@ -25,10 +39,8 @@ export async function lockUserIdByEmail(em: EntityManager, email: string): Promi
   return rows[0]?.id;
 }
 
-/** Whether the user exists. If so, they are not deleted before the transaction ends. */
-export async function lockUserId(em: EntityManager, id: string): Promise<boolean> {
-  return (await em.execute('select 1 from users where id = ? for key share', [id])).length > 0;
-}
+/** The id of a user as a part of a statement: null for one who is gone. Who is there is not deleted before the transaction ends. */
+export const lockedUserId = (id: string): string => `(select users.id from users where users.id = ${id} for key share)`;
 
 export interface ActiveUser {
   readonly id: string;

@@ -3,6 +3,7 @@ import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { seed } from '../../bench/database/seed.ts';
 import { recogniseSessions } from '../../src/auth/introspection/live-session.repository.ts';
+import { PreparedStatements } from '../../src/database/prepared.ts';
 import { findUserViews } from '../../src/users/user-view.repository.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 
@@ -32,7 +33,7 @@ describe.each([
     try {
       for (let time = 0; time < 4 * TRIALS; time++)
         await find(
-          connection,
+          new PreparedStatements(connection),
           Array.from({ length: size }, () => randomUUID()),
         );
       const plans = `select custom_plans::int, generic_plans::int from pg_prepared_statements where name = $1`;

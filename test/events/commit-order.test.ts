@@ -1,7 +1,7 @@
 import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { ENTITIES } from '../../src/app/entities.ts';
-import { type Orm, openOrm } from '../../src/database/orm.ts';
+import { openServiceOrm } from '../../src/app/orm.ts';
+import type { Orm } from '../../src/database/orm.ts';
 import { consumeEvents } from '../../src/events/consume-events.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 
@@ -15,7 +15,7 @@ const orms: Orm[] = [];
 
 beforeAll(async () => {
   database = await createDatabase();
-  for (let replica = 0; replica < 2; replica++) orms.push(await openOrm({ url: database.url, entities: ENTITIES }));
+  for (let replica = 0; replica < 2; replica++) orms.push(await openServiceOrm({ url: database.url }));
 });
 
 beforeEach(async () => {

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { ENTITIES } from '../../src/app/entities.ts';
-import { type Orm, openOrm } from '../../src/database/orm.ts';
+import { openServiceOrm } from '../../src/app/orm.ts';
+import type { Orm } from '../../src/database/orm.ts';
 import { consumeEvents } from '../../src/events/consume-events.ts';
 import { eventChores } from '../../src/events/event-chores.ts';
 import { BATCH, runCleanup } from '../../src/jobs/cleanup.ts';
@@ -16,7 +16,7 @@ let orm: Orm;
 
 beforeAll(async () => {
   database = await createDatabase();
-  orm = await openOrm({ url: database.url, entities: ENTITIES });
+  orm = await openServiceOrm({ url: database.url });
 });
 
 afterAll(async () => {

@@ -4,8 +4,7 @@ import path from 'node:path';
 import { simpleParser } from 'mailparser';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createServiceAccountKey } from '../../src/access/first-key.ts';
-import { ENTITIES } from '../../src/app/entities.ts';
-import { openOrm } from '../../src/database/orm.ts';
+import { openServiceOrm } from '../../src/app/orm.ts';
 import { newEmail, newUsername, PASSWORD, required } from '../support/builders.ts';
 import { type Clients, connect } from '../support/client.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
@@ -27,7 +26,7 @@ beforeAll(async () => {
 
 beforeEach(async () => {
   database = await createDatabase();
-  const orm = await openOrm({ url: database.url, entities: ENTITIES });
+  const orm = await openServiceOrm({ url: database.url });
   adminKey = await createServiceAccountKey(orm.em, 'test-admin', ['admin']);
   await orm.close();
 });

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import pg from 'pg';
 import { describe, expect, it } from 'vitest';
 import { createRefreshToken, hashFamilyOf, hashRefreshToken, successorOf } from '../../src/auth/tokens/refresh-tokens.ts';
+import { PreparedStatements } from '../../src/database/prepared.ts';
 import { rotateSession } from '../../src/sessions/rotate-session.repository.ts';
 import { register } from '../support/builders.ts';
 import { rows } from '../support/rows.ts';
@@ -36,7 +37,9 @@ describe('a rotation', () => {
         const next = successorOf(current, salt);
         const [familyHash, presentedHash, nextHash] = [hashFamilyOf(current), hashRefreshToken(current), hashRefreshToken(next)];
         const moments = { now: minute(time), expiresAt: minute(time + 30) };
-        expect(await rotateSession(pool, { familyHash, presentedHash, nextHash, salt, ...moments, client: {} })).toBeDefined();
+        expect(
+          await rotateSession(new PreparedStatements(pool), { familyHash, presentedHash, nextHash, salt, ...moments, client: {} }),
+        ).toBeDefined();
         current = next;
       }
       await pool.query('select pg_stat_force_next_flush()');

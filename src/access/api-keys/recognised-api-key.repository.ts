@@ -1,7 +1,6 @@
-import type { Pool } from 'pg';
 import type { Caller } from '../../call/call.ts';
 import { Permissions } from '../../call/permissions.ts';
-import { listOf, runPrepared } from '../../database/prepared.ts';
+import { listOf, type PreparedStatements } from '../../database/prepared.ts';
 import { PERMISSIONS_OF_SERVICE_ACCOUNT, PERMISSIONS_OF_USER } from '../roles/role.repository.ts';
 
 /** Whose key it is, and until when it is good. */
@@ -31,8 +30,8 @@ type Row = Owner & { hash: string; id: string; scopes: string[]; expires_at: num
  * Whose keys these are and what they permit, by their hashes (hexadecimal): those that were not revoked, of active owners. They may have expired.
  * In one query.
  */
-export async function recogniseApiKeys(pool: Pool, hashes: readonly string[]): Promise<ReadonlyMap<string, RecognisedApiKey>> {
-  const rows = await runPrepared<Row>(pool, FIND, [hashes.map((hash) => Buffer.from(hash, 'hex'))]);
+export async function recogniseApiKeys(db: PreparedStatements, hashes: readonly string[]): Promise<ReadonlyMap<string, RecognisedApiKey>> {
+  const rows = await db.run<Row>(FIND, [hashes.map((hash) => Buffer.from(hash, 'hex'))]);
   return new Map(rows.map((row) => [row.hash, toRecognised(row)]));
 }
 

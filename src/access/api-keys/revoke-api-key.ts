@@ -13,7 +13,7 @@ export const revokeApiKeyInput = z.object({ apiKeyId: uuid });
 export function revokeApiKey(call: Call, { apiKeyId }: z.output<typeof revokeApiKeyInput>): Promise<void> {
   return transaction(call.em, async (em) => {
     const apiKey = await lockApiKey(em, apiKeyId);
-    if (!apiKey || !mayTouch(call.caller, 'identity.api_keys.write', apiKey.user?.id)) throw apiKeyNotFound();
+    if (!apiKey || !mayTouch(call, apiKey.user?.id)) throw apiKeyNotFound();
     if (apiKey.revokedAt) return;
     apiKey.revokedAt = call.now();
     const { metadata, ...subject } = subjectOf({ userId: apiKey.user?.id, serviceAccountId: apiKey.serviceAccount?.id });

@@ -1,7 +1,6 @@
-import type { Pool } from 'pg';
 import type { Caller } from '../../call/call.ts';
 import { Permissions } from '../../call/permissions.ts';
-import { listOf, runPrepared } from '../../database/prepared.ts';
+import { listOf, type PreparedStatements } from '../../database/prepared.ts';
 import { PERMISSIONS_OF_SERVICE_ACCOUNT } from '../roles/role.repository.ts';
 
 const FIND = {
@@ -18,8 +17,8 @@ interface Row {
 }
 
 /** The active service accounts of these names, by name. In one query. */
-export async function recogniseServiceAccounts(pool: Pool, names: readonly string[]): Promise<ReadonlyMap<string, Caller>> {
-  const rows = await runPrepared<Row>(pool, FIND, [names]);
+export async function recogniseServiceAccounts(db: PreparedStatements, names: readonly string[]): Promise<ReadonlyMap<string, Caller>> {
+  const rows = await db.run<Row>(FIND, [names]);
   return new Map(rows.map((row) => [row.name, toCaller(row)]));
 }
 

@@ -2,7 +2,8 @@ import { BoundedMap } from '../../concurrency/bounded-map.ts';
 import { IntrospectTokenResponse } from '../../gen/identity/v1/auth_service.ts';
 import { Encoded } from '../../rpc/unary.ts';
 import type { AccessClaims } from '../tokens/access-tokens.ts';
-import type { Authorization, Introspection } from './introspect-token.ts';
+import type { UserAuthorization } from './live-sessions.ts';
+import type { Introspection } from './token-introspection.ts';
 
 /** About 0.5 kB each. Fewer than the tokens: one is of use only where the same token is asked about again within the second. */
 const MAX_REMEMBERED = 10_000;
@@ -20,7 +21,7 @@ function encode(response: IntrospectTokenResponse): Encoded<IntrospectTokenRespo
 }
 
 interface Remembered {
-  readonly authorization: Authorization;
+  readonly authorization: UserAuthorization;
   readonly expiresIn: number;
   readonly encoded: Encoded<IntrospectTokenResponse>;
 }

@@ -1,8 +1,7 @@
-import type { Pool } from 'pg';
 import { GRANTS_OF_USER, type UserGrants } from '../../access/roles/user-grants.ts';
 import { Permissions } from '../../call/permissions.ts';
 import { BoundedMap } from '../../concurrency/bounded-map.ts';
-import { listOf, runPrepared } from '../../database/prepared.ts';
+import { listOf, type PreparedStatements } from '../../database/prepared.ts';
 import type { LiveSession, UserAuthorization } from './live-sessions.ts';
 
 const FIND = {
@@ -22,8 +21,8 @@ interface Row extends UserGrants {
 }
 
 /** The sessions with these ids, by id: those of active users that were not ended. They may have expired. In one query. */
-export async function recogniseSessions(pool: Pool, ids: readonly string[]): Promise<ReadonlyMap<string, LiveSession>> {
-  const rows = await runPrepared<Row>(pool, FIND, [ids]);
+export async function recogniseSessions(db: PreparedStatements, ids: readonly string[]): Promise<ReadonlyMap<string, LiveSession>> {
+  const rows = await db.run<Row>(FIND, [ids]);
   return new Map(rows.map((row) => [row.id, toLiveSession(row)]));
 }
 

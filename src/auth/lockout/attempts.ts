@@ -1,6 +1,5 @@
 import { createHmac } from 'node:crypto';
 import type { EntityManager } from '@mikro-orm/postgresql';
-import type { Pool } from 'pg';
 import { record } from '../../audit/audit-log.ts';
 import type { Call } from '../../call/call.ts';
 import type { Client } from '../../call/client.ts';
@@ -19,12 +18,10 @@ import {
 
 /** The lockout: every attempt on a password is claimed before the password is compared, and accounted for after. */
 export class Attempts {
-  readonly #pool: Pool;
   readonly #policy: LockoutPolicy;
   readonly #identifierKey: string;
 
-  constructor(pool: Pool, policy: LockoutPolicy, identifierKey: string) {
-    this.#pool = pool;
+  constructor(policy: LockoutPolicy, identifierKey: string) {
     this.#policy = policy;
     this.#identifierKey = identifierKey;
   }
@@ -34,8 +31,9 @@ export class Attempts {
     const now = call.now();
     const hash = createHmac('sha256', this.#identifierKey).update(`${column}:${value}`).digest();
     const limits = { now, maxAttempts: this.#policy.maxAttempts, lockUntil: lockEnd(now, this.#policy) };
+    const { db } = call.uncancelled();
     // Not cancelled with the call: cut short, nobody would know whether the attempt was counted, and it could not be given back.
-    const claim = () => claimAttempt(this.#pool, { column, value, hash }, limits);
+    const claim = () => claimAttempt(db, { column, value, hash }, limits);
     let attempt = await claim();
     // Refused by no lock that the statement could see: while it waited for the row, the account was locked or erased. Look again.
     if (!isClaimed(attempt) && !isLocked(attempt.lockedUntil, now)) attempt = await claim();
@@ -45,12 +43,12 @@ export class Attempts {
 
   /** The password was not compared, or was right: the attempt does not count. Done even if nobody waits for the call any more. */
   async release(call: Call, attempt: ClaimedAttempt): Promise<void> {
-    await releaseAttempt(call.uncancelled(), attempt, this.#policy.maxAttempts);
+    await releaseAttempt(call.uncancelled().em, attempt, this.#policy.maxAttempts);
   }
 
   /** The password was wrong: the attempt stays counted and is written down, with the lock that it has led to. */
   async fail(call: Call, attempt: ClaimedAttempt, client: Client): Promise<void> {
-    await transaction(call.uncancelled(), async (em) => recordFailure(em, call, await lockAccountOf(em, attempt), client));
+    await transaction(call.uncancelled().em, async (em) => recordFailure(em, call, await lockAccountOf(em, attempt), client));
   }
 }
 

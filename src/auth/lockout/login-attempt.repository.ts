@@ -1,6 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import type { Pool } from 'pg';
-import { type PreparedStatement, runPrepared } from '../../database/prepared.ts';
+import type { PreparedStatement, PreparedStatements } from '../../database/prepared.ts';
 
 /** Which account somebody tries to enter; `hash` stands for it where there is no such account. */
 export interface AttemptedIdentifier {
@@ -45,11 +44,11 @@ interface ClaimRow {
  * The same statement does the same for an account that does not exist, so that neither answer nor effort tells whether it does.
  */
 export async function claimAttempt(
-  pool: Pool,
+  db: PreparedStatements,
   { column, value, hash }: AttemptedIdentifier,
   { now, maxAttempts, lockUntil }: AttemptLimits,
 ): Promise<ClaimedAttempt | RefusedAttempt> {
-  const [row] = await runPrepared<ClaimRow>(pool, CLAIM[column], [value, hash, now, maxAttempts, lockUntil]);
+  const [row] = await db.run<ClaimRow>(CLAIM[column], [value, hash, now, maxAttempts, lockUntil]);
   const lockedUntil = row?.locked_until ? new Date(row.locked_until) : null;
   if (!row?.claimed) return { lockedUntil };
   return { userId: row.user_id, passwordHash: row.password_hash, lockedUntil, identifierHash: hash };

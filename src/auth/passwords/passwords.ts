@@ -3,7 +3,7 @@ import type { Call } from '../../call/call.ts';
 import { invalidFields } from '../../call/errors.ts';
 import type { Config } from '../../config.ts';
 import { type Step, UNTRACED } from '../../observability/tracing/tracer.ts';
-import type { NewPasswords, PreparedPassword } from '../../users/create-user.ts';
+import type { NewPasswords } from '../../users/create-user.ts';
 import type { User } from '../../users/user.entity.ts';
 import type { PasswordPolicy } from '../get-password-policy.ts';
 import type { BreachCheck } from './breach-check.ts';
@@ -53,6 +53,11 @@ export interface PasswordsDeps {
   readonly step?: Step | undefined;
   /** To hash on; absent: one a core. */
   readonly threads?: number;
+}
+
+/** What everybody may know of a user, so that no password is built from it. */
+export function personalData({ email, username, profile }: User): PersonalData {
+  return { email, username, names: [profile.firstName, profile.lastName ?? '', profile.fullName] };
 }
 
 /** Sets and checks the passwords of users. */
@@ -113,9 +118,9 @@ export class Passwords implements NewPasswords {
     return brokenRules(password, this.#rules, [about]).map(({ description }) => description);
   }
 
-  async prepare(call: Call, password: string, about: PersonalData): Promise<PreparedPassword> {
+  async prepare(call: Call, password: string, about: PersonalData): Promise<string> {
     await this.requireAcceptable(call, { ...about, password, field: 'password' });
-    return { hash: await this.hash(password, call.signal), kept: this.#historyLength > 0 };
+    return this.hash(password, call.signal);
   }
 
   /** Throws INVALID_ARGUMENT with every rule that the password breaks. */

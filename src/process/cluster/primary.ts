@@ -27,10 +27,9 @@ export async function startPrimary(
 }
 
 async function firstKeyOf(databaseUrl: string, dataDir: string): Promise<FirstKey> {
-  const { openOrm } = await import('../../database/orm.ts');
-  const { ENTITIES } = await import('../../app/entities.ts');
+  const { openServiceOrm } = await import('../../app/orm.ts');
   const { ensureFirstKey } = await import('../../access/first-key.ts');
-  const orm = await openOrm({ url: databaseUrl, entities: ENTITIES });
+  const orm = await openServiceOrm({ url: databaseUrl });
   try {
     return await ensureFirstKey(orm.em, dataDir);
   } finally {

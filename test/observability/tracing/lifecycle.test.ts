@@ -5,8 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { createServiceAccountKey } from '../../../src/access/first-key.ts';
-import { ENTITIES } from '../../../src/app/entities.ts';
-import { openOrm } from '../../../src/database/orm.ts';
+import { openServiceOrm } from '../../../src/app/orm.ts';
 import { newEmail, PASSWORD } from '../../support/builders.ts';
 import { type Clients, connect } from '../../support/client.ts';
 import { Collector, SERVER } from '../../support/collector.ts';
@@ -30,7 +29,7 @@ const collectors: Collector[] = [];
 beforeAll(async () => {
   folder = await mkdtemp(path.join(tmpdir(), 'identity-traces-'));
   database = await createDatabase();
-  const orm = await openOrm({ url: database.url, entities: ENTITIES });
+  const orm = await openServiceOrm({ url: database.url });
   adminKey = await createServiceAccountKey(orm.em, 'test-admin', ['admin']);
   await orm.close();
 });

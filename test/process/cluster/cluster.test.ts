@@ -7,8 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { connect as connectTls } from 'node:tls';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { createServiceAccountKey } from '../../../src/access/first-key.ts';
-import { ENTITIES } from '../../../src/app/entities.ts';
-import { openOrm } from '../../../src/database/orm.ts';
+import { openServiceOrm } from '../../../src/app/orm.ts';
 import { newEmail, PASSWORD, required } from '../../support/builders.ts';
 import { Authority } from '../../support/certificates.ts';
 import { type Clients, connect } from '../../support/client.ts';
@@ -31,7 +30,7 @@ const opened: { close(): void }[] = [];
 beforeAll(async () => {
   folder = await mkdtemp(path.join(tmpdir(), 'identity-cluster-'));
   database = await createDatabase();
-  const orm = await openOrm({ url: database.url, entities: ENTITIES });
+  const orm = await openServiceOrm({ url: database.url });
   adminKey = await createServiceAccountKey(orm.em, 'test-admin', ['admin']);
   await orm.close();
 });

@@ -6,7 +6,7 @@ import { endSession } from './end-sessions.ts';
 import { Session } from './session.entity.ts';
 import { findLiveSessions } from './session.repository.ts';
 
-export interface BeginSession {
+export interface StartSession {
   readonly user: User;
   readonly client: Client;
   readonly refreshFamilyHash: Buffer;
@@ -19,10 +19,10 @@ export interface BeginSession {
 }
 
 /**
- * Begins a session; where that makes too many, the least recently active ones end. The caller holds the lock on the user, so parallel
+ * Starts a session; where that makes too many, the least recently active ones end. The caller holds the lock on the user, so parallel
  * logins cannot exceed the limit together.
  */
-export async function beginSession(em: EntityManager, call: Call, options: BeginSession): Promise<Session> {
+export async function startSession(em: EntityManager, call: Call, options: StartSession): Promise<Session> {
   const { user, client, refreshFamilyHash, refreshHash, authMethods, expiresAt, maxSessions, now } = options;
   const others = await findLiveSessions(em, user.id, now);
   for (const session of others.slice(maxSessions - 1)) endSession(em, call, session, 'too_many_sessions');
