@@ -1,19 +1,19 @@
 import type { Server } from '@grpc/grpc-js';
-import { auditChores } from '../audit/audit-chores.ts';
-import { lockoutChores } from '../auth/lockout/lockout-chores.ts';
-import { oneTimeTokenChores } from '../auth/one-time-tokens/one-time-token-chores.ts';
+import { auditCleanup } from '../audit/audit-event.repository.ts';
+import { lockoutCleanup } from '../auth/lockout/lockout-cleanup.ts';
+import { tokenCleanup } from '../auth/one-time-tokens/one-time-token.repository.ts';
 import { endsWithin, tellUnlessEnded } from '../concurrency/time-limit.ts';
 import type { Config } from '../config.ts';
 import type { Orm } from '../database/orm.ts';
-import { eventChores } from '../events/event-chores.ts';
+import { eventCleanup } from '../events/event.repository.ts';
 import { startCleanup } from '../jobs/cleanup.ts';
 import { openMailer } from '../mail/mailer.ts';
 import { type MetricsServer, serveMetrics } from '../observability/metrics/metrics-server.ts';
-import { rateLimitChores } from '../rate-limits/rate-limit-chores.ts';
+import { rateLimitCleanup } from '../rate-limits/rate-limit.repository.ts';
 import { addHealth } from '../rpc/health.ts';
 import { addReflection } from '../rpc/reflection.ts';
 import { addService, createServer, drain, listen } from '../rpc/server.ts';
-import { sessionChores } from '../sessions/session-chores.ts';
+import { sessionCleanup } from '../sessions/session-cleanup.ts';
 import { type Connection, type Overrides, openResources, type Resources } from './resources.ts';
 import { runtimeOf, servicesOf } from './services.ts';
 
@@ -69,7 +69,7 @@ async function serve(
     await Promise.all([mails, tellUnlessEnded(log, 'calls', drain(server, DRAIN_MS))]);
   });
   // Several workers of one machine would all begin at the same moment, and wait for each other.
-  if (!team || team.number === 1) begun.defer(startCleanup({ em: orm.em, now, log }, chores(config)));
+  if (!team || team.number === 1) begun.defer(startCleanup({ em: orm.em, now, log }, cleanupSteps(config)));
   begun.defer(() => health.drain());
   return { port, metricsPort: metricsServer?.port };
 }
@@ -83,12 +83,12 @@ async function offerMetrics({ metricsPort, grpc }: Config, { metrics, team }: Re
   return server;
 }
 
-/** What is cleared away every hour. */
-const chores = ({ lockout, auditRetentionDays }: Config) => [
-  ...sessionChores,
-  ...lockoutChores(lockout),
-  ...auditChores(auditRetentionDays),
-  ...oneTimeTokenChores,
-  ...eventChores,
-  ...rateLimitChores,
+/** All that is cleared away every hour. */
+const cleanupSteps = ({ lockout, auditRetentionDays }: Config) => [
+  ...sessionCleanup,
+  ...lockoutCleanup(lockout),
+  ...auditCleanup(auditRetentionDays),
+  ...tokenCleanup,
+  ...eventCleanup,
+  ...rateLimitCleanup,
 ];

@@ -1,21 +1,21 @@
-import { exportApiKeys } from '../access/api-keys/api-key-export.repository.ts';
-import { exportActions, exportAuditEvents } from '../audit/audit-export.repository.ts';
-import { exportOneTimeTokens } from '../auth/one-time-tokens/one-time-token-export.repository.ts';
-import { exportPasswordHistory } from '../auth/passwords/password-history-export.repository.ts';
-import { exportEvents } from '../events/event-export.repository.ts';
-import { exportMails } from '../mail/mail-export.repository.ts';
-import { exportKnownDevices, exportSessions } from '../sessions/session-export.repository.ts';
-import type { Holding } from '../users/export-user.ts';
+import { apiKeyPersonalData } from '../access/api-keys/personal-data.repository.ts';
+import { rolePersonalData } from '../access/roles/role.repository.ts';
+import { auditPersonalData } from '../audit/personal-data.repository.ts';
+import { tokenPersonalData } from '../auth/one-time-tokens/one-time-token.repository.ts';
+import { passwordPersonalData } from '../auth/passwords/password-history.repository.ts';
+import { eventPersonalData } from '../events/event.repository.ts';
+import { mailPersonalData } from '../mail/mail.repository.ts';
+import { sessionPersonalData } from '../sessions/personal-data.repository.ts';
+import type { PersonalData } from '../users/personal-data.ts';
 
-/** All that the other features hold about a user, for ExportUser. A test looks for a table that is missing here. */
-export const PERSONAL_DATA: readonly Holding[] = [
-  { kind: 'sessions', export: exportSessions },
-  { kind: 'known_devices', export: exportKnownDevices },
-  { kind: 'api_keys', export: exportApiKeys },
-  { kind: 'password_history', export: exportPasswordHistory },
-  { kind: 'one_time_tokens', export: exportOneTimeTokens },
-  { kind: 'mails', export: exportMails },
-  { kind: 'events', export: exportEvents },
-  { kind: 'audit_events', export: exportAuditEvents },
-  { kind: 'actions', export: exportActions },
+/** All that the features hold about a user beside the account itself, for ExportUser and DeleteUser. A test looks for a table that is missing. */
+export const PERSONAL_DATA: readonly PersonalData[] = [
+  ...rolePersonalData,
+  ...sessionPersonalData,
+  ...passwordPersonalData,
+  ...apiKeyPersonalData,
+  ...tokenPersonalData,
+  ...mailPersonalData,
+  ...eventPersonalData,
+  ...auditPersonalData,
 ];

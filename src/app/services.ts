@@ -1,8 +1,6 @@
-import { countApiKeysOfUser } from '../access/api-keys/api-key.repository.ts';
 import { apiKeyService } from '../access/api-keys/api-key.rpc.ts';
 import { importRoles } from '../access/roles/import-roles.ts';
 import { roleConstraints } from '../access/roles/role.errors.ts';
-import { countRolesOfUser } from '../access/roles/role.repository.ts';
 import { roleService } from '../access/roles/role.rpc.ts';
 import { serviceAccountConstraints } from '../access/service-accounts/service-account.errors.ts';
 import { serviceAccountService } from '../access/service-accounts/service-account.rpc.ts';
@@ -10,21 +8,16 @@ import { auditService } from '../audit/audit.rpc.ts';
 import { RefusedCalls } from '../audit/refused-calls.ts';
 import { authService } from '../auth/auth.rpc.ts';
 import { Attempts } from '../auth/lockout/attempts.ts';
-import { deleteTokensOfUser } from '../auth/one-time-tokens/one-time-token.repository.ts';
-import { countPasswordHistory } from '../auth/passwords/password-history.repository.ts';
 import { problemOfHash } from '../auth/passwords/password-scheme.ts';
 import { createPageTokens } from '../call/page-token.ts';
 import { identifyCaller } from '../callers/identify-caller.ts';
 import type { Config } from '../config.ts';
 import { ERASED_RECIPIENT } from '../mail/compose-mail.ts';
-import { deleteMailsOfUser } from '../mail/mail.repository.ts';
 import { readAccess } from '../rpc/access.ts';
 import { DESCRIPTORS } from '../rpc/descriptors.ts';
 import type { Runtime } from '../rpc/runtime.ts';
 import type { Service } from '../rpc/server.ts';
 import { endSessions } from '../sessions/end-sessions.ts';
-import { countKnownDevices } from '../sessions/known-device.repository.ts';
-import { countSessions } from '../sessions/session.repository.ts';
 import { sessionService } from '../sessions/session.rpc.ts';
 import { userConstraints } from '../users/user.errors.ts';
 import { userService } from '../users/user.rpc.ts';
@@ -71,16 +64,7 @@ function usersDeps(config: Config, { now, passwords, secretKey, sealed, userLook
     newPasswords: passwords,
     pageTokens: createPageTokens(secretKey),
     endSessions,
-    belongings: [
-      { kind: 'roles', countOrDelete: countRolesOfUser },
-      { kind: 'sessions', countOrDelete: countSessions },
-      { kind: 'password_history', countOrDelete: countPasswordHistory },
-      { kind: 'api_keys', countOrDelete: countApiKeysOfUser },
-      { kind: 'known_devices', countOrDelete: countKnownDevices },
-      { kind: 'one_time_tokens', countOrDelete: deleteTokensOfUser },
-      { kind: 'mails', countOrDelete: deleteMailsOfUser },
-    ],
-    holdings: PERSONAL_DATA,
+    personalData: PERSONAL_DATA,
     importRoles,
     problemOfForeignHash: problemOfHash,
     sealRecipient: (email: string) => sealed.seal(email, ERASED_RECIPIENT),

@@ -1,5 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { Client } from '../call/client.ts';
+import type { CleanupStep } from '../jobs/cleanup.ts';
 import { lockedUserId } from '../users/user.repository.ts';
 import { AuditEvent } from './audit-event.entity.ts';
 import type { AuditFilter } from './list-audit-events.ts';
@@ -69,3 +70,10 @@ export async function deleteOldAuditEvents(em: EntityManager, before: Date, limi
   );
   return deleted.length;
 }
+
+const DAY_MS = 86_400_000;
+
+/** Events are kept as long as the operator says, and no longer: who did what is personal data, too. */
+export const auditCleanup = (retentionDays: number): CleanupStep[] => [
+  { name: 'old_audit_events', run: (em, now, limit) => deleteOldAuditEvents(em, new Date(now.getTime() - retentionDays * DAY_MS), limit) },
+];

@@ -1,5 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { PreparedStatements } from '../database/prepared.ts';
+import { rfc3339 } from '../database/rfc3339.ts';
+import type { CleanupStep } from '../jobs/cleanup.ts';
 import type { Event } from './event.entity.ts';
 
 /** In one statement, in this order. Each gets its position when the transaction commits (ADR 9). */
@@ -84,3 +86,21 @@ export async function deleteOldEvents(em: EntityManager, before: Date, limit: nu
   );
   return deleted.length;
 }
+
+/** Exports what those who follow the events were told about a user. */
+function exportEvents(em: EntityManager, userId: string, limit: number): Promise<Record<string, string | Record<string, string>>[]> {
+  return em.execute(`select type, payload, ${rfc3339('occurred_at')} from events where user_id = ? order by position limit ?`, [
+    userId,
+    limit,
+  ]);
+}
+
+/** As users/personal-data.ts has it, which this room does not know. */
+export const eventPersonalData = [{ kind: 'events', export: exportEvents }];
+
+/** Long enough for a consumer that was away over the weekend; the audit trail is what remembers. */
+const KEPT_MS = 7 * 86_400_000;
+
+export const eventCleanup: readonly CleanupStep[] = [
+  { name: 'old_events', run: (em, now, limit) => deleteOldEvents(em, new Date(now.getTime() - KEPT_MS), limit) },
+];

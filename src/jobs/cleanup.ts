@@ -7,19 +7,20 @@ export const BATCH = 1000;
 const INTERVAL_MS = 60 * 60 * 1000;
 const FIRST_MS = 60 * 1000;
 
-/** Deletes up to BATCH rows that nobody needs any more; returns how many. */
+/** Something that piles up, and is cleared away. Every feature declares its own; app/ adds them up. */
 export interface CleanupStep {
   readonly name: string;
-  run(em: EntityManager, now: Date): Promise<number>;
+  /** Deletes up to `limit` rows that nobody needs any more; returns how many. */
+  run(em: EntityManager, now: Date, limit: number): Promise<number>;
 }
 
-/** Does the chores now, batch by batch, until nothing is left to do. */
-export async function runCleanup(em: EntityManager, now: Date, chores: readonly CleanupStep[]): Promise<Record<string, number>> {
+/** Runs the steps now, batch by batch, until nothing is left to do. */
+export async function runCleanup(em: EntityManager, now: Date, steps: readonly CleanupStep[]): Promise<Record<string, number>> {
   const done: Record<string, number> = {};
-  for (const { name, run } of chores) {
+  for (const { name, run } of steps) {
     let deleted: number;
     do {
-      deleted = await run(em.fork(), now);
+      deleted = await run(em.fork(), now, BATCH);
       done[name] = (done[name] ?? 0) + deleted;
     } while (deleted === BATCH);
   }
@@ -32,13 +33,13 @@ export interface CleanupResources {
   readonly log: Log;
 }
 
-/** Does the chores every hour. Several replicas may do so at once: they find less to do. Returns what stops it. */
-export function startCleanup({ em, now, log }: CleanupResources, chores: readonly CleanupStep[]): () => void {
+/** Runs the steps every hour. Several replicas may do so at once: they find less to do. Returns what stops it. */
+export function startCleanup({ em, now, log }: CleanupResources, steps: readonly CleanupStep[]): () => void {
   let stopped = false;
   let timer: NodeJS.Timeout;
   const tick = async () => {
     try {
-      log.info('housekeeping', await runCleanup(em, now(), chores));
+      log.info('housekeeping', await runCleanup(em, now(), steps));
     } catch {
       // The database is away or busy; the next round finds the same rows.
       log.warn('housekeeping failed');

@@ -1,4 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
+import { rfc3339 } from '../database/rfc3339.ts';
+import type { PersonalData } from '../users/personal-data.ts';
 import { Mail } from './mail.entity.ts';
 
 /** A mail to be queued; due at once. */
@@ -45,7 +47,15 @@ export async function deleteMails(em: EntityManager, ids: readonly string[]): Pr
   await em.execute('delete from mails where id = any(cast(? as uuid[]))', [`{${ids.join(',')}}`]);
 }
 
-/** Of a user who is erased. Returns how many there were. */
-export function deleteMailsOfUser(em: EntityManager, userId: string): Promise<number> {
-  return em.nativeDelete(Mail, { userId });
+/** The mails that wait to be sent to a user; what stands in them comes from elsewhere. */
+function exportMails(em: EntityManager, userId: string, limit: number): Promise<Record<string, string | number>[]> {
+  return em.execute(
+    `select template, attempts, ${rfc3339('created_at')}, ${rfc3339('next_attempt_at')}
+     from mails where user_id = ? order by mails.created_at, id limit ?`,
+    [userId, limit],
+  );
 }
+
+export const mailPersonalData: readonly PersonalData[] = [
+  { kind: 'mails', export: exportMails, erase: (em, userId) => em.nativeDelete(Mail, { userId }) },
+];

@@ -1,6 +1,13 @@
 import { type Logger, pino } from 'pino';
-import type { IdentityError, StatusName } from '../call/errors.ts';
 import type { SpanIds } from './tracing/trace-parent.ts';
+
+/** A failure as the log shows it: an IdentityError, of which this room knows no more. */
+export interface LoggedFailure {
+  /** The name of a status code of gRPC. */
+  readonly code: string;
+  readonly reason: string;
+  readonly cause?: unknown;
+}
 
 export interface FailedCall {
   readonly rpc: string;
@@ -11,13 +18,13 @@ export interface FailedCall {
 
 /** What is logged about calls. Nothing a caller sent is: no request, no response, no message of the driver. */
 export interface Log {
-  failedCall(error: IdentityError, call: FailedCall): void;
+  failedCall(error: LoggedFailure, call: FailedCall): void;
   info(message: string, fields?: object): void;
   warn(message: string, fields?: object): void;
 }
 
 /** What somebody has to look at; everything else is the caller's business. */
-const LEVELS: Partial<Record<StatusName, 'error' | 'warn'>> = { INTERNAL: 'error', UNAVAILABLE: 'warn' };
+const LEVELS: Readonly<Record<string, 'error' | 'warn'>> = { INTERNAL: 'error', UNAVAILABLE: 'warn' };
 
 /** Names under which a secret could reach a log line by mistake. */
 const SECRETS = ['password', 'current_password', 'new_password', 'token', 'refresh_token', 'access_token', 'authorization'];
@@ -45,7 +52,7 @@ export function createLog(level: string, { worker, current = () => undefined }: 
 
 function logFailure(
   logger: Logger,
-  error: IdentityError,
+  error: LoggedFailure,
   { rpc, requestId, parent }: FailedCall,
   current: () => SpanIds | undefined,
 ): void {

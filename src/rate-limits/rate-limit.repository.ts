@@ -1,5 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { PreparedStatement, PreparedStatements } from '../database/prepared.ts';
+import type { CleanupStep } from '../jobs/cleanup.ts';
 
 /** How often something was counted in its window, which ends at `expire` (milliseconds since 1970). */
 export interface Count {
@@ -34,3 +35,6 @@ export async function deleteExpiredRateLimits(em: EntityManager, before: Date, l
   );
   return deleted.length;
 }
+
+/** The counters of every address and identifier that was ever tried; those of a window that is over count nothing any more. */
+export const rateLimitCleanup: readonly CleanupStep[] = [{ name: 'expired_rate_limits', run: deleteExpiredRateLimits }];

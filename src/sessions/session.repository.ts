@@ -44,10 +44,6 @@ export function findLiveSessions(em: EntityManager, userId: string, now: Date): 
   );
 }
 
-export function countSessions(em: EntityManager, userId: string): Promise<number> {
-  return em.count(Session, { user: userId });
-}
-
 /**
  * Moves `last_active_at` of sessions, and `last_login_at` of their users, where nobody has done so within the resolution. Two transactions, so
  * that neither kind of row is locked while the other is waited for; in order, for the same reason between replicas.

@@ -1,23 +1,17 @@
-import type { EntityManager } from '@mikro-orm/postgresql';
 import type { z } from 'zod';
 import { anonymizeEventsOfUser } from '../audit/audit-event.repository.ts';
 import { record } from '../audit/audit-log.ts';
 import type { Call } from '../call/call.ts';
 import { transaction } from '../database/transaction.ts';
 import { getUserInput } from './get-user.ts';
+import type { PersonalData } from './personal-data.ts';
 import { userNotFound } from './user.errors.ts';
 import { lockUser } from './user.repository.ts';
 
 export const deleteUserInput = getUserInput;
 
-/** Something of another feature that goes with the user. The foreign keys delete it, and it is counted for the receipt; or it is deleted here. */
-export interface Belonging {
-  readonly kind: string;
-  countOrDelete(em: EntityManager, userId: string): Promise<number>;
-}
-
 export interface DeleteUserDeps {
-  readonly belongings: readonly Belonging[];
+  readonly personalData: readonly PersonalData[];
   /** Keeps an address readable for the service alone, for the one mail that is still to be sent to it. */
   readonly sealRecipient: (email: string) => string;
 }
@@ -33,7 +27,7 @@ const WHY_AUDIT_IS_KEPT = 'accountability (GDPR art. 5(2)): without user, addres
 /** Erasure (GDPR art. 17) in one transaction. */
 export function deleteUser(
   call: Call,
-  { belongings, sealRecipient }: DeleteUserDeps,
+  { personalData, sealRecipient }: DeleteUserDeps,
   { userId }: z.output<typeof deleteUserInput>,
 ): Promise<Receipt> {
   return transaction(call.em, async (em) => {
@@ -43,7 +37,7 @@ export function deleteUser(
       { kind: 'user', count: 1 },
       { kind: 'profile', count: 1 },
     ];
-    for (const { kind, countOrDelete } of belongings) deleted.push({ kind, count: await countOrDelete(em, userId) });
+    for (const { kind, erase } of personalData) if (erase) deleted.push({ kind, count: await erase(em, userId) });
     const events = await anonymizeEventsOfUser(em, userId);
     em.remove(user);
     record(em, call, {

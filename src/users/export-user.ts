@@ -1,9 +1,9 @@
-import type { EntityManager } from '@mikro-orm/postgresql';
 import type { z } from 'zod';
 import { record } from '../audit/audit-log.ts';
 import type { Call } from '../call/call.ts';
 import { transaction } from '../database/transaction.ts';
 import { getUserInput } from './get-user.ts';
+import type { Exported, PersonalData } from './personal-data.ts';
 import type { Profile } from './profile.entity.ts';
 import type { User } from './user.entity.ts';
 import { exportTooLarge, userNotFound } from './user.errors.ts';
@@ -11,32 +11,23 @@ import { lockUser } from './user.repository.ts';
 
 export const exportUserInput = getUserInput;
 
-/** What a document is made of: JSON, with names in snake_case and moments as RFC 3339 text. */
-export type Exported = string | number | boolean | null | readonly Exported[] | { readonly [name: string]: Exported };
-
 export type Document = Readonly<Record<string, Exported>>;
 
-/** Something that another feature holds about a user. */
-export interface Holding {
-  readonly kind: string;
-  /** Up to `limit` items, without secrets and hashes. */
-  export(em: EntityManager, userId: string, limit: number): Promise<readonly Exported[]>;
-}
-
 export interface ExportUserDeps {
-  readonly holdings: readonly Holding[];
+  readonly personalData: readonly PersonalData[];
 }
 
 /** More of a kind do not fit into an answer anyway: an item has about 100 bytes there, or more. */
 const MAX_ITEMS = 40_000;
 
 /** Access and portability (GDPR art. 15 and 20): all that is held about a user, as it is at one moment. */
-export function exportUser(call: Call, { holdings }: ExportUserDeps, { userId }: z.output<typeof exportUserInput>): Promise<Document> {
+export function exportUser(call: Call, { personalData }: ExportUserDeps, { userId }: z.output<typeof exportUserInput>): Promise<Document> {
   return transaction(call.em, async (em) => {
     const user = await lockUser(em, userId);
     if (!user) throw userNotFound();
     const document: Record<string, Exported> = { user: account(user), profile: profile(user.profile), roles: user.roles ?? [] };
-    for (const { kind, export: exportItems } of holdings) {
+    for (const { kind, export: exportItems } of personalData) {
+      if (!exportItems) continue;
       const items = await exportItems(em, userId, MAX_ITEMS);
       if (items.length === MAX_ITEMS) throw exportTooLarge();
       document[kind] = items;

@@ -6,7 +6,7 @@ import { IdentityError } from '../call/errors.ts';
 import { emptyAsAbsent, line, orNull, parse, uuid } from '../call/validation.ts';
 import { inBatches } from '../concurrency/batches.ts';
 import { type RowOutcome, storeRows } from './import-batch.ts';
-import { DryRun } from './import-rehearsal.ts';
+import { DryRun } from './import-dry-run.ts';
 import { email, newProfile, username } from './user-fields.ts';
 
 /** One transaction each: large enough to be quick, small enough to hold no lock for long. */
@@ -77,14 +77,14 @@ interface CheckedRow {
 
 /** The answers come in the order of the rows; every batch is committed before any of its rows is answered. */
 export async function* importUsers(call: Call, deps: ImportUsersDeps, rows: AsyncIterable<GivenRow>): AsyncGenerator<RowAnswer, void> {
-  const rehearsal = new DryRun();
+  const dryRun = new DryRun();
   let row = 0;
   for await (const batch of inBatches(checkedRows(rows, deps), BATCH)) {
     const good = batch.flatMap(({ checked }) => (checked instanceof IdentityError ? [] : [checked]));
     const outcomes = await storeRows(call, deps, good);
     for (const { requestId, checked } of batch) {
       const outcome: RowOutcome =
-        checked instanceof IdentityError ? { kind: 'refused', error: checked } : rehearsal.outcomeOf(checked, ofRow(checked, outcomes));
+        checked instanceof IdentityError ? { kind: 'refused', error: checked } : dryRun.outcomeOf(checked, ofRow(checked, outcomes));
       yield { row: row++, requestId, outcome };
     }
   }

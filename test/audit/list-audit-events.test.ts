@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { auditChores } from '../../src/audit/audit-chores.ts';
+import { auditCleanup } from '../../src/audit/audit-event.repository.ts';
 import { runCleanup } from '../../src/jobs/cleanup.ts';
 import { logIn, PASSWORD, register, required, signedIn } from '../support/builders.ts';
 import { expectInvalid, expectStatus } from '../support/expect-status.ts';
@@ -86,7 +86,7 @@ describe('ListAuditEvents', () => {
 
   it('forgets events after their time, and only those', async () => {
     const { id: userId } = await register(service);
-    const chore = () => runCleanup(service.app.orm.em, service.clock.now(), auditChores(365));
+    const chore = () => runCleanup(service.app.orm.em, service.clock.now(), auditCleanup(365));
     service.clock.advance(364 * 86_400);
     await chore();
     expect((await list(filtered({ userId, type: 'user.created' }))).events).toHaveLength(1);

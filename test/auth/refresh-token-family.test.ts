@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { runCleanup } from '../../src/jobs/cleanup.ts';
-import { sessionChores } from '../../src/sessions/session-chores.ts';
+import { sessionCleanup } from '../../src/sessions/session-cleanup.ts';
 import { logIn, required, signedIn } from '../support/builders.ts';
 import { expectStatus } from '../support/expect-status.ts';
 import { useService } from '../support/service.ts';
@@ -42,7 +42,7 @@ describe('the family of a refresh token', () => {
       service.clock.advance(WEEK - 60);
       current = await refresh(service, current.refreshToken);
     }
-    await runCleanup(service.app.orm.em, service.clock.now(), sessionChores);
+    await runCleanup(service.app.orm.em, service.clock.now(), sessionCleanup);
     await expectRefused(tokens.refreshToken);
     await expectDead(service, current);
     expect(await endingsOf(service, tokens.sessionId)).toEqual(['refresh_reused']);

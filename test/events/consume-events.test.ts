@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { openServiceOrm } from '../../src/app/orm.ts';
 import type { Orm } from '../../src/database/orm.ts';
 import { consumeEvents } from '../../src/events/consume-events.ts';
-import { eventChores } from '../../src/events/event-chores.ts';
+import { eventCleanup } from '../../src/events/event.repository.ts';
 import { BATCH, runCleanup } from '../../src/jobs/cleanup.ts';
 import { atOnce, newEmail, register } from '../support/builders.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
@@ -116,7 +116,7 @@ describe('housekeeping', () => {
     await query('delete from event_cursors');
   });
 
-  const clean = () => runCleanup(orm.em, now, eventChores);
+  const clean = () => runCleanup(orm.em, now, eventCleanup);
 
   /** Adds events of these ages, and returns their positions. */
   async function addEvents(ages: readonly number[]): Promise<number[]> {

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { lockoutChores } from '../../src/auth/lockout/lockout-chores.ts';
+import { lockoutCleanup } from '../../src/auth/lockout/lockout-cleanup.ts';
 import { BATCH, runCleanup } from '../../src/jobs/cleanup.ts';
-import { rateLimitChores } from '../../src/rate-limits/rate-limit-chores.ts';
-import { sessionChores } from '../../src/sessions/session-chores.ts';
+import { rateLimitCleanup } from '../../src/rate-limits/rate-limit.repository.ts';
+import { sessionCleanup } from '../../src/sessions/session-cleanup.ts';
 import { newEmail, signedIn } from '../support/builders.ts';
 import { expectStatus } from '../support/expect-status.ts';
 import { useService } from '../support/service.ts';
@@ -13,7 +13,7 @@ const REFRESH_TTL = 7 * DAY;
 const service = useService();
 
 const clean = () =>
-  runCleanup(service.app.orm.em, service.clock.now(), [...sessionChores, ...lockoutChores({ maxAttempts: 5, duration: 1800 })]);
+  runCleanup(service.app.orm.em, service.clock.now(), [...sessionCleanup, ...lockoutCleanup({ maxAttempts: 5, duration: 1800 })]);
 
 const count = async (table: string) => (await service.database.pool.query(`select 1 from ${table}`)).rowCount;
 
@@ -38,7 +38,7 @@ describe('housekeeping', () => {
     await service.database.pool.query(
       `truncate rate_limits; insert into rate_limits (key, points, expire) values ('over', 5, ${now.getTime() - 1}), ('open', 5, ${now.getTime()})`,
     );
-    expect(await runCleanup(service.app.orm.em, now, rateLimitChores)).toEqual({ expired_rate_limits: 1 });
+    expect(await runCleanup(service.app.orm.em, now, rateLimitCleanup)).toEqual({ expired_rate_limits: 1 });
     expect((await service.database.pool.query('select key from rate_limits')).rows).toEqual([{ key: 'open' }]);
   });
 

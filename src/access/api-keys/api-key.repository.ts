@@ -16,10 +16,6 @@ export function lockApiKey(em: EntityManager, id: string): Promise<ApiKey | null
   return em.findOne(ApiKey, { id }, { lockMode: LockMode.PESSIMISTIC_WRITE });
 }
 
-export function countApiKeysOfUser(em: EntityManager, userId: string): Promise<number> {
-  return em.count(ApiKey, { user: userId });
-}
-
 /** Notes when keys were last used, all in one statement; never moves a moment back. */
 export async function noteLastUse(em: EntityManager, lastUse: ReadonlyMap<string, Date>): Promise<void> {
   const rows = [...lastUse];

@@ -1,4 +1,5 @@
 import { type EntityManager, LockMode } from '@mikro-orm/postgresql';
+import type { PersonalData } from '../../users/personal-data.ts';
 import { Role } from './role.entity.ts';
 import { ServiceAccountRole } from './service-account-role.entity.ts';
 import type { Subject } from './subject.ts';
@@ -35,10 +36,6 @@ export async function assignToServiceAccount(em: EntityManager, serviceAccountId
   if (await em.findOne(ServiceAccountRole, { serviceAccount: serviceAccountId, role })) return false;
   em.create(ServiceAccountRole, { serviceAccount: serviceAccountId, role });
   return true;
-}
-
-export function countRolesOfUser(em: EntityManager, userId: string): Promise<number> {
-  return em.count(UserRole, { user: userId });
 }
 
 export async function unassignFromUser(em: EntityManager, userId: string, role: Role): Promise<boolean> {
@@ -110,3 +107,6 @@ export async function assignRolesToUsers(em: EntityManager, given: readonly { us
     [JSON.stringify(given)],
   );
 }
+
+/** The document of a user has the names among the fields of the user. */
+export const rolePersonalData: readonly PersonalData[] = [{ kind: 'roles', erase: (em, userId) => em.count(UserRole, { user: userId }) }];

@@ -1,4 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
+import { rfc3339 } from '../../database/rfc3339.ts';
+import type { CleanupStep } from '../../jobs/cleanup.ts';
+import type { PersonalData } from '../../users/personal-data.ts';
 import { OneTimeToken } from './one-time-token.entity.ts';
 import type { TokenPurpose } from './one-time-token-policy.ts';
 
@@ -74,11 +77,6 @@ export async function deleteTokens(em: EntityManager, userId: string, purposes: 
   await em.nativeDelete(OneTimeToken, { userId, purpose: { $in: [...purposes] } });
 }
 
-/** Of a user who is erased. Returns how many there were. */
-export function deleteTokensOfUser(em: EntityManager, userId: string): Promise<number> {
-  return em.nativeDelete(OneTimeToken, { userId });
-}
-
 /** Deletes up to `limit` tokens that nobody can use any more. */
 export async function deleteExpiredTokens(em: EntityManager, before: Date, limit: number): Promise<number> {
   const deleted = await em.execute(
@@ -87,3 +85,18 @@ export async function deleteExpiredTokens(em: EntityManager, before: Date, limit
   );
   return deleted.length;
 }
+
+/** Exports what mails still let a user do; neither the id nor the hash, to which the secret hangs. */
+function exportOneTimeTokens(em: EntityManager, userId: string, limit: number): Promise<Record<string, string | number>[]> {
+  return em.execute(
+    `select purpose, failed_attempts, ${rfc3339('created_at')}, ${rfc3339('expires_at')}
+     from one_time_tokens where user_id = ? order by one_time_tokens.created_at limit ?`,
+    [userId, limit],
+  );
+}
+
+export const tokenPersonalData: readonly PersonalData[] = [
+  { kind: 'one_time_tokens', export: exportOneTimeTokens, erase: (em, userId) => em.nativeDelete(OneTimeToken, { userId }) },
+];
+
+export const tokenCleanup: readonly CleanupStep[] = [{ name: 'expired_one_time_tokens', run: deleteExpiredTokens }];

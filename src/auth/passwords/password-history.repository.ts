@@ -1,4 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
+import { rfc3339 } from '../../database/rfc3339.ts';
+import type { PersonalData } from '../../users/personal-data.ts';
 import { User } from '../../users/user.entity.ts';
 import { PasswordHistory } from './password-history.entity.ts';
 
@@ -16,11 +18,19 @@ export async function findLatestHashes(em: EntityManager, userId: string, limit:
   return [...new Set(hashes)].slice(0, limit);
 }
 
-export function countPasswordHistory(em: EntityManager, userId: string): Promise<number> {
-  return em.count(PasswordHistory, { user: userId });
-}
-
 /** Stores another hash of the same password. */
 export async function replaceInPasswordHistory(em: EntityManager, userId: string, oldHash: string, newHash: string): Promise<void> {
   await em.nativeUpdate(PasswordHistory, { user: userId, passwordHash: oldHash }, { passwordHash: newHash });
 }
+
+/** When a user has chosen a password; the hashes are nobody's to see. */
+function exportPasswordHistory(em: EntityManager, userId: string, limit: number): Promise<Record<string, string>[]> {
+  return em.execute(
+    `select ${rfc3339('created_at')} from password_history where user_id = ? order by password_history.created_at limit ?`,
+    [userId, limit],
+  );
+}
+
+export const passwordPersonalData: readonly PersonalData[] = [
+  { kind: 'password_history', export: exportPasswordHistory, erase: (em, userId) => em.count(PasswordHistory, { user: userId }) },
+];

@@ -70,7 +70,15 @@ describe('the span of a call', () => {
     expect(required(steps.find(named('wait for a hash thread'))).endNanos).toBeLessThanOrEqual(hash.startNanos + MILLISECOND);
     const statements = steps.filter(({ attributes }) => attributes['db.system.name'] === 'postgresql');
     const before = ['rate-limits.count', 'lockout.claim-by-email'];
-    const unitOfWork = ['begin', 'select user_roles', 'select sessions', 'insert sessions', 'update users', 'insert audit_events', 'commit'];
+    const unitOfWork = [
+      'begin',
+      'select user_roles',
+      'select sessions',
+      'insert sessions',
+      'update users',
+      'insert audit_events',
+      'commit',
+    ];
     expect(statements.map(({ name }) => name)).toEqual([...before, ...unitOfWork]);
     for (const statement of statements)
       expect(statement).toMatchObject({ kind: CLIENT, attributes: { 'db.query.summary': statement.name } });

@@ -8,7 +8,7 @@ const MAX_REMEMBERED = 1_000_000;
 
 /**
  * Rows that are only checked are stored nowhere, so the database cannot tell that two of them would collide. This remembers what the valid
- * ones would have taken, as 52 bits of a hash each: in a rehearsal of a million rows, a collision by chance is less likely than 1 : 1000.
+ * ones would have taken, as 52 bits of a hash each: in a dry run of a million rows, a collision by chance is less likely than 1 : 1000.
  */
 export class DryRun {
   readonly #emails = new Map<number, number | undefined>();

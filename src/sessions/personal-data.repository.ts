@@ -1,10 +1,13 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { rfc3339 } from '../database/rfc3339.ts';
+import type { PersonalData } from '../users/personal-data.ts';
+import { KnownDevice } from './known-device.entity.ts';
+import { Session } from './session.entity.ts';
 
 type Item = Record<string, string | string[] | null>;
 
 /** The sessions of a user, live or not, as they are told to the user: without the hashes of their tokens. */
-export function exportSessions(em: EntityManager, userId: string, limit: number): Promise<Item[]> {
+function exportSessions(em: EntityManager, userId: string, limit: number): Promise<Item[]> {
   const moments = ['created_at', 'last_active_at', 'refreshed_at', 'expires_at', 'revoked_at'].map(rfc3339);
   return em.execute(
     `select id, ip_address, user_agent, device_name, auth_methods, ${moments.join(', ')}
@@ -14,10 +17,15 @@ export function exportSessions(em: EntityManager, userId: string, limit: number)
 }
 
 /** Since when the devices of a user are known; what is stored of them is a hash. */
-export function exportKnownDevices(em: EntityManager, userId: string, limit: number): Promise<Item[]> {
+function exportKnownDevices(em: EntityManager, userId: string, limit: number): Promise<Item[]> {
   return em.execute(
     `select ${rfc3339('first_seen_at')}, ${rfc3339('last_seen_at')}
      from known_devices where user_id = ? order by known_devices.first_seen_at limit ?`,
     [userId, limit],
   );
 }
+
+export const sessionPersonalData: readonly PersonalData[] = [
+  { kind: 'sessions', export: exportSessions, erase: (em, userId) => em.count(Session, { user: userId }) },
+  { kind: 'known_devices', export: exportKnownDevices, erase: (em, userId) => em.count(KnownDevice, { user: userId }) },
+];
