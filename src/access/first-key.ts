@@ -32,7 +32,7 @@ export async function createServiceAccountKey(em: EntityManager, name: string, r
   const found = await findServiceAccountByName(systemCall(em).em, name);
   const { id } = found ?? (await createServiceAccount(systemCall(em), { name, description: '', roles }));
   if (found) for (const role of roles) await assignRole(systemCall(em), { role, serviceAccountId: id });
-  const { key } = await createApiKey(systemCall(em), { serviceAccountId: id, name: 'first key', scopes: [] });
+  const { key } = await createApiKey(systemCall(em), { permissionsOverSelf: [] }, { serviceAccountId: id, name: 'first key', scopes: [] });
   return key;
 }
 

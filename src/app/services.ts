@@ -9,6 +9,7 @@ import { RefusedCalls } from '../audit/refused-calls.ts';
 import { authService } from '../auth/auth.rpc.ts';
 import { Attempts } from '../auth/lockout/attempts.ts';
 import { problemOfHash } from '../auth/passwords/password-scheme.ts';
+import { permissionsOverSelf } from '../call/authorize.ts';
 import { createPageTokens } from '../call/page-token.ts';
 import { identifyCaller } from '../callers/identify-caller.ts';
 import type { Config } from '../config.ts';
@@ -24,6 +25,8 @@ import { userService } from '../users/user.rpc.ts';
 import { PERSONAL_DATA } from './personal-data.ts';
 import type { Resources } from './resources.ts';
 
+const ACCESS = readAccess(DESCRIPTORS);
+
 /** The services of the API, each wired to what it needs. */
 export function servicesOf(config: Config, resources: Resources): Service[] {
   const users = usersDeps(config, resources);
@@ -33,7 +36,7 @@ export function servicesOf(config: Config, resources: Resources): Service[] {
     sessionService,
     roleService,
     serviceAccountService,
-    apiKeyService(resources.apiKeys),
+    apiKeyService({ apiKeys: resources.apiKeys, permissionsOverSelf: permissionsOverSelf(ACCESS) }),
     auditService(users),
   ];
 }
@@ -47,7 +50,7 @@ export function runtimeOf({ metricsPort }: Config, resources: Resources): Runtim
     now,
     log,
     constraints: { ...userConstraints, ...roleConstraints, ...serviceAccountConstraints },
-    access: readAccess(DESCRIPTORS),
+    access: ACCESS,
     identify: (credentials) => identifyCaller(resources, credentials),
     limit: rateLimits.call,
     observe: metricsPort === undefined ? undefined : metrics.observeCall,

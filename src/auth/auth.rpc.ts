@@ -17,10 +17,7 @@ import { logout, logoutInput } from './logout.ts';
 import { toCheckMessage, toPolicyMessage } from './password.mapper.ts';
 import { type RefreshTokenDeps, refreshToken, refreshTokenInput } from './refresh-token.ts';
 import { type RegisterDeps, register, registerInput } from './register.ts';
-import { requestByMailInput } from './request-by-mail.ts';
-import { requestEmailVerification } from './request-email-verification.ts';
-import { requestLoginCode } from './request-login-code.ts';
-import { requestPasswordReset } from './request-password-reset.ts';
+import { requestByMailInput, requestEmailVerification, requestLoginCode, requestPasswordReset } from './request-by-mail.ts';
 import { type ResetPasswordDeps, resetPassword, resetPasswordInput } from './reset-password.ts';
 import { verifyEmail, verifyEmailInput } from './verify-email.ts';
 

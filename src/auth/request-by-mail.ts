@@ -16,12 +16,24 @@ export interface RequestByMailDeps {
   readonly limitCredentials: LimitCredentials;
 }
 
+export function requestEmailVerification(call: Call, deps: RequestByMailDeps, input: RequestByMailInput): Promise<void> {
+  return requestByMail(call, deps, { rpc: 'RequestEmailVerification', type: 'user.email_verification_requested' }, input);
+}
+
+export function requestPasswordReset(call: Call, deps: RequestByMailDeps, input: RequestByMailInput): Promise<void> {
+  return requestByMail(call, deps, { rpc: 'RequestPasswordReset', type: 'user.password_reset_requested' }, input);
+}
+
+export function requestLoginCode(call: Call, deps: RequestByMailDeps, input: RequestByMailInput): Promise<void> {
+  return requestByMail(call, deps, { rpc: 'RequestLoginCode', type: 'user.login_code_requested' }, input);
+}
+
 /**
  * Writes down that somebody wants something sent to an address that they say is theirs: with the account or, where there is none, without.
  * The same statements either way, so that neither the answer nor the time that it takes tells which. Whether a mail is due is decided later,
  * by who sends mails, where nobody waits for it.
  */
-export async function requestByMail(
+async function requestByMail(
   call: Call,
   deps: RequestByMailDeps,
   { rpc, type }: { readonly rpc: string; readonly type: AuditEventType },

@@ -1,6 +1,6 @@
 import type { Client } from '../call/client.ts';
 import type { PreparedStatements } from '../database/prepared.ts';
-import { roleNamesOf } from '../users/role-names.ts';
+import { roleNamesOf } from '../users/user.entity.ts';
 
 /** A refresh token that is traded in for the next one. */
 export interface Rotation {

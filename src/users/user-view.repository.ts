@@ -1,5 +1,5 @@
 import { listOf, type PreparedStatements } from '../database/prepared.ts';
-import { roleNamesOf } from './role-names.ts';
+import { roleNamesOf } from './user.entity.ts';
 import type { UserView } from './user-view.ts';
 
 /** A UserView but for its roles, as columns of `users u` and `profiles p`. */

@@ -2,8 +2,14 @@ import { defineEntity, p } from '@mikro-orm/postgresql';
 import { id, insertedAt, moment } from '../database/columns.ts';
 import { bumpEpoch } from '../events/authorization-epoch.ts';
 import { Profile } from './profile.entity.ts';
-import { roleNamesOf } from './role-names.ts';
 import { USER_SEARCH_TEXT } from './search-text.ts';
+
+/**
+ * The names of the roles of a user, sorted, as a part of a query; `userId` is the column that says which user. The tables are those of
+ * access/roles: read along, they cost no query of their own.
+ */
+export const roleNamesOf = (userId: string): string =>
+  `array(select r.name::text from user_roles ur join roles r on r.id = ur.role_id where ur.user_id = ${userId} order by r.name)`;
 
 const UserSchema = defineEntity({
   name: 'User',

@@ -3,16 +3,21 @@ import { ApiKeyServiceService } from '../../gen/identity/v1/api_key_service.ts';
 import { type Service, service } from '../../rpc/server.ts';
 import { rpc } from '../../rpc/unary.ts';
 import { toApiKeyMessage, toKeyIntrospection } from './api-key.mapper.ts';
-import { createApiKey, createApiKeyInput } from './create-api-key.ts';
+import { type CreateApiKeyDeps, createApiKey, createApiKeyInput } from './create-api-key.ts';
 import { introspectApiKey, introspectApiKeyInput } from './introspect-api-key.ts';
 import { listApiKeys, listApiKeysInput } from './list-api-keys.ts';
 import type { RecognisedApiKey } from './recognised-api-key.repository.ts';
 import { revokeApiKey, revokeApiKeyInput } from './revoke-api-key.ts';
 
-export function apiKeyService(recognised: CoalescedReads<RecognisedApiKey>): Service {
+export interface ApiKeyDeps extends CreateApiKeyDeps {
+  /** By their hashes, in hexadecimal. */
+  readonly apiKeys: CoalescedReads<RecognisedApiKey>;
+}
+
+export function apiKeyService(deps: ApiKeyDeps): Service {
   return service(ApiKeyServiceService, {
     createApiKey: rpc(createApiKeyInput, async (call, input) => {
-      const { apiKey, key } = await createApiKey(call, input);
+      const { apiKey, key } = await createApiKey(call, deps, input);
       return { apiKey: toApiKeyMessage(apiKey), key };
     }),
     listApiKeys: rpc(listApiKeysInput, async (call, input) => ({ apiKeys: (await listApiKeys(call, input)).map(toApiKeyMessage) })),
@@ -21,7 +26,7 @@ export function apiKeyService(recognised: CoalescedReads<RecognisedApiKey>): Ser
       return {};
     }),
     introspectApiKey: rpc(introspectApiKeyInput, async (call, input) =>
-      toKeyIntrospection(await introspectApiKey(recognised, call, input)),
+      toKeyIntrospection(await introspectApiKey(deps.apiKeys, call, input)),
     ),
   });
 }

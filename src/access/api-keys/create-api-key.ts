@@ -1,17 +1,15 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { z } from 'zod';
 import { record } from '../../audit/audit-log.ts';
-import { permissionsOverSelf } from '../../call/authorize.ts';
+import { isSelf } from '../../call/authorize.ts';
 import type { Call } from '../../call/call.ts';
 import { Permissions } from '../../call/permissions.ts';
 import { line } from '../../call/validation.ts';
 import { transaction } from '../../database/transaction.ts';
-import { readAccess } from '../../rpc/access.ts';
-import { DESCRIPTORS } from '../../rpc/descriptors.ts';
 import { User } from '../../users/user.entity.ts';
 import { userNotFound } from '../../users/user.errors.ts';
 import { lockUser } from '../../users/user.repository.ts';
-import { mayGrant } from '../roles/grant-policy.ts';
+import { mayGrant, requireGrantable } from '../roles/grants.ts';
 import { permissionNames } from '../roles/permission-name.ts';
 import { grantExceedsCaller } from '../roles/role.errors.ts';
 import { permissionsGranted } from '../roles/role.repository.ts';
@@ -21,8 +19,6 @@ import { serviceAccountNotFound } from '../service-accounts/service-account.erro
 import { lockServiceAccount } from '../service-accounts/service-account.repository.ts';
 import { ApiKey } from './api-key.entity.ts';
 import { createApiKeySecret, hashApiKey, hintOf } from './api-key-format.ts';
-
-const OVER_SELF = permissionsOverSelf(readAccess(DESCRIPTORS));
 
 const MAX_TTL_SECONDS = 100 * 365 * 86_400;
 
@@ -38,6 +34,11 @@ export const createApiKeyInput = z
   })
   .refine(hasOneSubject, oneSubject('owner'));
 
+export interface CreateApiKeyDeps {
+  /** What users may do to themselves, named by the permission that it takes to do it to others. */
+  readonly permissionsOverSelf: readonly string[];
+}
+
 export interface CreatedApiKey {
   readonly apiKey: ApiKey;
   /** Shown this once. */
@@ -45,13 +46,18 @@ export interface CreatedApiKey {
 }
 
 /** A key can do what its owner can, within its scopes; whoever makes it must be able to do all of that. */
-export async function createApiKey(call: Call, input: z.output<typeof createApiKeyInput>): Promise<CreatedApiKey> {
+export async function createApiKey(
+  call: Call,
+  { permissionsOverSelf }: CreateApiKeyDeps,
+  input: z.output<typeof createApiKeyInput>,
+): Promise<CreatedApiKey> {
   const { name, scopes, ttl } = input;
   const key = createApiKeySecret();
   const now = call.now();
   return transaction(call.em, async (em) => {
     const owner = await ownerOf(em, input);
-    if (!isOwnKey(call, input) && !mayGrant(call.caller.permissions, reachOf(input, owner.permissions))) throw grantExceedsCaller();
+    // A key with scopes could otherwise make one without.
+    if (!isSelf(call.caller, input.userId)) requireGrantable(call, reachOf(input, owner.permissions, permissionsOverSelf));
     if (!mayGrant(owner.permissions, scopes)) throw grantExceedsCaller();
     const apiKey = em.create(ApiKey, {
       ...owner.reference,
@@ -68,15 +74,10 @@ export async function createApiKey(call: Call, input: z.output<typeof createApiK
   });
 }
 
-/** A key with scopes could otherwise make one without. */
-function isOwnKey({ caller }: Call, { userId }: Subject): boolean {
-  return caller.kind === 'user' && caller.actsForSelf && caller.userId === userId;
-}
-
 /** All that the key can do. One of a user without scopes also does to that user what users may do to themselves. */
-function reachOf({ scopes, userId }: z.output<typeof createApiKeyInput>, ofOwner: Permissions): string[] {
+function reachOf({ scopes, userId }: z.output<typeof createApiKeyInput>, ofOwner: Permissions, overSelf: readonly string[]): string[] {
   if (scopes.length > 0) return ofOwner.limitedTo(scopes).list();
-  return userId === undefined ? ofOwner.list() : [...ofOwner.list(), ...OVER_SELF];
+  return userId === undefined ? ofOwner.list() : [...ofOwner.list(), ...overSelf];
 }
 
 /** The owner counts with all that their roles permit, even while deactivated: the key works as soon as they are back. */

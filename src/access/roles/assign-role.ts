@@ -8,9 +8,9 @@ import { lockUser } from '../../users/user.repository.ts';
 import { serviceAccountNotFound } from '../service-accounts/service-account.errors.ts';
 import { lockServiceAccount } from '../service-accounts/service-account.repository.ts';
 import { roleName } from './create-role.ts';
-import { mayGrant } from './grant-policy.ts';
+import { requireGrantable } from './grants.ts';
 import type { Role } from './role.entity.ts';
-import { grantExceedsCaller, roleNotFound } from './role.errors.ts';
+import { roleNotFound } from './role.errors.ts';
 import { assignToServiceAccount, assignToUser, lockRole } from './role.repository.ts';
 import { hasOneSubject, oneSubject, type Subject, subjectFields, subjectOf } from './subject.ts';
 
@@ -39,6 +39,6 @@ export async function lockForGrant(
   if (serviceAccountId !== undefined && !(await lockServiceAccount(em, serviceAccountId))) throw serviceAccountNotFound();
   const role = await lockRole(em, name);
   if (!role) throw roleNotFound();
-  if (!mayGrant(call.caller.permissions, role.permissionNames())) throw grantExceedsCaller();
+  requireGrantable(call, role.permissionNames());
   return role;
 }

@@ -3,10 +3,10 @@ import { record } from '../../audit/audit-log.ts';
 import type { Call } from '../../call/call.ts';
 import { multiline } from '../../call/validation.ts';
 import { transaction } from '../../database/transaction.ts';
-import { mayGrant } from './grant-policy.ts';
+import { requireGrantable } from './grants.ts';
 import { permissionNames } from './permission-name.ts';
 import { Role } from './role.entity.ts';
-import { grantExceedsCaller } from './role.errors.ts';
+
 import { RolePermission } from './role-permission.entity.ts';
 
 export const roleName = z
@@ -22,7 +22,7 @@ export const createRoleInput = z.object({
 
 export async function createRole(call: Call, { role: given }: z.output<typeof createRoleInput>): Promise<Role> {
   const { name, description, permissions } = given as NonNullable<typeof given>;
-  if (!mayGrant(call.caller.permissions, permissions)) throw grantExceedsCaller();
+  requireGrantable(call, permissions);
   return transaction(call.em, async (em) => {
     const role = em.create(Role, { name, description });
     for (const permission of permissions) role.permissions.add(em.create(RolePermission, { role, permission }));

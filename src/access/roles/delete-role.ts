@@ -3,8 +3,8 @@ import { record } from '../../audit/audit-log.ts';
 import type { Call } from '../../call/call.ts';
 import { transaction } from '../../database/transaction.ts';
 import { getRoleInput } from './get-role.ts';
-import { mayGrant } from './grant-policy.ts';
-import { grantExceedsCaller, roleBuiltIn, roleNotFound } from './role.errors.ts';
+import { requireGrantable } from './grants.ts';
+import { roleBuiltIn, roleNotFound } from './role.errors.ts';
 import { lockRole } from './role.repository.ts';
 
 export const deleteRoleInput = getRoleInput;
@@ -14,7 +14,7 @@ export function deleteRole(call: Call, { name }: z.output<typeof deleteRoleInput
     const role = await lockRole(em, name);
     if (!role) throw roleNotFound();
     if (role.builtIn) throw roleBuiltIn();
-    if (!mayGrant(call.caller.permissions, role.permissionNames())) throw grantExceedsCaller();
+    requireGrantable(call, role.permissionNames());
     em.remove(role);
     record(em, call, { type: 'role.deleted', metadata: { role: name } });
   });

@@ -2,7 +2,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import type { Call } from '../../call/call.ts';
 import type { IdentityError } from '../../call/errors.ts';
 import type { ImportRoles } from '../../users/import-users.ts';
-import { mayGrant } from './grant-policy.ts';
+import { mayGrant } from './grants.ts';
 import { grantExceedsCaller, roleNotFound } from './role.errors.ts';
 import { assignRolesToUsers, lockRolesToRead, permissionsByRole } from './role.repository.ts';
 

@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import { defineEntity, p } from '@mikro-orm/postgresql';
 import { id, insertedAt } from '../../database/columns.ts';
 import { bumpEpoch } from '../../events/authorization-epoch.ts';
@@ -25,6 +26,11 @@ export class Role extends RoleSchema.class {
       .getItems()
       .map(({ permission }) => permission)
       .sort();
+  }
+
+  /** A strong validator (AIP-154) over all that the API shows of the role; the permissions must be loaded. */
+  etag(): string {
+    return hash('sha256', JSON.stringify([this.id, this.name, this.description, this.permissionNames()]), 'base64url').slice(0, 22);
   }
 }
 RoleSchema.setClass(Role);

@@ -1,6 +1,5 @@
 import type { Role as RoleMessage } from '../../gen/identity/v1/role.ts';
 import type { Role } from './role.entity.ts';
-import { roleEtagOf } from './role-etag.ts';
 
 export function toRoleMessage(role: Role): RoleMessage {
   return {
@@ -8,6 +7,6 @@ export function toRoleMessage(role: Role): RoleMessage {
     description: role.description,
     permissions: role.permissionNames(),
     builtIn: role.builtIn,
-    etag: roleEtagOf(role),
+    etag: role.etag(),
   };
 }

@@ -6,12 +6,11 @@ import { invalidFields } from '../../call/errors.ts';
 import { multiline } from '../../call/validation.ts';
 import { transaction } from '../../database/transaction.ts';
 import { roleName } from './create-role.ts';
-import { mayGrant } from './grant-policy.ts';
+import { requireGrantable } from './grants.ts';
 import { permissionNames } from './permission-name.ts';
 import type { Role } from './role.entity.ts';
-import { grantExceedsCaller, roleBuiltIn, roleNotFound, staleRole } from './role.errors.ts';
+import { roleBuiltIn, roleNotFound, staleRole } from './role.errors.ts';
 import { lockRole } from './role.repository.ts';
-import { roleEtagOf } from './role-etag.ts';
 import { RolePermission } from './role-permission.entity.ts';
 
 const UPDATABLE = ['description', 'permissions'];
@@ -31,11 +30,11 @@ export async function updateRole(call: Call, { role: given, updateMask = UPDATAB
     const role = await lockRole(em, name);
     if (!role) throw roleNotFound();
     if (role.builtIn) throw roleBuiltIn();
-    if (etag !== '' && etag !== roleEtagOf(role)) throw staleRole();
-    const before = roleEtagOf(role);
+    if (etag !== '' && etag !== role.etag()) throw staleRole();
+    const before = role.etag();
     if (updateMask.includes('description')) role.description = description;
     if (updateMask.includes('permissions')) setPermissions(em, call, role, permissions);
-    if (roleEtagOf(role) === before) return role;
+    if (role.etag() === before) return role;
     record(em, call, { type: 'role.updated', metadata: { role: name, permissions: role.permissionNames().join(',') } });
     return role;
   });
@@ -52,7 +51,7 @@ function setPermissions(em: EntityManager, call: Call, role: Role, names: readon
   const before = role.permissionNames();
   const removed = before.filter((name) => !names.includes(name));
   const added = names.filter((name) => !before.includes(name));
-  if (!mayGrant(call.caller.permissions, [...removed, ...added])) throw grantExceedsCaller();
+  requireGrantable(call, [...removed, ...added]);
   role.permissions.remove((item) => removed.includes(item.permission));
   for (const permission of added) role.permissions.add(em.create(RolePermission, { role, permission }));
 }

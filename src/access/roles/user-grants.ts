@@ -1,4 +1,4 @@
-import { roleNamesOf } from '../../users/role-names.ts';
+import { roleNamesOf } from '../../users/user.entity.ts';
 import { PERMISSIONS_OF_USER } from './role.repository.ts';
 
 /** What somebody has been given. */

@@ -5,9 +5,9 @@ import type { Call } from '../../call/call.ts';
 import { multiline } from '../../call/validation.ts';
 import { transaction } from '../../database/transaction.ts';
 import { roleName } from '../roles/create-role.ts';
-import { mayGrant } from '../roles/grant-policy.ts';
+import { requireGrantable } from '../roles/grants.ts';
 import type { Role } from '../roles/role.entity.ts';
-import { grantExceedsCaller, roleNotFound } from '../roles/role.errors.ts';
+import { roleNotFound } from '../roles/role.errors.ts';
 import { findRolesByName } from '../roles/role.repository.ts';
 import { ServiceAccountRole } from '../roles/service-account-role.entity.ts';
 import { ServiceAccount } from './service-account.entity.ts';
@@ -37,12 +37,9 @@ export function createServiceAccount(call: Call, input: z.output<typeof createSe
 async function grantableRoles(em: EntityManager, call: Call, names: readonly string[]): Promise<Role[]> {
   const roles = await findRolesByName(em, names);
   if (roles.length < names.length) throw roleNotFound();
-  if (
-    !mayGrant(
-      call.caller.permissions,
-      roles.flatMap((role) => role.permissionNames()),
-    )
-  )
-    throw grantExceedsCaller();
+  requireGrantable(
+    call,
+    roles.flatMap((role) => role.permissionNames()),
+  );
   return roles;
 }

@@ -2,8 +2,8 @@ import type { z } from 'zod';
 import { record } from '../../audit/audit-log.ts';
 import type { Call } from '../../call/call.ts';
 import { transaction } from '../../database/transaction.ts';
-import { mayGrant } from '../roles/grant-policy.ts';
-import { grantExceedsCaller } from '../roles/role.errors.ts';
+import { requireGrantable } from '../roles/grants.ts';
+
 import { permissionsGranted } from '../roles/role.repository.ts';
 import { getServiceAccountInput } from './get-service-account.ts';
 import { serviceAccountNotFound } from './service-account.errors.ts';
@@ -17,7 +17,7 @@ export function deleteServiceAccount(call: Call, input: z.output<typeof deleteSe
     const account = await lockServiceAccount(em, input.serviceAccountId);
     if (!account) throw serviceAccountNotFound();
     const permissions = await permissionsGranted(em, { serviceAccountId: account.id });
-    if (!mayGrant(call.caller.permissions, permissions)) throw grantExceedsCaller();
+    requireGrantable(call, permissions);
     em.remove(account);
     record(em, call, { type: 'service_account.deleted', metadata: { service_account_id: account.id, name: account.name } });
   });

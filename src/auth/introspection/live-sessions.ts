@@ -3,7 +3,7 @@ import type { Awaitable } from '../../concurrency/awaitable.ts';
 import { BoundedMap } from '../../concurrency/bounded-map.ts';
 import { CoalescedReads, type FindAll } from '../../concurrency/coalesced-reads.ts';
 import type { ChangeTail } from '../../events/change-tail.ts';
-import { REMEMBERED_SESSIONS } from '../../sessions/remembered-sessions.ts';
+import { REMEMBERED_SESSIONS } from '../../sessions/activity.ts';
 
 /** What has to be known of a session to rely on a token of it. */
 export interface LiveSession {

@@ -3,7 +3,7 @@ import { endsWithin } from '../../concurrency/time-limit.ts';
 import { type Step, UNTRACED } from '../../observability/tracing/tracer.ts';
 import { overloaded } from '../auth.errors.ts';
 import { lowerPriorityOfPool } from './hash-threads.ts';
-import { hashPassword, type SchemeSettings, type Verdict, verifyPassword } from './password-scheme.ts';
+import { hashPassword, type SchemeSettings, type StoredHash } from './password-scheme.ts';
 
 /** Long enough for a burst, short enough that a caller's deadline (10 s, unless it says otherwise) is not spent in the queue. */
 const MAX_WAIT_MS = 5000;
@@ -87,8 +87,9 @@ export class HashPool {
     return this.#run('hash password', signal, () => hashPassword(password, this.#settings));
   }
 
-  verify(password: string, stored: string, signal: AbortSignal): Promise<Verdict> {
-    return this.#run('verify password', signal, () => verifyPassword(password, stored, this.#settings));
+  /** Whether the password is the one of the stored hash. */
+  matches(password: string, stored: StoredHash, signal: AbortSignal): Promise<boolean> {
+    return this.#run('verify password', signal, () => stored.matches(password));
   }
 
   /** Finishes what was begun. */

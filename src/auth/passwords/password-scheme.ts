@@ -50,24 +50,35 @@ export async function hashPassword(password: string, settings: SchemeSettings): 
   }
 }
 
-/** Compares with a stored value that has no problem; others throw. */
-export async function verifyPassword(password: string, stored: string, settings: SchemeSettings): Promise<Verdict> {
-  if (!OWN.test(stored)) return { matches: await readForeignHash(stored).matches(password), outdated: true };
-  const matches = await readForeignHash(stored.replace(OWN, '')).matches(prehash(password, settings.pepper));
-  return { matches, outdated: !stored.startsWith(beginning(settings)) };
+/** A stored value that was understood. */
+export interface StoredHash {
+  /** Not what would be stored today: another scheme or other parameters. */
+  readonly outdated: boolean;
+  /** Takes a thread for as long as its parameters say. */
+  matches(password: string): Promise<boolean>;
 }
 
-/** Why a stored value cannot be compared with, or must not be because it would cost too much; undefined where it can. */
+/** Throws an UnusableHash for a value that cannot be compared with, or must not be because it would cost too much. */
+export function readStoredHash(stored: string, settings: SchemeSettings): StoredHash {
+  if (stored.length > MAX_LENGTH) throw new UnusableHash(`must have at most ${MAX_LENGTH} characters`);
+  const hash = readForeignHash(stored.replace(OWN, ''));
+  if (!OWN.test(stored)) return { outdated: true, matches: (password) => hash.matches(password) };
+  return { outdated: !stored.startsWith(beginning(settings)), matches: (password) => hash.matches(prehash(password, settings.pepper)) };
+}
+
+/** The reason why a hash that was made elsewhere cannot be stored; undefined where it can. */
 export function problemOfHash(stored: string): string | undefined {
-  if (stored.length > MAX_LENGTH) return `must have at most ${MAX_LENGTH} characters`;
   try {
-    readForeignHash(stored.replace(OWN, ''));
+    readStoredHash(stored, ANY);
     return undefined;
   } catch (error) {
     if (error instanceof UnusableHash) return error.message;
     throw error;
   }
 }
+
+/** Whether a value can be read does not depend on the settings. */
+const ANY: SchemeSettings = { scheme: 'bcrypt', bcryptCost: 12, pepper: '' };
 
 /** What all that is stored today begins with: scheme and parameters. */
 function beginning({ scheme, bcryptCost }: SchemeSettings): string {

@@ -20,8 +20,9 @@ import {
   REUSED,
   type Refusal,
 } from './password-policy.ts';
-import { problemOfHash, type Verdict } from './password-scheme.ts';
+import { readStoredHash, type SchemeSettings, type StoredHash, type Verdict } from './password-scheme.ts';
 import { COMMON_PASSWORDS } from './popular-passwords.ts';
+import { UnusableHash } from './schemes/foreign-hash.ts';
 
 /** More than any setting keeps. */
 const ALL = 1000;
@@ -65,12 +66,13 @@ export class Passwords implements NewPasswords {
   /** A new password, as far as it can be judged without knowing whose it is. */
   readonly schema: ReturnType<typeof newPassword>;
   readonly #rules: PasswordRules;
+  readonly #scheme: SchemeSettings;
   readonly #pool: HashPool;
   readonly #historyLength: number;
   readonly #breachCheck: BreachCheck | undefined;
   readonly #step: Step;
   /** Compared where there is no hash to compare with, so that this takes as long as a wrong password does. */
-  readonly #decoy: Promise<string>;
+  readonly #dummy: Promise<StoredHash>;
 
   constructor(
     { scheme, bcryptCost, pepper, minLength, history }: Config['passwords'],
@@ -81,10 +83,11 @@ export class Passwords implements NewPasswords {
     this.#historyLength = history;
     this.#breachCheck = breachCheck;
     this.#step = step;
-    this.#pool = new HashPool({ scheme, bcryptCost, pepper: pepper.reveal() }, { metrics, step }, threads);
-    this.#decoy = this.#pool.hash(crypto.randomUUID(), NEVER);
+    this.#scheme = { scheme, bcryptCost, pepper: pepper.reveal() };
+    this.#pool = new HashPool(this.#scheme, { metrics, step }, threads);
+    this.#dummy = this.#pool.hash(crypto.randomUUID(), NEVER).then((hash) => readStoredHash(hash, this.#scheme));
     // Fails only if the pool is closed before it is needed.
-    this.#decoy.catch(() => undefined);
+    this.#dummy.catch(() => undefined);
   }
 
   get policy(): PasswordPolicy {
@@ -99,9 +102,18 @@ export class Passwords implements NewPasswords {
 
   /** A stored value that nobody understands is one that nothing matches. */
   async verify(password: string, stored: string | null | undefined, signal: AbortSignal): Promise<Verdict> {
-    const comparable = stored != null && problemOfHash(stored) === undefined;
-    const { matches, outdated } = await this.#pool.verify(password, comparable ? stored : await this.#decoy, signal);
-    return { matches: matches && comparable, outdated };
+    const hash = stored == null ? undefined : this.#read(stored);
+    const matches = await this.#pool.matches(password, hash ?? (await this.#dummy), signal);
+    return { matches: matches && hash !== undefined, outdated: hash?.outdated ?? false };
+  }
+
+  #read(stored: string): StoredHash | undefined {
+    try {
+      return readStoredHash(stored, this.#scheme);
+    } catch (error) {
+      if (error instanceof UnusableHash) return undefined;
+      throw error;
+    }
   }
 
   /** Throws OVERLOADED where a password could not be compared in time, before anything else is done for it. */

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { uuid } from '../../call/validation.ts';
 import { BoundedMap } from '../../concurrency/bounded-map.ts';
 import type { Config } from '../../config.ts';
-import { REMEMBERED_SESSIONS } from '../../sessions/remembered-sessions.ts';
+import { REMEMBERED_SESSIONS } from '../../sessions/activity.ts';
 
 /** RFC 9068 §2.1: tells an access token from any other JWT signed with the same key. */
 const TYPE = 'at+jwt';
