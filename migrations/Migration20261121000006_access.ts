@@ -1,6 +1,6 @@
 import { Migration } from '@mikro-orm/migrations';
 
-/** The triggers that begin a new epoch of authorization; see src/events/authorization-epoch.ts. */
+/** The triggers that begin a new epoch of authorization; see src/events/authorization-epoch.entity.ts. */
 const EPOCH_TRIGGERS = [
   { table: 'roles', name: 'roles_epoch', events: 'update or delete' },
   { table: 'role_permissions', name: 'role_permissions_epoch', events: 'insert or update or delete' },

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import type { ClientBase } from 'pg';
 import { hashPassword } from '../../src/auth/passwords/password-scheme.ts';
-import { searchTextOf } from '../../src/users/search-text.ts';
+import { searchTextOf } from '../../src/users/search-text.repository.ts';
 
 export const PASSWORD = 'correct horse battery staple';
 

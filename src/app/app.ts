@@ -30,7 +30,7 @@ export interface App {
 /** How long calls in flight may take when the service stops: with all that ends after them, less than the process has (main.ts). */
 const DRAIN_MS = 6000;
 
-/** The composition root: parts.ts and services.ts put the features together, this opens them for calls. */
+/** The composition root: resources.ts and services.ts put the features together, this opens them for calls. */
 export async function createApp(config: Config, connection: Connection, overrides: Overrides = {}): Promise<App> {
   // What has begun is ended in the opposite order: when the service closes, or at once where it cannot start.
   await using begun = new AsyncDisposableStack();
@@ -56,12 +56,12 @@ async function serve(
   if (config.grpc.reflection) addReflection(server);
   const metricsServer = await offerMetrics(config, resources);
   begun.defer(() => metricsServer?.close());
-  const mailerParts = { em: orm.em, now, log, sealed, tokens: oneTimeTokens, tail, tracer };
-  const startMailer = await openMailer(config, mailerParts, mailGatherMs);
+  const mailerResources = { em: orm.em, now, log, sealed, tokens: oneTimeTokens, tail, tracer };
+  const startMailer = await openMailer(config, mailerResources, mailGatherMs);
   await tail.start();
   const port = await listen(server, config.grpc);
   const stopMailer = startMailer();
-  // Begun when the last span has ended, and waited for after everything else (parts.ts).
+  // Begun when the last span has ended, and waited for after everything else (resources.ts).
   begun.defer(() => void tracer?.close());
   // At the same time: each of them may have to wait for somebody outside.
   begun.defer(async () => {

@@ -7,7 +7,7 @@ const MAX_ENTRIES = 10_000;
 /** What callers are recognised by: an `authorization` header with a key, a certificate of a service account. */
 type Kind = 'header' | 'account';
 
-/** Remembers what was looked up as long as nothing about authorization has changed anywhere (see events/authorization-epoch.ts). */
+/** Remembers what was looked up as long as nothing about authorization has changed anywhere (see events/authorization-epoch.entity.ts). */
 export class EpochCache {
   readonly #tail: ChangeTail;
   readonly #entries: Readonly<Record<Kind, BoundedMap<string, unknown>>> = {

@@ -6,9 +6,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
  */
 export async function endsWithin(ms: number, ending: Promise<unknown>): Promise<boolean> {
   const over = new AbortController();
-  const patience = sleep(ms, false, { signal: over.signal }).catch(() => false);
+  const limit = sleep(ms, false, { signal: over.signal }).catch(() => false);
   try {
-    return await Promise.race([ending.then(() => true), patience]);
+    return await Promise.race([ending.then(() => true), limit]);
   } finally {
     over.abort();
   }

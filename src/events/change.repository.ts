@@ -3,7 +3,7 @@ import type { PositionedEvent } from './event.repository.ts';
 
 /** What is new, as one snapshot shows it. */
 export interface Changes {
-  /** Of authorization; see events/authorization-epoch.ts. */
+  /** Of authorization; see events/authorization-epoch.entity.ts. */
   readonly epoch: string;
   /** In the order in which they were committed. */
   readonly events: readonly PositionedEvent[];

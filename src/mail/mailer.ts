@@ -18,7 +18,7 @@ const BEAT_MS = 100;
 /** How long mails under way may take when the service stops. What is not sent by then is tried again, by whoever comes first. */
 const STOP_MS = 5000;
 
-export type MailerParts = Omit<DeliverMailsDeps, 'templates' | 'transport' | 'serviceName' | 'publicUrl'> & {
+export type MailerResources = Omit<DeliverMailsDeps, 'templates' | 'transport' | 'serviceName' | 'publicUrl'> & {
   readonly tail: Pick<ChangeTail, 'onEvent'>;
 };
 
@@ -28,17 +28,17 @@ export type MailerParts = Omit<DeliverMailsDeps, 'templates' | 'transport' | 'se
  */
 export async function openMailer(
   config: Config,
-  { tail, ...parts }: MailerParts,
+  { tail, ...resources }: MailerResources,
   gatherMs = GATHER_MS,
 ): Promise<() => () => Promise<void>> {
   const templates = await MailTemplates.load(config.mail.templates);
-  const transport = await transportOf(config, parts);
+  const transport = await transportOf(config, resources);
   const changes = new Bell(gatherMs);
   tail.onEvent(({ type }) => {
     if (isToldByMail(type)) changes.ring();
   });
   const { serviceName, mail } = config;
-  return () => start({ ...parts, templates, transport, serviceName, publicUrl: mail.publicUrl }, changes);
+  return () => start({ ...resources, templates, transport, serviceName, publicUrl: mail.publicUrl }, changes);
 }
 
 function start(deps: DeliverMailsDeps, changes: Bell): () => Promise<void> {
@@ -66,9 +66,9 @@ function start(deps: DeliverMailsDeps, changes: Bell): () => Promise<void> {
     (error) => log.warn('mails could not be taken from the queue', nameOf(error)),
   );
   return async () => {
-    const patience = setTimeout(transport.close, STOP_MS);
+    const timer = setTimeout(transport.close, STOP_MS);
     await Promise.all([queueing(), delivering()]);
-    clearTimeout(patience);
+    clearTimeout(timer);
     transport.close();
   };
 }
@@ -79,7 +79,7 @@ function nameOf(error: unknown): object {
   return { name, code };
 }
 
-async function transportOf({ mail, dataDir }: Config, { log }: Pick<MailerParts, 'log'>): Promise<MailTransport> {
+async function transportOf({ mail, dataDir }: Config, { log }: Pick<MailerResources, 'log'>): Promise<MailTransport> {
   if (mail.smtpUrl) return smtpTransport(mail.smtpUrl.reveal(), mail.from);
   return fileTransport(path.resolve(dataDir, 'mail'), mail.from, log);
 }

@@ -1,6 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { BoundedMap } from '../concurrency/bounded-map.ts';
 import { WriteBehind } from '../concurrency/write-behind.ts';
+import { noteLastLogin } from '../users/user.repository.ts';
 import { noteActivity } from './session.repository.ts';
 
 /**
@@ -19,8 +20,7 @@ export interface ActiveSession {
   readonly lastActiveAt: Date;
 }
 
-/** Of a session. */
-export interface Activity {
+interface Activity {
   readonly userId: string;
   readonly at: Date;
 }
@@ -31,7 +31,7 @@ export class SessionActivity {
   readonly #writes: WriteBehind<Activity>;
 
   constructor(em: EntityManager) {
-    this.#writes = new WriteBehind(INTERVAL_MS, (pending) => noteActivity(em.fork(), pending, RESOLUTION_MS));
+    this.#writes = new WriteBehind(INTERVAL_MS, (pending) => write(em, pending));
   }
 
   note({ id, userId, lastActiveAt }: ActiveSession, now: Date): void {
@@ -44,4 +44,12 @@ export class SessionActivity {
   stop(): Promise<void> {
     return this.#writes.stop();
   }
+}
+
+/** Two transactions, so that neither kind of row is locked while the other is waited for. */
+async function write(em: EntityManager, activity: ReadonlyMap<string, Activity>): Promise<void> {
+  const sessions = new Map([...activity].map(([id, { at }]) => [id, at]));
+  const users = new Map([...activity.values()].map(({ userId, at }) => [userId, at]));
+  await noteActivity(em.fork(), sessions, RESOLUTION_MS);
+  await noteLastLogin(em.fork(), users, RESOLUTION_MS);
 }

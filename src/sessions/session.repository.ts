@@ -1,5 +1,5 @@
 import { type EntityManager, LockMode } from '@mikro-orm/postgresql';
-import type { Activity } from './activity.ts';
+import { moveMoments } from '../database/moments.ts';
 import { Session } from './session.entity.ts';
 
 export type DeviceOfSession = Pick<Session, 'id' | 'ipAddress' | 'userAgent' | 'deviceName'>;
@@ -44,31 +44,9 @@ export function findLiveSessions(em: EntityManager, userId: string, now: Date): 
   );
 }
 
-/**
- * Moves `last_active_at` of sessions, and `last_login_at` of their users, where nobody has done so within the resolution. Two transactions, so
- * that neither kind of row is locked while the other is waited for; in order, for the same reason between replicas.
- */
-export async function noteActivity(em: EntityManager, activity: ReadonlyMap<string, Activity>, resolutionMs: number): Promise<void> {
-  const sessions = [...activity].map(([id, { at }]) => [id, at] as const);
-  await noteMoments(em, 'sessions', 'last_active_at', sessions, resolutionMs);
-  const users = new Map([...activity.values()].map(({ userId, at }) => [userId, at]));
-  await noteMoments(em, 'users', 'last_login_at', [...users], resolutionMs);
-}
-
-async function noteMoments(
-  em: EntityManager,
-  table: string,
-  column: string,
-  moments: (readonly [id: string, at: Date])[],
-  resolutionMs: number,
-): Promise<void> {
-  const rows = moments.toSorted(([a], [b]) => (a < b ? -1 : 1));
-  const values = rows.map(() => '(cast(? as uuid), cast(? as timestamptz))').join(', ');
-  await em.execute(
-    `update ${table} set ${column} = active.at from (values ${values}) as active (id, at)
-     where ${table}.id = active.id and ${column} < active.at - ? * interval '1 millisecond'`,
-    [...rows.flat(), resolutionMs],
-  );
+/** Moves `last_active_at`, where nobody has done so within the resolution. */
+export function noteActivity(em: EntityManager, moments: ReadonlyMap<string, Date>, resolutionMs: number): Promise<void> {
+  return moveMoments(em, { table: 'sessions', column: 'last_active_at' }, moments, resolutionMs);
 }
 
 /** Deletes up to `limit` sessions that have expired before then. */

@@ -1,5 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { User } from './user.entity.ts';
+import { roleNamesOf, User } from './user.entity.ts';
 
 /** The nil UUID, which nobody has. */
 const BEFORE_ALL = '00000000-0000-0000-0000-000000000000';
@@ -24,7 +24,7 @@ export function findUsersToExport(
        'username', u.username,
        'profile', json_build_object('first_name', p.first_name, 'last_name', p.last_name, 'full_name', p.full_name, 'bio', p.bio,
          'birth_date', p.birth_date, 'avatar_url', p.avatar_url, 'phone', p.phone),
-       'roles', array(select r.name from user_roles ur join roles r on r.id = ur.role_id where ur.user_id = u.id order by r.name),
+       'roles', ${roleNamesOf('u.id')},
        'email_verified', u.email_verified_at is not null,
        'password_hash', u.password_hash,
        'deactivated', not u.is_active

@@ -68,9 +68,9 @@ async function store(em: EntityManager, call: Call, deps: ImportUsersDeps, rows:
     created.push(...(await insert(em, call, withoutRepeats(open.filter((row) => !row.validateOnly && !roleProblem(row, roles))))));
     for (const row of created) outcomes.set(row, { kind: 'created', userId: row.id });
     open = open.filter((row) => !outcomes.has(row));
-    const takers = new KeyOwners(open.length === 0 ? [] : await findUsersByKeys(em, open));
+    const owners = new KeyOwners(open.length === 0 ? [] : await findUsersByKeys(em, open));
     for (const row of open) {
-      const outcome = takers.outcomeOf(row, roleProblem(row, roles));
+      const outcome = owners.outcomeOf(row, roleProblem(row, roles));
       if (outcome) outcomes.set(row, outcome);
     }
     open = open.filter((row) => !outcomes.has(row));

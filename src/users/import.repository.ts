@@ -1,5 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { searchTextOf } from './search-text.ts';
+import { searchTextOf } from './search-text.repository.ts';
 import type { ProfileInput } from './user-fields.ts';
 
 /** A user to be inserted. */

@@ -1,5 +1,5 @@
 import { defineEntity, p } from '@mikro-orm/postgresql';
-import { PROFILE_SEARCH_TEXT } from './search-text.ts';
+import { PROFILE_SEARCH_TEXT } from './search-text.repository.ts';
 import { User } from './user.entity.ts';
 
 const ProfileSchema = defineEntity({

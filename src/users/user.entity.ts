@@ -1,8 +1,8 @@
 import { defineEntity, p } from '@mikro-orm/postgresql';
 import { id, insertedAt, moment } from '../database/columns.ts';
-import { bumpEpoch } from '../events/authorization-epoch.ts';
+import { bumpEpoch } from '../events/authorization-epoch.entity.ts';
 import { Profile } from './profile.entity.ts';
-import { USER_SEARCH_TEXT } from './search-text.ts';
+import { USER_SEARCH_TEXT } from './search-text.repository.ts';
 
 /**
  * The names of the roles of a user, sorted, as a part of a query; `userId` is the column that says which user. The tables are those of

@@ -1,5 +1,6 @@
 import { type EntityManager, LockMode, raw } from '@mikro-orm/postgresql';
-import { searchTextOf } from './search-text.ts';
+import { moveMoments } from '../database/moments.ts';
+import { searchTextOf } from './search-text.repository.ts';
 import { User } from './user.entity.ts';
 import type { ProfileInput } from './user-fields.ts';
 
@@ -67,4 +68,9 @@ export async function lockUser(em: EntityManager, id: string): Promise<User | nu
 /** The same with the password hash, but without the profile, for where a password is at stake. */
 export async function lockUserWithPassword(em: EntityManager, id: string): Promise<User | null> {
   return em.findOne(User, { id }, { populate: ['passwordHash'], lockMode: LockMode.PESSIMISTIC_WRITE });
+}
+
+/** Moves `last_login_at`, where nobody has done so within the resolution. */
+export function noteLastLogin(em: EntityManager, moments: ReadonlyMap<string, Date>, resolutionMs: number): Promise<void> {
+  return moveMoments(em, { table: 'users', column: 'last_login_at' }, moments, resolutionMs);
 }

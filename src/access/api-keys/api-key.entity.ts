@@ -1,6 +1,6 @@
 import { defineEntity, p } from '@mikro-orm/postgresql';
 import { id, moment } from '../../database/columns.ts';
-import { bumpEpoch } from '../../events/authorization-epoch.ts';
+import { bumpEpoch } from '../../events/authorization-epoch.entity.ts';
 import { User } from '../../users/user.entity.ts';
 import { ServiceAccount } from '../service-accounts/service-account.entity.ts';
 

@@ -1,4 +1,5 @@
 import { type EntityManager, LockMode } from '@mikro-orm/postgresql';
+import { moveMoments } from '../../database/moments.ts';
 import type { Subject } from '../roles/subject.ts';
 import { ApiKey } from './api-key.entity.ts';
 
@@ -16,13 +17,7 @@ export function lockApiKey(em: EntityManager, id: string): Promise<ApiKey | null
   return em.findOne(ApiKey, { id }, { lockMode: LockMode.PESSIMISTIC_WRITE });
 }
 
-/** Notes when keys were last used, all in one statement; never moves a moment back. */
-export async function noteLastUse(em: EntityManager, lastUse: ReadonlyMap<string, Date>): Promise<void> {
-  const rows = [...lastUse];
-  await em.execute(
-    `update api_keys set last_used_at = used.at
-     from (values ${rows.map(() => '(cast(? as uuid), cast(? as timestamptz))').join(', ')}) as used (id, at)
-     where api_keys.id = used.id and (last_used_at is null or last_used_at < used.at)`,
-    rows.flat(),
-  );
+/** Moves `last_used_at`. */
+export function noteLastUse(em: EntityManager, moments: ReadonlyMap<string, Date>): Promise<void> {
+  return moveMoments(em, { table: 'api_keys', column: 'last_used_at' }, moments, 0);
 }

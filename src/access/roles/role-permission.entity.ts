@@ -1,5 +1,5 @@
 import { defineEntity, p } from '@mikro-orm/postgresql';
-import { bumpEpoch } from '../../events/authorization-epoch.ts';
+import { bumpEpoch } from '../../events/authorization-epoch.entity.ts';
 import { Role } from './role.entity.ts';
 
 const RolePermissionSchema = defineEntity({

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import { defineEntity, p } from '@mikro-orm/postgresql';
 import { id, insertedAt } from '../../database/columns.ts';
-import { bumpEpoch } from '../../events/authorization-epoch.ts';
+import { bumpEpoch } from '../../events/authorization-epoch.entity.ts';
 import { RolePermission } from './role-permission.entity.ts';
 
 const RoleSchema = defineEntity({

@@ -1,6 +1,6 @@
 import { defineEntity, p } from '@mikro-orm/postgresql';
 import { insertedAt } from '../../database/columns.ts';
-import { bumpEpoch } from '../../events/authorization-epoch.ts';
+import { bumpEpoch } from '../../events/authorization-epoch.entity.ts';
 import { User } from '../../users/user.entity.ts';
 import { Role } from './role.entity.ts';
 

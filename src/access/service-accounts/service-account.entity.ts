@@ -1,6 +1,6 @@
 import { defineEntity, p } from '@mikro-orm/postgresql';
 import { id, insertedAt } from '../../database/columns.ts';
-import { bumpEpoch } from '../../events/authorization-epoch.ts';
+import { bumpEpoch } from '../../events/authorization-epoch.entity.ts';
 import { ServiceAccountRole } from '../roles/service-account-role.entity.ts';
 
 const ServiceAccountSchema = defineEntity({

@@ -17,7 +17,7 @@ const MIN_QUEUE_PER_THREAD = 2;
 const SAMPLE = 9;
 
 /** At a low priority, a hash can take long on a busy machine; nobody waits for it any more. */
-const CLOSE_PATIENCE_MS = 2000;
+const CLOSE_LIMIT_MS = 2000;
 
 const NEVER = new AbortController().signal;
 
@@ -96,7 +96,7 @@ export class HashPool {
   async close(): Promise<void> {
     // Whoever has taken all threads knows that none is at work.
     const all = Array.from({ length: this.#threadCount }, () => this.#takeThread(NEVER));
-    await endsWithin(CLOSE_PATIENCE_MS, Promise.allSettled(all));
+    await endsWithin(CLOSE_LIMIT_MS, Promise.allSettled(all));
   }
 
   /** A cancelled call withdraws its hash only while it waits; one that was begun is finished. */

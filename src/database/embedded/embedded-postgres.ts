@@ -23,7 +23,7 @@ export class InUseError extends Error {}
 
 const startLimitMs = 60_000;
 // A killed service's connections are gone a moment after it.
-const lockPatienceMs = 2_000;
+const lockLimitMs = 2_000;
 const pollMs = 10;
 const retryMs = 200;
 const lockKey = 7_233_173_015;
@@ -139,7 +139,7 @@ function lockClient(cluster: Cluster, port: number): pg.Client {
 }
 
 async function tryLock(client: pg.Client): Promise<boolean> {
-  const deadline = Date.now() + lockPatienceMs;
+  const deadline = Date.now() + lockLimitMs;
   do {
     const { rows } = await client.query<{ locked: boolean }>('select pg_try_advisory_lock($1) as locked', [lockKey]);
     if (rows[0]?.locked) return true;

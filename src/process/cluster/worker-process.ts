@@ -6,7 +6,7 @@ import { WorkerStartError } from './worker-start-error.ts';
 /** Connections are handed to the workers in turn. (Where each takes its own, a few long-lived ones end up with the same worker.) */
 cluster.schedulingPolicy = cluster.SCHED_RR;
 
-const MEASURE_PATIENCE_MS = 1000;
+const MEASURE_LIMIT_MS = 1000;
 
 /** A worker as the primary sees it. */
 export class WorkerProcess {
@@ -66,9 +66,9 @@ export class WorkerProcess {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#measured = resolve;
     this.tell({ kind: 'measure' });
-    const patience = setTimeout(resolve, MEASURE_PATIENCE_MS);
+    const timer = setTimeout(resolve, MEASURE_LIMIT_MS);
     await Promise.race([promise, this.ended]);
-    clearTimeout(patience);
+    clearTimeout(timer);
   }
 
   #onReport(report: Report): void {
