@@ -11,7 +11,7 @@ import { Attempts } from '../auth/lockout/attempts.ts';
 import { problemOfHash } from '../auth/passwords/password-scheme.ts';
 import { permissionsOverSelf } from '../call/authorize.ts';
 import { createPageTokens } from '../call/page-token.ts';
-import { identifyCaller } from '../callers/identify-caller.ts';
+import { callerIdentification } from '../callers/identify-caller.ts';
 import type { Config } from '../config.ts';
 import { ERASED_RECIPIENT } from '../mail/compose-mail.ts';
 import { readAccess } from '../rpc/access.ts';
@@ -51,7 +51,7 @@ export function runtimeOf({ metricsPort }: Config, resources: Resources): Runtim
     log,
     constraints: { ...userConstraints, ...roleConstraints, ...serviceAccountConstraints },
     access: ACCESS,
-    identify: (credentials) => identifyCaller(resources, credentials),
+    identify: callerIdentification(resources),
     limit: rateLimits.call,
     observe: metricsPort === undefined ? undefined : metrics.observeCall,
     tracer,

@@ -1,7 +1,7 @@
 import type { ServiceAccountCaller, UserCaller } from '../call/call.ts';
 import type { GetCallerResponse } from '../gen/identity/v1/auth_service.ts';
 import type { Tokens } from '../gen/identity/v1/tokens.ts';
-import type { IssuedTokens } from './tokens/issue-tokens.ts';
+import type { IssuedTokens } from './tokens/access-tokens.ts';
 
 export function toTokensMessage({ accessToken, expiresIn, refreshToken, refreshExpiresIn, sessionId }: IssuedTokens): Tokens {
   return { accessToken, tokenType: 'Bearer', expiresIn, refreshToken, refreshExpiresIn, sessionId };

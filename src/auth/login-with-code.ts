@@ -10,7 +10,7 @@ import { type Attempts, recordFailure } from './lockout/attempts.ts';
 import { lockAccountOf } from './lockout/login-attempt.repository.ts';
 import type { OneTimeTokens } from './one-time-tokens/one-time-tokens.ts';
 import { type SignInDeps, signIn } from './sign-in.ts';
-import type { IssuedTokens } from './tokens/issue-tokens.ts';
+import type { IssuedTokens } from './tokens/access-tokens.ts';
 import { markEmailVerified } from './verify-email.ts';
 
 export const loginWithCodeInput = z.object({

@@ -2,11 +2,11 @@ import { z } from 'zod';
 import type { Call } from '../call/call.ts';
 import { client, vouchedClient } from '../call/client.ts';
 import type { LimitCredentials } from '../rate-limits/rate-limits.ts';
-import { hasOneIdentifier, identifierFields } from '../users/lookup-user.ts';
+import { hasOneIdentifier, identifierFields } from '../users/user-fields.ts';
 import { emailNotVerified } from './auth.errors.ts';
 import { presentedPassword } from './passwords/password-policy.ts';
 import { type SignInDeps, signIn } from './sign-in.ts';
-import type { IssuedTokens } from './tokens/issue-tokens.ts';
+import type { IssuedTokens } from './tokens/access-tokens.ts';
 import { type WithVerifiedPasswordDeps, withVerifiedPassword } from './with-verified-password.ts';
 
 export const loginInput = z

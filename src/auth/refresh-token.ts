@@ -12,7 +12,7 @@ import type { Session } from '../sessions/session.entity.ts';
 import { lockSessionOfFamily } from '../sessions/session.repository.ts';
 import { invalidRefreshToken } from './auth.errors.ts';
 import type { AccessTokens } from './tokens/access-tokens.ts';
-import { type IssuedTokens, issueTokens } from './tokens/issue-tokens.ts';
+import { type IssuedTokens, issueTokens } from './tokens/access-tokens.ts';
 import { decideRefresh } from './tokens/refresh-policy.ts';
 import { createSuccessorSalt, hashFamilyOf, hashRefreshToken, successorOf } from './tokens/refresh-tokens.ts';
 

@@ -7,7 +7,7 @@ import { isAnotherDevice } from '../sessions/known-device.repository.ts';
 import { startSession } from '../sessions/start-session.ts';
 import type { User } from '../users/user.entity.ts';
 import type { AccessTokens } from './tokens/access-tokens.ts';
-import { type IssuedTokens, issueTokens } from './tokens/issue-tokens.ts';
+import { type IssuedTokens, issueTokens } from './tokens/access-tokens.ts';
 import { createRefreshToken, storedOf } from './tokens/refresh-tokens.ts';
 
 export interface SignInDeps {

@@ -24,11 +24,13 @@ export interface IdentifyDeps {
  * certificate, so that a backend with a certificate can pass on an end user's token. A key that is remembered answers at once. Others are looked
  * up once for all who come with them at the same time; whoever hangs up meanwhile does not stop that.
  */
-export function identifyCaller(deps: IdentifyDeps, credentials: Credentials): Awaitable<Caller> {
-  const { authorization } = credentials;
-  const known = authorization === undefined ? undefined : deps.cache.peek<RecognisedApiKey>('header', authorization);
-  return (known && use(deps, known)) ?? lookUp(deps, credentials);
-}
+export const callerIdentification =
+  (deps: IdentifyDeps) =>
+  (credentials: Credentials): Awaitable<Caller> => {
+    const { authorization } = credentials;
+    const known = authorization === undefined ? undefined : deps.cache.peek<RecognisedApiKey>('header', authorization);
+    return (known && use(deps, known)) ?? lookUp(deps, credentials);
+  };
 
 async function lookUp(deps: IdentifyDeps, { authorization, certificateNames }: Credentials): Promise<Caller> {
   if (authorization !== undefined) return (await byHeader(deps, authorization)) ?? refuse();

@@ -3,13 +3,7 @@ import type { Call } from '../call/call.ts';
 import type { User } from './user.entity.ts';
 import { userNotFound } from './user.errors.ts';
 import { findUserByEmail, findUserByUsername } from './user.repository.ts';
-import { email, username } from './user-fields.ts';
-
-/** Which account a request speaks of: exactly one of the two. */
-export const identifierFields = { email: email.optional(), username: username.optional() };
-
-export const hasOneIdentifier = (request: { email?: string | undefined; username?: string | undefined }) =>
-  (request.email === undefined) !== (request.username === undefined);
+import { hasOneIdentifier, identifierFields } from './user-fields.ts';
 
 export const lookupUserInput = z
   .object(identifierFields)

@@ -22,6 +22,12 @@ export const username = z
   .transform((value) => value.trim().toLowerCase())
   .pipe(z.string().regex(/^[a-z0-9][a-z0-9._-]{2,63}$/, 'must have 3 to 64 characters out of a-z, 0-9, ".", "_", "-"'));
 
+/** The account that a request speaks of: exactly one of the two. */
+export const identifierFields = { email: email.optional(), username: username.optional() };
+
+export const hasOneIdentifier = (request: { email?: string | undefined; username?: string | undefined }) =>
+  (request.email === undefined) !== (request.username === undefined);
+
 /** What the schemas of profiles depend on. */
 export interface ProfileRules {
   readonly requiredProfileFields: readonly ProfileField[];
