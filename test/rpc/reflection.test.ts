@@ -79,6 +79,7 @@ describe.each(['v1', 'v1alpha'])('grpc.reflection.%s', (version) => {
         'identity/v1/access.proto',
         'identity/v1/user.proto',
         'google/type/date.proto',
+        'google/api/field_behavior.proto',
         'google/protobuf/descriptor.proto',
         'google/protobuf/field_mask.proto',
         'google/protobuf/struct.proto',

@@ -11,13 +11,22 @@ export const protobufPackage = "identity.v1";
 
 export const protobufFileName = "identity/v1/access.proto";
 
-/** Who may call an RPC. Every RPC of this package carries one; the server refuses to start where one is missing. */
+/**
+ * Access says who may call an RPC. Every RPC of this package carries one. The server does not start where one is
+ * missing, so that nothing is open by mistake.
+ */
 export interface Access {
-  /** The permission that a caller needs, e.g. "identity.users.read". Empty: every authenticated caller may call. */
+  /** Permission that a caller needs, e.g. "identity.users.read". Empty: every authenticated caller may call. */
   permission: string;
-  /** The field of the request that names a user. An end user may call without the permission where it is their own id. */
+  /**
+   * Path of the request's field that names a user, e.g. "user_id" or "user.id". An end user may call without the
+   * permission where the field holds their own id. An API key with scopes does not have this right.
+   */
   selfField: string;
-  /** An end user may call without the permission for what is theirs; anything else looks to them as if it did not exist. */
+  /**
+   * True where an end user may call without the permission for what is theirs. Anything else looks to them as if it did
+   * not exist. An API key with scopes does not have this right.
+   */
   own: boolean;
 }
 

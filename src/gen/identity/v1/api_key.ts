@@ -12,9 +12,12 @@ export const protobufPackage = "identity.v1";
 
 export const protobufFileName = "identity/v1/api_key.proto";
 
-/** A secret with which a service account, or a program acting for a user, calls this service. */
+/**
+ * ApiKey is what is stored of a secret with which a service account, or a program acting for a user, calls this
+ * service.
+ */
 export interface ApiKey {
-  /** UUID version 4. */
+  /** UUID version 4. The server sets it. */
   id: string;
   /** UUID of a user. */
   userId?:
@@ -24,28 +27,29 @@ export interface ApiKey {
   serviceAccountId?:
     | string
     | undefined;
-  /** What it is for, 1 to 100 characters. */
+  /** Purpose of the key, 1 to 100 characters. It cannot be changed. */
   name: string;
   /**
-   * The permissions that the key is limited to, sorted. Empty: all that its owner has. A scope that the owner does not
-   * have (any more) permits nothing.
+   * Permissions that the key is limited to, sorted, at most 200 names. Empty: all that its owner has. A scope that the
+   * owner has no more permits nothing. A user's key with scopes has no other right: it does not do to its user what
+   * users may do to themselves without a permission. It cannot be changed.
    */
   scopes: string[];
-  /** The first characters of the key, to recognise it by. */
+  /** First 10 characters of the key, to recognise it by. The server sets it. */
   hint: string;
-  /** When it was made. */
+  /** Moment at which the key was made. The server sets it. */
   createTime:
     | Date
     | undefined;
-  /** When it stops working; absent: never. */
+  /** Moment at which the key stops working; absent: never. The server sets it, from CreateApiKeyRequest.ttl. */
   expireTime:
     | Date
     | undefined;
-  /** When it was last used, exact to the minute; absent: not yet. */
+  /** Moment of the latest call with the key, exact to the minute; absent: none yet. The server sets it. */
   lastUsedTime:
     | Date
     | undefined;
-  /** When it was revoked; absent: it was not. */
+  /** Moment at which the key was revoked; absent: it was not. The server sets it. */
   revokeTime: Date | undefined;
 }
 

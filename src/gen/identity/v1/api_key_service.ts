@@ -25,6 +25,7 @@ export const protobufPackage = "identity.v1";
 
 export const protobufFileName = "identity/v1/api_key_service.proto";
 
+/** CreateApiKeyRequest describes the new key. */
 export interface CreateApiKeyRequest {
   /** UUID of a user. */
   userId?:
@@ -34,16 +35,17 @@ export interface CreateApiKeyRequest {
   serviceAccountId?:
     | string
     | undefined;
-  /** What it is for, 1 to 100 characters. Required. */
+  /** Purpose of the key, 1 to 100 characters. Required. */
   name: string;
-  /** See ApiKey.scopes. */
+  /** Permissions that the key is limited to, at most 200 names; see ApiKey.scopes. */
   scopes: string[];
-  /** How long it works, at least a second; absent: for ever. */
+  /** Time for which the key works, in whole seconds: at least a second and at most 100 years. Absent: for ever. */
   ttl: Duration | undefined;
 }
 
+/** CreateApiKeyResponse has the new key. */
 export interface CreateApiKeyResponse {
-  /** What is stored of it. */
+  /** All that is stored of the key. */
   apiKey:
     | ApiKey
     | undefined;
@@ -51,6 +53,7 @@ export interface CreateApiKeyResponse {
   key: string;
 }
 
+/** ListApiKeysRequest names the owner of the keys to list. */
 export interface ListApiKeysRequest {
   /** UUID of a user. */
   userId?:
@@ -60,32 +63,37 @@ export interface ListApiKeysRequest {
   serviceAccountId?: string | undefined;
 }
 
+/** ListApiKeysResponse has all keys of the owner. */
 export interface ListApiKeysResponse {
-  /** The keys, the newest first. */
+  /** Keys of the owner, the newest first. */
   apiKeys: ApiKey[];
 }
 
+/** RevokeApiKeyRequest names the key to revoke. */
 export interface RevokeApiKeyRequest {
   /** UUID of the key. Required. */
   apiKeyId: string;
 }
 
+/** RevokeApiKeyResponse is empty: the key is revoked. */
 export interface RevokeApiKeyResponse {
 }
 
+/** IntrospectApiKeyRequest has the key to judge. */
 export interface IntrospectApiKeyRequest {
   /** The key. Required. */
   key: string;
 }
 
+/** IntrospectApiKeyResponse tells what the key is worth. */
 export interface IntrospectApiKeyResponse {
   /** True when the key works now. */
   active: boolean;
-  /** Set only when active. */
+  /** All that is stored of the key. Set only when active. */
   apiKey:
     | ApiKey
     | undefined;
-  /** What the key permits, sorted: the scopes out of what its owner's roles permit. */
+  /** Permissions of the key, sorted: its scopes out of what its owner's roles permit. Empty unless active. */
   permissions: string[];
 }
 
@@ -535,21 +543,25 @@ export const IntrospectApiKeyResponse: MessageFns<IntrospectApiKeyResponse> = {
 };
 
 /**
- * API keys: `idk_`, 30 random letters and digits (178 bits), and a checksum by which scanners recognise a leaked one.
- * Only the SHA-256 of a key is stored.
+ * ApiKeyService manages API keys. A key is `idk_`, 30 random letters and digits (178 bits), and a checksum of 6 by
+ * which scanners recognise a leaked one. Only the SHA-256 of a key is stored.
  *
  * Every call may fail with UNAUTHENTICATED (CALLER_UNAUTHENTICATED), PERMISSION_DENIED (PERMISSION_DENIED),
- * INVALID_ARGUMENT (INVALID_FIELDS), RESOURCE_EXHAUSTED (RATE_LIMITED) or UNAVAILABLE (DATABASE_UNAVAILABLE).
+ * INVALID_ARGUMENT (INVALID_FIELDS, MALFORMED_MESSAGE, MESSAGE_TOO_LARGE), RESOURCE_EXHAUSTED (RATE_LIMITED),
+ * UNAVAILABLE (DATABASE_UNAVAILABLE), CANCELLED (CALL_CANCELLED), DEADLINE_EXCEEDED (CALL_DEADLINE_EXCEEDED) or
+ * INTERNAL (INTERNAL_ERROR). A call that writes may also fail with ABORTED (CONCURRENT_UPDATE). ErrorReason says what
+ * each means.
  */
 export type ApiKeyServiceService = typeof ApiKeyServiceService;
 export const ApiKeyServiceService = {
   /**
-   * Creates a key and shows it, this once. Needs identity.api_keys.write; users may create keys of their own, which
-   * can do no more than they can. A key without scopes does whatever its owner may, now or later, to itself included:
-   * who makes one for somebody else must have all of that.
+   * CreateApiKey creates a key and shows it, this once. A key without scopes does whatever its owner may, now or later,
+   * to itself included. So who makes one for somebody else must have all of that.
    *
-   * Errors: NOT_FOUND (USER_NOT_FOUND, SERVICE_ACCOUNT_NOT_FOUND); PERMISSION_DENIED (GRANT_EXCEEDS_CALLER: the key
-   * could do what the caller cannot).
+   * Needs identity.api_keys.write; users may create keys of their own, which can do no more than they can.
+   *
+   * Errors: NOT_FOUND (USER_NOT_FOUND, SERVICE_ACCOUNT_NOT_FOUND); PERMISSION_DENIED (GRANT_EXCEEDS_CALLER). The latter
+   * means that the key could do something that the caller cannot, or that a scope is not among the owner's permissions.
    */
   createApiKey: {
     path: "/identity.v1.ApiKeyService/CreateApiKey" as const,
@@ -562,8 +574,9 @@ export const ApiKeyServiceService = {
     responseDeserialize: (value: Buffer): CreateApiKeyResponse => CreateApiKeyResponse.decode(value),
   },
   /**
-   * Lists the keys of an owner, the newest first, revoked and expired ones too. Needs identity.api_keys.read; users
-   * may list their own.
+   * ListApiKeys lists the keys of an owner, the newest first, revoked and expired ones too.
+   *
+   * Needs identity.api_keys.read; users may list their own.
    *
    * Errors: NOT_FOUND (USER_NOT_FOUND, SERVICE_ACCOUNT_NOT_FOUND).
    */
@@ -577,8 +590,10 @@ export const ApiKeyServiceService = {
     responseDeserialize: (value: Buffer): ListApiKeysResponse => ListApiKeysResponse.decode(value),
   },
   /**
-   * Revokes a key: it stops working on the next call, on every replica within 250 milliseconds. Revoking a revoked key
-   * changes nothing. Needs identity.api_keys.write; users may revoke their own.
+   * RevokeApiKey revokes a key. It stops working on the next call, on every replica within 250 milliseconds. Revoking a
+   * revoked key changes nothing.
+   *
+   * Needs identity.api_keys.write; users may revoke their own.
    *
    * Errors: NOT_FOUND (API_KEY_NOT_FOUND).
    */
@@ -593,8 +608,12 @@ export const ApiKeyServiceService = {
     responseDeserialize: (value: Buffer): RevokeApiKeyResponse => RevokeApiKeyResponse.decode(value),
   },
   /**
-   * Tells whether a key works now, whose it is and what it may do: for backends that let their own callers use these
-   * keys. A key that does not work is `active = false`, never an error. Needs identity.tokens.introspect.
+   * IntrospectApiKey tells whether a key works now, whose it is and what it may do. It is for backends that let their
+   * own callers use these keys. A key that does not work is `active = false`, never an error, and without a reason.
+   *
+   * Needs identity.tokens.introspect.
+   *
+   * Errors: those of every call.
    */
   introspectApiKey: {
     path: "/identity.v1.ApiKeyService/IntrospectApiKey" as const,
@@ -611,43 +630,52 @@ export const ApiKeyServiceService = {
 
 export interface ApiKeyServiceServer extends UntypedServiceImplementation {
   /**
-   * Creates a key and shows it, this once. Needs identity.api_keys.write; users may create keys of their own, which
-   * can do no more than they can. A key without scopes does whatever its owner may, now or later, to itself included:
-   * who makes one for somebody else must have all of that.
+   * CreateApiKey creates a key and shows it, this once. A key without scopes does whatever its owner may, now or later,
+   * to itself included. So who makes one for somebody else must have all of that.
    *
-   * Errors: NOT_FOUND (USER_NOT_FOUND, SERVICE_ACCOUNT_NOT_FOUND); PERMISSION_DENIED (GRANT_EXCEEDS_CALLER: the key
-   * could do what the caller cannot).
+   * Needs identity.api_keys.write; users may create keys of their own, which can do no more than they can.
+   *
+   * Errors: NOT_FOUND (USER_NOT_FOUND, SERVICE_ACCOUNT_NOT_FOUND); PERMISSION_DENIED (GRANT_EXCEEDS_CALLER). The latter
+   * means that the key could do something that the caller cannot, or that a scope is not among the owner's permissions.
    */
   createApiKey: handleUnaryCall<CreateApiKeyRequest, CreateApiKeyResponse>;
   /**
-   * Lists the keys of an owner, the newest first, revoked and expired ones too. Needs identity.api_keys.read; users
-   * may list their own.
+   * ListApiKeys lists the keys of an owner, the newest first, revoked and expired ones too.
+   *
+   * Needs identity.api_keys.read; users may list their own.
    *
    * Errors: NOT_FOUND (USER_NOT_FOUND, SERVICE_ACCOUNT_NOT_FOUND).
    */
   listApiKeys: handleUnaryCall<ListApiKeysRequest, ListApiKeysResponse>;
   /**
-   * Revokes a key: it stops working on the next call, on every replica within 250 milliseconds. Revoking a revoked key
-   * changes nothing. Needs identity.api_keys.write; users may revoke their own.
+   * RevokeApiKey revokes a key. It stops working on the next call, on every replica within 250 milliseconds. Revoking a
+   * revoked key changes nothing.
+   *
+   * Needs identity.api_keys.write; users may revoke their own.
    *
    * Errors: NOT_FOUND (API_KEY_NOT_FOUND).
    */
   revokeApiKey: handleUnaryCall<RevokeApiKeyRequest, RevokeApiKeyResponse>;
   /**
-   * Tells whether a key works now, whose it is and what it may do: for backends that let their own callers use these
-   * keys. A key that does not work is `active = false`, never an error. Needs identity.tokens.introspect.
+   * IntrospectApiKey tells whether a key works now, whose it is and what it may do. It is for backends that let their
+   * own callers use these keys. A key that does not work is `active = false`, never an error, and without a reason.
+   *
+   * Needs identity.tokens.introspect.
+   *
+   * Errors: those of every call.
    */
   introspectApiKey: handleUnaryCall<IntrospectApiKeyRequest, IntrospectApiKeyResponse>;
 }
 
 export interface ApiKeyServiceClient extends Client {
   /**
-   * Creates a key and shows it, this once. Needs identity.api_keys.write; users may create keys of their own, which
-   * can do no more than they can. A key without scopes does whatever its owner may, now or later, to itself included:
-   * who makes one for somebody else must have all of that.
+   * CreateApiKey creates a key and shows it, this once. A key without scopes does whatever its owner may, now or later,
+   * to itself included. So who makes one for somebody else must have all of that.
    *
-   * Errors: NOT_FOUND (USER_NOT_FOUND, SERVICE_ACCOUNT_NOT_FOUND); PERMISSION_DENIED (GRANT_EXCEEDS_CALLER: the key
-   * could do what the caller cannot).
+   * Needs identity.api_keys.write; users may create keys of their own, which can do no more than they can.
+   *
+   * Errors: NOT_FOUND (USER_NOT_FOUND, SERVICE_ACCOUNT_NOT_FOUND); PERMISSION_DENIED (GRANT_EXCEEDS_CALLER). The latter
+   * means that the key could do something that the caller cannot, or that a scope is not among the owner's permissions.
    */
   createApiKey(
     request: CreateApiKeyRequest,
@@ -665,8 +693,9 @@ export interface ApiKeyServiceClient extends Client {
     callback: (error: ServiceError | null, response: CreateApiKeyResponse) => void,
   ): ClientUnaryCall;
   /**
-   * Lists the keys of an owner, the newest first, revoked and expired ones too. Needs identity.api_keys.read; users
-   * may list their own.
+   * ListApiKeys lists the keys of an owner, the newest first, revoked and expired ones too.
+   *
+   * Needs identity.api_keys.read; users may list their own.
    *
    * Errors: NOT_FOUND (USER_NOT_FOUND, SERVICE_ACCOUNT_NOT_FOUND).
    */
@@ -686,8 +715,10 @@ export interface ApiKeyServiceClient extends Client {
     callback: (error: ServiceError | null, response: ListApiKeysResponse) => void,
   ): ClientUnaryCall;
   /**
-   * Revokes a key: it stops working on the next call, on every replica within 250 milliseconds. Revoking a revoked key
-   * changes nothing. Needs identity.api_keys.write; users may revoke their own.
+   * RevokeApiKey revokes a key. It stops working on the next call, on every replica within 250 milliseconds. Revoking a
+   * revoked key changes nothing.
+   *
+   * Needs identity.api_keys.write; users may revoke their own.
    *
    * Errors: NOT_FOUND (API_KEY_NOT_FOUND).
    */
@@ -707,8 +738,12 @@ export interface ApiKeyServiceClient extends Client {
     callback: (error: ServiceError | null, response: RevokeApiKeyResponse) => void,
   ): ClientUnaryCall;
   /**
-   * Tells whether a key works now, whose it is and what it may do: for backends that let their own callers use these
-   * keys. A key that does not work is `active = false`, never an error. Needs identity.tokens.introspect.
+   * IntrospectApiKey tells whether a key works now, whose it is and what it may do. It is for backends that let their
+   * own callers use these keys. A key that does not work is `active = false`, never an error, and without a reason.
+   *
+   * Needs identity.tokens.introspect.
+   *
+   * Errors: those of every call.
    */
   introspectApiKey(
     request: IntrospectApiKeyRequest,

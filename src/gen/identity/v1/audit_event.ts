@@ -14,29 +14,33 @@ export const protobufPackage = "identity.v1";
 export const protobufFileName = "identity/v1/audit_event.proto";
 
 /**
- * Something that happened. Written in the transaction of what it records, so there is no event without the change and
- * no change without the event.
+ * AuditEvent records something that happened. It is written in the transaction of the change that it records, so there
+ * is no event without the change and no change without the event. A refused call changes nothing: its event is written
+ * beside it, at most once a minute for the same caller, address, RPC and reason. The server sets every field.
  */
 export interface AuditEvent {
   /** UUID version 4. */
   id: string;
-  /** "user.created", "session.revoked", "call.refused" … */
+  /** Type of the event: "user.created", "session.revoked", "call.refused" … */
   type: string;
-  /** UUID of the user it is about; absent where it is about nobody, or about somebody who was erased since. */
+  /** UUID of the user that the event is about. Absent where it is about nobody, or about somebody who was erased since. */
   userId?:
     | string
     | undefined;
-  /** Who did it: "service_account:<name>", "user:<uuid>" or "anonymous". */
+  /**
+   * Actor who did it: "service_account:<name>", "user:<uuid>" or "anonymous". The server itself, and the operator's
+   * commands, are "service_account:system".
+   */
   actor: string;
-  /** The end user's device, where it was known. */
+  /** The end user's device. Its fields are empty where nothing was known of it. */
   client:
     | Client
     | undefined;
-  /** When it happened. */
+  /** Moment at which it happened. */
   occurTime:
     | Date
     | undefined;
-  /** More about it, e.g. the session_id. Never personal data. */
+  /** Further facts about the event, e.g. the session_id. Never personal data. */
   metadata: Map<string, string>;
 }
 

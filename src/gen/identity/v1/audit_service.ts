@@ -25,35 +25,40 @@ export const protobufPackage = "identity.v1";
 
 export const protobufFileName = "identity/v1/audit_service.proto";
 
+/** ListAuditEventsRequest names the events to list and the page of them. */
 export interface ListAuditEventsRequest {
-  /** Which events. Conditions left out do not restrict; those given must all hold. */
+  /** Conditions that an event must meet. Those left out do not restrict; those given must all hold. */
   filter:
     | ListAuditEventsRequest_Filter
     | undefined;
-  /** At most this many events; 50 where it is 0, and never more than 1,000. */
+  /** Greatest number of events to answer. 0 means 50, and more than 1,000 means 1,000. A negative number is an error. */
   pageSize: number;
-  /** `next_page_token` of the page before. Good only with the same filter, for the same caller; sealed and opaque. */
+  /**
+   * `next_page_token` of the page before; empty for the first page. It is sealed and opaque, and good only with the
+   * same filter, for the same caller.
+   */
   pageToken: string;
 }
 
-/** Conditions on events. */
+/** Filter has conditions on events. */
 export interface ListAuditEventsRequest_Filter {
-  /** UUID of the user it is about. */
+  /** UUID of the user that an event is about. */
   userId: string;
-  /** The type, e.g. "user.locked". */
+  /** Type of an event, e.g. "user.locked"; at most 100 characters. */
   type: string;
-  /** Not before this moment. */
+  /** Moment of the earliest event. */
   startTime:
     | Date
     | undefined;
-  /** Before this moment. */
+  /** Moment before which events happened. */
   endTime: Date | undefined;
 }
 
+/** ListAuditEventsResponse is a page of events. */
 export interface ListAuditEventsResponse {
-  /** The events of this page. */
+  /** Events of this page. */
   events: AuditEvent[];
-  /** Empty on the last page. */
+  /** Token of the next page; empty on the last one. */
   nextPageToken: string;
 }
 
@@ -261,15 +266,20 @@ export const ListAuditEventsResponse: MessageFns<ListAuditEventsResponse> = {
   },
 };
 
-/** What happened. Events are kept for AUDIT_RETENTION_DAYS. */
+/**
+ * AuditService tells what happened. The server keeps events for AUDIT_RETENTION_DAYS (365).
+ *
+ * Every call may fail with UNAUTHENTICATED (CALLER_UNAUTHENTICATED), PERMISSION_DENIED (PERMISSION_DENIED),
+ * INVALID_ARGUMENT (INVALID_FIELDS, MALFORMED_MESSAGE, MESSAGE_TOO_LARGE), RESOURCE_EXHAUSTED (RATE_LIMITED),
+ * UNAVAILABLE (DATABASE_UNAVAILABLE), CANCELLED (CALL_CANCELLED), DEADLINE_EXCEEDED (CALL_DEADLINE_EXCEEDED) or
+ * INTERNAL (INTERNAL_ERROR). ErrorReason says what each means.
+ */
 export type AuditServiceService = typeof AuditServiceService;
 export const AuditServiceService = {
   /**
-   * Lists events, the newest first, page by page (AIP-158). Needs identity.audit.read.
+   * ListAuditEvents lists events, the newest first, page by page (AIP-158). Needs identity.audit.read.
    *
-   * Errors: UNAUTHENTICATED (CALLER_UNAUTHENTICATED); PERMISSION_DENIED (PERMISSION_DENIED); INVALID_ARGUMENT
-   * (INVALID_FIELDS, also for a page token of another filter or caller); RESOURCE_EXHAUSTED (RATE_LIMITED);
-   * UNAVAILABLE (DATABASE_UNAVAILABLE).
+   * Errors: INVALID_ARGUMENT (INVALID_FIELDS). A page token of another filter or caller is such a field.
    */
   listAuditEvents: {
     path: "/identity.v1.AuditService/ListAuditEvents" as const,
@@ -286,22 +296,18 @@ export const AuditServiceService = {
 
 export interface AuditServiceServer extends UntypedServiceImplementation {
   /**
-   * Lists events, the newest first, page by page (AIP-158). Needs identity.audit.read.
+   * ListAuditEvents lists events, the newest first, page by page (AIP-158). Needs identity.audit.read.
    *
-   * Errors: UNAUTHENTICATED (CALLER_UNAUTHENTICATED); PERMISSION_DENIED (PERMISSION_DENIED); INVALID_ARGUMENT
-   * (INVALID_FIELDS, also for a page token of another filter or caller); RESOURCE_EXHAUSTED (RATE_LIMITED);
-   * UNAVAILABLE (DATABASE_UNAVAILABLE).
+   * Errors: INVALID_ARGUMENT (INVALID_FIELDS). A page token of another filter or caller is such a field.
    */
   listAuditEvents: handleUnaryCall<ListAuditEventsRequest, ListAuditEventsResponse>;
 }
 
 export interface AuditServiceClient extends Client {
   /**
-   * Lists events, the newest first, page by page (AIP-158). Needs identity.audit.read.
+   * ListAuditEvents lists events, the newest first, page by page (AIP-158). Needs identity.audit.read.
    *
-   * Errors: UNAUTHENTICATED (CALLER_UNAUTHENTICATED); PERMISSION_DENIED (PERMISSION_DENIED); INVALID_ARGUMENT
-   * (INVALID_FIELDS, also for a page token of another filter or caller); RESOURCE_EXHAUSTED (RATE_LIMITED);
-   * UNAVAILABLE (DATABASE_UNAVAILABLE).
+   * Errors: INVALID_ARGUMENT (INVALID_FIELDS). A page token of another filter or caller is such a field.
    */
   listAuditEvents(
     request: ListAuditEventsRequest,

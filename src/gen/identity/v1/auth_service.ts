@@ -26,68 +26,76 @@ export const protobufPackage = "identity.v1";
 
 export const protobufFileName = "identity/v1/auth_service.proto";
 
+/** RegisterRequest describes the person who signs up. */
 export interface RegisterRequest {
-  /** An address of at most 255 characters. Stored trimmed and in lower case. Required. */
+  /**
+   * Email address of at most 255 characters. The server trims it, turns it into lower case and normalises it to NFC
+   * (RFC 6531 §3.1). Required.
+   */
   email: string;
   /**
-   * At least PASSWORD_MIN_LENGTH (8) characters and at most 1,024 bytes of any Unicode; not a common one, nor one built
-   * from email, username or names (see GetPasswordPolicy). An account without one cannot sign in with a password; it can
-   * get one through RequestPasswordReset.
+   * Password of at least PASSWORD_MIN_LENGTH (8) characters and at most 1,024 bytes of any Unicode. It must not be a
+   * common one, nor one built from email, username, names or the name of the service, nor one that has leaked (see
+   * GetPasswordPolicy). An account without one cannot sign in with a password; it can get one through
+   * RequestPasswordReset.
    */
   password?:
     | string
     | undefined;
-  /** See User.username. Unique regardless of case. */
+  /** Username; see User.username. Unique regardless of case. */
   username?:
     | string
     | undefined;
-  /** The fields that REQUIRED_PROFILE_FIELDS names must be given. */
+  /** Profile of the person. It must have the fields that REQUIRED_PROFILE_FIELDS names. */
   profile:
     | Profile
     | undefined;
-  /** The end user's device, for the audit trail. */
+  /** The end user's device, for the audit trail and the rate limits. */
   client:
     | Client1
     | undefined;
   /**
-   * A UUID chosen by the caller that makes the call safe to repeat (AIP-155): the same id with the same email gives
-   * the user that the first call created.
+   * UUID chosen by the caller that makes the call safe to repeat (AIP-155). The same id with the same email gives the
+   * user that the first call created.
    */
   requestId: string;
 }
 
+/** RegisterResponse has the new user. */
 export interface RegisterResponse {
   /** The new user. */
   user: User | undefined;
 }
 
+/** LoginRequest has the credentials of a person. */
 export interface LoginRequest {
-  /** The email, in any case. */
+  /** Email, in any case. */
   email?:
     | string
     | undefined;
-  /** The username, in any case. */
+  /** Username, in any case. */
   username?:
     | string
     | undefined;
-  /** Required, at most 1,024 bytes. */
+  /** Password of the account, at most 1,024 bytes. Required. */
   password: string;
-  /** The end user's device. Kept with the session. */
+  /** The end user's device. It is kept with the session. */
   client: Client1 | undefined;
 }
 
+/** LoginResponse has the tokens of the new session. */
 export interface LoginResponse {
-  /** The user is signed in. */
+  /** Tokens of the user, who is signed in. */
   tokens?:
     | Tokens
     | undefined;
-  /** A second factor is needed; no session exists yet. */
+  /** Question for a second factor; no session exists yet. This version never sends it. */
   challenge?: LoginResponse_Challenge | undefined;
 }
 
-/** What to present to CompleteLogin. */
+/** Challenge asks for a second factor. It is meant for a later version; this one never sends it. */
 export interface LoginResponse_Challenge {
-  /** Opaque, single use. */
+  /** Opaque text, good once. */
   challengeToken: string;
   /** Ways to answer, e.g. "totp". */
   methods: string[];
@@ -95,134 +103,152 @@ export interface LoginResponse_Challenge {
   expiresIn: number;
 }
 
+/** RefreshTokenRequest has the refresh token to trade. */
 export interface RefreshTokenRequest {
-  /** The latest refresh token of the session. Required. */
+  /** Latest refresh token of the session. Required. */
   refreshToken: string;
   /** The end user's device as it is now. Fields left empty keep what the session knows. */
   client: Client1 | undefined;
 }
 
+/** RefreshTokenResponse has the new tokens. */
 export interface RefreshTokenResponse {
-  /** The new tokens; the session is the same. */
+  /** The new tokens. The session is the same. */
   tokens: Tokens | undefined;
 }
 
+/** LogoutRequest names the session to end. */
 export interface LogoutRequest {
   /** Any refresh token of the session. Required. */
   refreshToken: string;
 }
 
+/** LogoutResponse is empty: the session has ended. */
 export interface LogoutResponse {
 }
 
+/** IntrospectTokenRequest has the access token to judge. */
 export interface IntrospectTokenRequest {
   /** The access token, without "Bearer". Required. */
   accessToken: string;
 }
 
+/** IntrospectTokenResponse tells what the token is worth. */
 export interface IntrospectTokenResponse {
   /** True when the token may be relied on now. */
   active: boolean;
-  /** Set only when active. */
+  /** Claims of the token. Set only when active. */
   claims: IntrospectTokenResponse_Claims | undefined;
 }
 
-/** What an active token says (RFC 7662 §2.2), and what its user may do. */
+/** Claims are what an active token says (RFC 7662 §2.2), and what its user may do now. */
 export interface IntrospectTokenResponse_Claims {
   /** UUID of the user. */
   sub: string;
-  /** The email of the user. */
+  /** Email of the user, as the token says. */
   email: string;
   /** UUID of the session. */
   sid: string;
   /** UUID of the token. */
   jti: string;
-  /** The issuer (JWT_ISSUER). */
+  /** Issuer (JWT_ISSUER). */
   iss: string;
-  /** The audiences (JWT_AUDIENCE). */
+  /** Audiences (JWT_AUDIENCE). */
   aud: string[];
-  /** Names of the roles of the user. */
+  /** Names of the roles that the user has now, sorted. */
   roles: string[];
-  /** What these roles permit. */
+  /** Permissions that these roles give, sorted. */
   permissions: string[];
   /** Seconds until the token expires. */
   expiresIn: number;
 }
 
+/** ChangePasswordRequest has the current password and the new one. */
 export interface ChangePasswordRequest {
   /** UUID of the user. Required. */
   userId: string;
-  /** Required, at most 1,024 bytes. */
+  /** Password that the user has now, at most 1,024 bytes. Required. */
   currentPassword: string;
-  /** See RegisterRequest.password. Required. */
+  /** Password that the user shall have; see RegisterRequest.password. Required. */
   newPassword: string;
 }
 
+/** ChangePasswordResponse is empty: the password is changed. */
 export interface ChangePasswordResponse {
 }
 
+/** GetPasswordPolicyRequest is empty: there is one policy. */
 export interface GetPasswordPolicyRequest {
 }
 
+/** GetPasswordPolicyResponse has the password policy. */
 export interface GetPasswordPolicyResponse {
-  /** The rules in force. */
+  /** Rules in force. */
   policy: GetPasswordPolicyResponse_PasswordPolicy | undefined;
 }
 
-/** What a new password must be. There are no rules on its composition (NIST SP 800-63B §3.1.1.2, ASVS 6.2.5). */
+/**
+ * PasswordPolicy says what a new password must be. There are no rules on its composition (NIST SP 800-63B §3.1.1.2,
+ * ASVS 6.2.5).
+ */
 export interface GetPasswordPolicyResponse_PasswordPolicy {
-  /** In characters (Unicode code points); PASSWORD_MIN_LENGTH. */
+  /** Smallest length in characters (Unicode code points); PASSWORD_MIN_LENGTH (8). */
   minLength: number;
-  /** In bytes of UTF-8. Nothing is cut off before that. */
+  /** Greatest length in bytes of UTF-8: 1,024. Nothing is cut off before that. */
   maxBytes: number;
-  /** How many of the latest passwords of the user are refused; PASSWORD_HISTORY. */
+  /** Number of the latest passwords of the user that are refused; PASSWORD_HISTORY (5). */
   history: number;
-  /** How many of the most common passwords are refused. */
+  /** Number of the most common passwords that are refused. */
   commonPasswords: number;
-  /** Whether passwords are looked up among those that have leaked elsewhere; BREACH_CHECK_URL. */
+  /** True where passwords are looked up among those that have leaked elsewhere; BREACH_CHECK_URL. */
   breachCheck: boolean;
 }
 
+/**
+ * CheckPasswordRequest has a password, and what is known of who would get it. A password that is built from that is
+ * refused.
+ */
 export interface CheckPasswordRequest {
-  /** Required. */
+  /** Password to check. Required. */
   password: string;
-  /** What the account has or will have: a password that is built from it is refused. All of it is optional. */
+  /** Email that the account has or will have. */
   email: string;
-  /** See User.username. */
+  /** Username that the account has or will have. */
   username: string;
-  /** Its names count. */
+  /** Profile that the account has or will have. Only its names count. */
   profile:
     | Profile
     | undefined;
   /**
-   * UUID of the user who would get it: their email, username and names count as well; and their latest passwords, where
-   * the caller may set passwords.
+   * UUID of the user who would get it. Their email, username and names count as well; and their latest passwords, where
+   * the caller may be told.
    */
   userId: string;
 }
 
+/** CheckPasswordResponse tells which rules the password breaks. */
 export interface CheckPasswordResponse {
-  /** Whether it could be set. */
+  /** True where the password could be set. */
   acceptable: boolean;
-  /** Every reason why not. */
+  /** Rules that the password breaks, all of them. One that has too many bytes is not looked at any closer. */
   reasons: CheckPasswordResponse_Refusal[];
 }
 
-/** Rules for passwords. */
+/** Rule names a rule for passwords. */
 export const CheckPasswordResponse_Rule = {
   /** RULE_UNSPECIFIED - Never sent. */
   RULE_UNSPECIFIED: 0,
-  /** RULE_TOO_SHORT - Too few characters. */
+  /** RULE_TOO_SHORT - The password has too few characters. */
   RULE_TOO_SHORT: 1,
-  /** RULE_TOO_LONG - Too many bytes. */
+  /** RULE_TOO_LONG - The password has too many bytes. */
   RULE_TOO_LONG: 2,
-  /** RULE_COMMON - Among the most common passwords. */
+  /** RULE_COMMON - The password is among the most common ones. */
   RULE_COMMON: 3,
-  /** RULE_PERSONAL - Built from the email, the username, a name or the name of the service. */
+  /** RULE_PERSONAL - The password is built from the email, the username, a name or the name of the service. */
   RULE_PERSONAL: 4,
-  /** RULE_REUSED - One of the latest passwords of the user. */
+  /** RULE_REUSED - The password is one of the latest ones of the user. */
   RULE_REUSED: 5,
-  /** RULE_BREACHED - Has leaked elsewhere. */
+  /** RULE_BREACHED - The password has leaked elsewhere. */
   RULE_BREACHED: 6,
   UNRECOGNIZED: -1,
 } as const;
@@ -240,101 +266,115 @@ export namespace CheckPasswordResponse_Rule {
   export type UNRECOGNIZED = typeof CheckPasswordResponse_Rule.UNRECOGNIZED;
 }
 
-/** A broken rule. */
+/** Refusal is a rule that the password breaks. */
 export interface CheckPasswordResponse_Refusal {
-  /** Which. */
+  /** The rule. */
   rule: CheckPasswordResponse_Rule;
-  /** In English, e.g. "must have at least 8 characters". */
+  /** Text in English, e.g. "must have at least 8 characters". */
   description: string;
 }
 
+/** RequestEmailVerificationRequest names the address to verify. */
 export interface RequestEmailVerificationRequest {
-  /** The address. Required. */
+  /** Email address of the account. Required. */
   email: string;
   /** The end user's device, for the audit trail and the rate limits. */
   client: Client1 | undefined;
 }
 
+/** RequestEmailVerificationResponse is empty, whether a mail is sent or not. */
 export interface RequestEmailVerificationResponse {
 }
 
+/** VerifyEmailRequest proves that the person reads the mail. */
 export interface VerifyEmailRequest {
-  /** From the mail. Required. */
+  /** Token from the mail. Required. */
   verificationToken: string;
 }
 
+/** VerifyEmailResponse has the user. */
 export interface VerifyEmailResponse {
   /** The user, whose email is verified now. */
   user: User | undefined;
 }
 
+/** RequestPasswordResetRequest names the address of an account. */
 export interface RequestPasswordResetRequest {
-  /** The address. Required. */
+  /** Email address of the account. Required. */
   email: string;
   /** The end user's device, for the audit trail and the rate limits. */
   client: Client1 | undefined;
 }
 
+/** RequestPasswordResetResponse is empty, whether a mail is sent or not. */
 export interface RequestPasswordResetResponse {
 }
 
+/** ResetPasswordRequest has the new password, and the proof that the person reads the mail. */
 export interface ResetPasswordRequest {
-  /** From the mail. Required. */
+  /** Token from the mail. Required. */
   resetToken: string;
-  /** See RegisterRequest.password. Required. */
+  /** Password that the user shall have; see RegisterRequest.password. Required. */
   newPassword: string;
   /** The end user's device, for the audit trail and the rate limits. */
   client: Client1 | undefined;
 }
 
+/** ResetPasswordResponse is empty: the password is set. */
 export interface ResetPasswordResponse {
 }
 
+/** RequestLoginCodeRequest names the address of an account. */
 export interface RequestLoginCodeRequest {
-  /** The address. Required. */
+  /** Email address of the account. Required. */
   email: string;
   /** The end user's device, for the audit trail and the rate limits. */
   client: Client1 | undefined;
 }
 
+/** RequestLoginCodeResponse is empty, whether a mail is sent or not. */
 export interface RequestLoginCodeResponse {
 }
 
+/** LoginWithCodeRequest has the code of a mail. */
 export interface LoginWithCodeRequest {
-  /** The address that the code was sent to. Required. */
+  /** Email address that the code was sent to. Required. */
   email: string;
-  /** 8 digits. Required. */
+  /** Code of 8 digits. Required. */
   code: string;
-  /** The end user's device. Kept with the session. */
+  /** The end user's device. It is kept with the session. */
   client: Client1 | undefined;
 }
 
+/** LoginWithCodeResponse has the tokens of the new session. */
 export interface LoginWithCodeResponse {
-  /** The user is signed in. */
+  /** Tokens of the user, who is signed in. */
   tokens?:
     | Tokens
     | undefined;
-  /** A second factor is needed; no session exists yet. */
+  /** Question for a second factor; no session exists yet. This version never sends it. */
   challenge?: LoginResponse_Challenge | undefined;
 }
 
+/** GetCallerRequest is empty: the credentials of the call say who makes it. */
 export interface GetCallerRequest {
 }
 
+/** GetCallerResponse tells who makes the call. */
 export interface GetCallerResponse {
-  /** An end user, by access token or by an API key of theirs. */
+  /** End user, by an access token or by an API key of theirs. */
   user?:
     | GetCallerResponse_UserCaller
     | undefined;
-  /** A program, by API key or by client certificate. */
+  /** Program, by an API key or by a client certificate. */
   serviceAccount?:
     | GetCallerResponse_ServiceAccountCaller
     | undefined;
-  /** What the caller may do, sorted. */
+  /** Permissions of the caller, sorted. */
   permissions: string[];
 }
 
-/** An end user. */
+/** UserCaller is an end user. */
 export interface GetCallerResponse_UserCaller {
   /** UUID of the user. */
   userId: string;
@@ -342,11 +382,11 @@ export interface GetCallerResponse_UserCaller {
   sessionId?: string | undefined;
 }
 
-/** A program. */
+/** ServiceAccountCaller is a program. */
 export interface GetCallerResponse_ServiceAccountCaller {
   /** UUID of the service account. */
   serviceAccountId: string;
-  /** Its name. */
+  /** Name of the service account. */
   name: string;
 }
 
@@ -2414,20 +2454,29 @@ export const GetCallerResponse_ServiceAccountCaller: MessageFns<GetCallerRespons
 };
 
 /**
- * Signing up, signing in, and what the tokens are worth.
+ * AuthService signs people up and in, and tells what their tokens are worth.
  *
- * Every call may fail with INVALID_ARGUMENT (INVALID_FIELDS, MALFORMED_MESSAGE, MESSAGE_TOO_LARGE) or UNAVAILABLE
- * (DATABASE_UNAVAILABLE); see ErrorReason. Calls that hash a password may fail with RESOURCE_EXHAUSTED (OVERLOADED).
+ * Every call may fail with UNAUTHENTICATED (CALLER_UNAUTHENTICATED), PERMISSION_DENIED (PERMISSION_DENIED),
+ * INVALID_ARGUMENT (INVALID_FIELDS, MALFORMED_MESSAGE, MESSAGE_TOO_LARGE), RESOURCE_EXHAUSTED (RATE_LIMITED),
+ * UNAVAILABLE (DATABASE_UNAVAILABLE), CANCELLED (CALL_CANCELLED), DEADLINE_EXCEEDED (CALL_DEADLINE_EXCEEDED) or
+ * INTERNAL (INTERNAL_ERROR). A call that writes may also fail with ABORTED (CONCURRENT_UPDATE). ErrorReason says what
+ * each means.
+ *
+ * RPCs that check credentials, or have a mail sent, are limited besides by the end user's address, and by the account
+ * that the request names (RATE_LIMITED). These are Register, Login, RefreshToken, RequestEmailVerification,
+ * RequestPasswordReset, ResetPassword, RequestLoginCode, LoginWithCode, and CheckPassword where it looks at a user's
+ * latest passwords. They are refused with UNAVAILABLE (DATABASE_UNAVAILABLE) while nobody can count.
  */
 export type AuthServiceService = typeof AuthServiceService;
 export const AuthServiceService = {
   /**
-   * Creates an account: user, profile, password history and audit event in one transaction, together with the request
-   * for the mail that verifies the address.
+   * Register creates an account: user, profile, password history and audit event in one transaction, together with the
+   * request for the mail that verifies the address.
    *
    * Needs identity.auth.register.
    *
-   * Errors: ALREADY_EXISTS (EMAIL_ALREADY_EXISTS, USERNAME_ALREADY_EXISTS); INVALID_ARGUMENT (REQUEST_ID_REUSED).
+   * Errors: ALREADY_EXISTS (EMAIL_ALREADY_EXISTS, USERNAME_ALREADY_EXISTS); INVALID_ARGUMENT (REQUEST_ID_REUSED);
+   * RESOURCE_EXHAUSTED (OVERLOADED, RATE_LIMITED).
    */
   register: {
     path: "/identity.v1.AuthService/Register" as const,
@@ -2439,19 +2488,20 @@ export const AuthServiceService = {
     responseDeserialize: (value: Buffer): RegisterResponse => RegisterResponse.decode(value),
   },
   /**
-   * Signs in with a password and begins a session. A user has at most MAX_SESSIONS (5) of them: one more ends the
+   * Login signs in with a password and begins a session. A user has at most MAX_SESSIONS (5) of them: one more ends the
    * least recently active one.
    *
    * Unknown account, wrong password, deactivated account and account without a password are one and the same error,
-   * after the same work. After LOCKOUT_MAX_ATTEMPTS (5) failures the account is locked for LOCKOUT_DURATION
-   * (30 minutes): passwords are then refused without being looked at, also for accounts that do not exist, so a lock
-   * tells nothing (ASVS 6.3.8). A success resets the count. An attempt whose deadline passes before its password was
-   * looked at does not count.
+   * after the same work. After LOCKOUT_MAX_ATTEMPTS (5) failures the account is locked for LOCKOUT_DURATION (30
+   * minutes). Passwords are then refused without being looked at, also for accounts that do not exist, so a lock tells
+   * nothing (ASVS 6.3.8). A success resets the count. An attempt whose deadline passes before its password was looked
+   * at does not count.
    *
    * Needs identity.auth.login.
    *
-   * Errors: UNAUTHENTICATED (INVALID_CREDENTIALS); RESOURCE_EXHAUSTED (TOO_MANY_ATTEMPTS with RetryInfo, OVERLOADED);
-   * FAILED_PRECONDITION (EMAIL_NOT_VERIFIED: the password was right).
+   * Errors: UNAUTHENTICATED (INVALID_CREDENTIALS); RESOURCE_EXHAUSTED (TOO_MANY_ATTEMPTS, OVERLOADED, RATE_LIMITED);
+   * FAILED_PRECONDITION (EMAIL_NOT_VERIFIED). The last one says that the password was right; it comes only with
+   * REQUIRE_VERIFIED_EMAIL.
    */
   login: {
     path: "/identity.v1.AuthService/Login" as const,
@@ -2463,13 +2513,14 @@ export const AuthServiceService = {
     responseDeserialize: (value: Buffer): LoginResponse => LoginResponse.decode(value),
   },
   /**
-   * Trades a refresh token for new tokens (rotation, RFC 9700 §4.14). A token is good for one refresh; within
-   * REFRESH_GRACE (10 seconds) after it, the same token gets the same successor again, so that a lost answer or a
-   * second browser tab does no harm. Presenting it later means that somebody has a copy: the whole session ends.
+   * RefreshToken trades a refresh token for new tokens (rotation, RFC 9700 §4.14). A token is good for one refresh.
+   * Within REFRESH_GRACE (10 seconds) after it, the same token gets the same successor again, so that a lost answer or
+   * a second browser tab does no harm. A token that comes back later means that somebody has a copy: the whole session
+   * ends.
    *
    * Needs identity.auth.login.
    *
-   * Errors: UNAUTHENTICATED (INVALID_REFRESH_TOKEN).
+   * Errors: UNAUTHENTICATED (INVALID_REFRESH_TOKEN); RESOURCE_EXHAUSTED (RATE_LIMITED).
    */
   refreshToken: {
     path: "/identity.v1.AuthService/RefreshToken" as const,
@@ -2482,9 +2533,12 @@ export const AuthServiceService = {
     responseDeserialize: (value: Buffer): RefreshTokenResponse => RefreshTokenResponse.decode(value),
   },
   /**
-   * Ends the session that the refresh token belongs to. Idempotent: an unknown, used or expired token succeeds too.
+   * Logout ends the session that the refresh token belongs to, as SessionService.RevokeSession does. An unknown, used
+   * or expired token succeeds too.
    *
    * Needs identity.auth.login.
+   *
+   * Errors: those of every call.
    */
   logout: {
     path: "/identity.v1.AuthService/Logout" as const,
@@ -2496,10 +2550,12 @@ export const AuthServiceService = {
     responseDeserialize: (value: Buffer): LogoutResponse => LogoutResponse.decode(value),
   },
   /**
-   * Tells whether an access token is good now (RFC 7662): signature, issuer, audience, expiry, live session, active
-   * user. A token that is not is `active = false`, never an error, and without a reason.
+   * IntrospectToken tells whether an access token is good now (RFC 7662): signature, issuer, audience, expiry, live
+   * session, active user. A token that is not is `active = false`, never an error, and without a reason.
    *
    * Needs identity.tokens.introspect.
+   *
+   * Errors: those of every call.
    */
   introspectToken: {
     path: "/identity.v1.AuthService/IntrospectToken" as const,
@@ -2513,14 +2569,16 @@ export const AuthServiceService = {
     responseDeserialize: (value: Buffer): IntrospectTokenResponse => IntrospectTokenResponse.decode(value),
   },
   /**
-   * Replaces the password. Ends every other session of the user: all but the one of the access token that the call
-   * carried (`authorization: Bearer …`). The current password goes through the same lockout as Login.
+   * ChangePassword replaces the password and tells the user by mail. It ends every other session of the user: all but
+   * the one of the access token that the call carried (`authorization: Bearer …`). The current password goes through
+   * the same lockout as in Login, whoever calls.
    *
    * Needs identity.passwords.write; users may change their own.
    *
-   * Errors: NOT_FOUND (USER_NOT_FOUND); UNAUTHENTICATED (INVALID_CREDENTIALS: current_password is wrong, or the user
-   * is deactivated or has none); RESOURCE_EXHAUSTED (TOO_MANY_ATTEMPTS, OVERLOADED); INVALID_ARGUMENT
-   * (PASSWORD_REUSED: one of the last PASSWORD_HISTORY passwords).
+   * Errors: NOT_FOUND (USER_NOT_FOUND); UNAUTHENTICATED (INVALID_CREDENTIALS); RESOURCE_EXHAUSTED (TOO_MANY_ATTEMPTS,
+   * OVERLOADED); INVALID_ARGUMENT (PASSWORD_REUSED). INVALID_CREDENTIALS means that current_password is wrong, or that
+   * the user is deactivated or has none. PASSWORD_REUSED means that the new one is among the latest PASSWORD_HISTORY
+   * (5).
    */
   changePassword: {
     path: "/identity.v1.AuthService/ChangePassword" as const,
@@ -2533,7 +2591,11 @@ export const AuthServiceService = {
       Buffer.from(ChangePasswordResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ChangePasswordResponse => ChangePasswordResponse.decode(value),
   },
-  /** Tells the rules for new passwords that are in force. Needs no permission. */
+  /**
+   * GetPasswordPolicy tells the rules for new passwords that are in force. Needs no permission, but credentials.
+   *
+   * Errors: those of every call.
+   */
   getPasswordPolicy: {
     path: "/identity.v1.AuthService/GetPasswordPolicy" as const,
     requestStream: false as const,
@@ -2546,14 +2608,16 @@ export const AuthServiceService = {
     responseDeserialize: (value: Buffer): GetPasswordPolicyResponse => GetPasswordPolicyResponse.decode(value),
   },
   /**
-   * Tells whether a password could be set, so that a form can say so before it is submitted. Nothing is stored, counted
-   * or logged. Whether it is one of the latest passwords of a user is told only to callers who may set it without the
-   * current one.
+   * CheckPassword tells whether a password could be set, so that a form can say so before it is submitted. The password
+   * is neither stored nor logged. Only callers with the permission that ChangePassword needs are told whether it is one
+   * of the latest passwords of a user, because others could guess the current one here; such a call is counted
+   * (RATE_LIMITED).
    *
-   * Needs no permission.
+   * Needs no permission, but credentials. To name somebody else in user_id takes the permission that ChangePassword
+   * needs.
    *
-   * Errors: PERMISSION_DENIED (user_id names somebody else, and the caller may not set passwords); NOT_FOUND
-   * (USER_NOT_FOUND); RESOURCE_EXHAUSTED (OVERLOADED, RATE_LIMITED).
+   * Errors: PERMISSION_DENIED (PERMISSION_DENIED); NOT_FOUND (USER_NOT_FOUND); RESOURCE_EXHAUSTED (OVERLOADED,
+   * RATE_LIMITED).
    */
   checkPassword: {
     path: "/identity.v1.AuthService/CheckPassword" as const,
@@ -2566,8 +2630,9 @@ export const AuthServiceService = {
     responseDeserialize: (value: Buffer): CheckPasswordResponse => CheckPasswordResponse.decode(value),
   },
   /**
-   * Mails a link with which the owner of the address proves that it is theirs. The answer is the same, after the same
-   * work, whether there is an account with this email or not, and whether it is verified already. The newest link wins.
+   * RequestEmailVerification mails a link with which the owner of the address proves that it is theirs. The answer is
+   * the same, after the same work, whether there is an account with this email or not, and whether it is verified
+   * already. The newest link wins.
    *
    * Needs identity.auth.recover.
    *
@@ -2587,12 +2652,11 @@ export const AuthServiceService = {
       RequestEmailVerificationResponse.decode(value),
   },
   /**
-   * Marks the email as verified. The token is good once, for 24 hours.
+   * VerifyEmail marks the email as verified. The token is good once, for 24 hours.
    *
    * Needs identity.auth.recover.
    *
-   * Errors: UNAUTHENTICATED (INVALID_VERIFICATION_TOKEN: unknown, used, expired, replaced by a newer one, or the user is
-   * deactivated).
+   * Errors: UNAUTHENTICATED (INVALID_VERIFICATION_TOKEN).
    */
   verifyEmail: {
     path: "/identity.v1.AuthService/VerifyEmail" as const,
@@ -2604,8 +2668,8 @@ export const AuthServiceService = {
     responseDeserialize: (value: Buffer): VerifyEmailResponse => VerifyEmailResponse.decode(value),
   },
   /**
-   * Mails a link with which the owner of the address sets a new password. The answer is the same, after the same work,
-   * whether there is an account with this email or not. The newest link wins.
+   * RequestPasswordReset mails a link with which the owner of the address sets a new password. The answer is the same,
+   * after the same work, whether there is an account with this email or not. The newest link wins.
    *
    * Needs identity.auth.recover.
    *
@@ -2623,14 +2687,15 @@ export const AuthServiceService = {
     responseDeserialize: (value: Buffer): RequestPasswordResetResponse => RequestPasswordResetResponse.decode(value),
   },
   /**
-   * Sets a new password with the token of a mail; it is good once, for 30 minutes. Ends all sessions of the user, lifts a
-   * lock, and tells the user by mail. The token came by mail, so the email counts as verified from now on. It does not
-   * sign in. A password that is refused does not use the token up.
+   * ResetPassword sets a new password with the token of a mail, which is good once, for 30 minutes. It ends all
+   * sessions of the user, lifts a lock, makes codes and links of earlier mails useless, and tells the user by mail. The
+   * token came by mail, so the email counts as verified from now on. It does not sign in. A password that is refused
+   * does not use the token up.
    *
    * Needs identity.auth.recover.
    *
-   * Errors: UNAUTHENTICATED (INVALID_RESET_TOKEN: unknown, used, expired, replaced by a newer one, or the user is
-   * deactivated); INVALID_ARGUMENT (INVALID_FIELDS, PASSWORD_REUSED); RESOURCE_EXHAUSTED (OVERLOADED).
+   * Errors: UNAUTHENTICATED (INVALID_RESET_TOKEN); INVALID_ARGUMENT (INVALID_FIELDS, PASSWORD_REUSED);
+   * RESOURCE_EXHAUSTED (OVERLOADED, RATE_LIMITED).
    */
   resetPassword: {
     path: "/identity.v1.AuthService/ResetPassword" as const,
@@ -2643,8 +2708,8 @@ export const AuthServiceService = {
     responseDeserialize: (value: Buffer): ResetPasswordResponse => ResetPasswordResponse.decode(value),
   },
   /**
-   * Mails a code of 8 digits for LoginWithCode. The answer is the same, after the same work, whether there is an account
-   * with this email or not. The newest code wins.
+   * RequestLoginCode mails a code of 8 digits for LoginWithCode. The answer is the same, after the same work, whether
+   * there is an account with this email or not. The newest code wins.
    *
    * Needs identity.auth.login.
    *
@@ -2662,12 +2727,13 @@ export const AuthServiceService = {
     responseDeserialize: (value: Buffer): RequestLoginCodeResponse => RequestLoginCodeResponse.decode(value),
   },
   /**
-   * Signs in with the code of a mail: good once, for 10 minutes, for 5 attempts. A wrong code counts for the lockout as a
-   * wrong password does (see Login). The code came by mail, so the email counts as verified from now on.
+   * LoginWithCode signs in with the code of a mail, which is good once, for 10 minutes, for 5 attempts. A wrong code
+   * counts for the lockout as a wrong password does (see Login). The code came by mail, so the email counts as verified
+   * from now on.
    *
    * Needs identity.auth.login.
    *
-   * Errors: UNAUTHENTICATED (INVALID_CREDENTIALS); RESOURCE_EXHAUSTED (TOO_MANY_ATTEMPTS with RetryInfo).
+   * Errors: UNAUTHENTICATED (INVALID_CREDENTIALS); RESOURCE_EXHAUSTED (TOO_MANY_ATTEMPTS, RATE_LIMITED).
    */
   loginWithCode: {
     path: "/identity.v1.AuthService/LoginWithCode" as const,
@@ -2679,7 +2745,11 @@ export const AuthServiceService = {
       Buffer.from(LoginWithCodeResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): LoginWithCodeResponse => LoginWithCodeResponse.decode(value),
   },
-  /** Tells as whom this call was made, and what that permits. Needs no permission. */
+  /**
+   * GetCaller tells as whom this call was made, and what that permits. Needs no permission, but credentials.
+   *
+   * Errors: those of every call.
+   */
   getCaller: {
     path: "/identity.v1.AuthService/GetCaller" as const,
     requestStream: false as const,
@@ -2693,80 +2763,97 @@ export const AuthServiceService = {
 
 export interface AuthServiceServer extends UntypedServiceImplementation {
   /**
-   * Creates an account: user, profile, password history and audit event in one transaction, together with the request
-   * for the mail that verifies the address.
+   * Register creates an account: user, profile, password history and audit event in one transaction, together with the
+   * request for the mail that verifies the address.
    *
    * Needs identity.auth.register.
    *
-   * Errors: ALREADY_EXISTS (EMAIL_ALREADY_EXISTS, USERNAME_ALREADY_EXISTS); INVALID_ARGUMENT (REQUEST_ID_REUSED).
+   * Errors: ALREADY_EXISTS (EMAIL_ALREADY_EXISTS, USERNAME_ALREADY_EXISTS); INVALID_ARGUMENT (REQUEST_ID_REUSED);
+   * RESOURCE_EXHAUSTED (OVERLOADED, RATE_LIMITED).
    */
   register: handleUnaryCall<RegisterRequest, RegisterResponse>;
   /**
-   * Signs in with a password and begins a session. A user has at most MAX_SESSIONS (5) of them: one more ends the
+   * Login signs in with a password and begins a session. A user has at most MAX_SESSIONS (5) of them: one more ends the
    * least recently active one.
    *
    * Unknown account, wrong password, deactivated account and account without a password are one and the same error,
-   * after the same work. After LOCKOUT_MAX_ATTEMPTS (5) failures the account is locked for LOCKOUT_DURATION
-   * (30 minutes): passwords are then refused without being looked at, also for accounts that do not exist, so a lock
-   * tells nothing (ASVS 6.3.8). A success resets the count. An attempt whose deadline passes before its password was
-   * looked at does not count.
+   * after the same work. After LOCKOUT_MAX_ATTEMPTS (5) failures the account is locked for LOCKOUT_DURATION (30
+   * minutes). Passwords are then refused without being looked at, also for accounts that do not exist, so a lock tells
+   * nothing (ASVS 6.3.8). A success resets the count. An attempt whose deadline passes before its password was looked
+   * at does not count.
    *
    * Needs identity.auth.login.
    *
-   * Errors: UNAUTHENTICATED (INVALID_CREDENTIALS); RESOURCE_EXHAUSTED (TOO_MANY_ATTEMPTS with RetryInfo, OVERLOADED);
-   * FAILED_PRECONDITION (EMAIL_NOT_VERIFIED: the password was right).
+   * Errors: UNAUTHENTICATED (INVALID_CREDENTIALS); RESOURCE_EXHAUSTED (TOO_MANY_ATTEMPTS, OVERLOADED, RATE_LIMITED);
+   * FAILED_PRECONDITION (EMAIL_NOT_VERIFIED). The last one says that the password was right; it comes only with
+   * REQUIRE_VERIFIED_EMAIL.
    */
   login: handleUnaryCall<LoginRequest, LoginResponse>;
   /**
-   * Trades a refresh token for new tokens (rotation, RFC 9700 §4.14). A token is good for one refresh; within
-   * REFRESH_GRACE (10 seconds) after it, the same token gets the same successor again, so that a lost answer or a
-   * second browser tab does no harm. Presenting it later means that somebody has a copy: the whole session ends.
+   * RefreshToken trades a refresh token for new tokens (rotation, RFC 9700 §4.14). A token is good for one refresh.
+   * Within REFRESH_GRACE (10 seconds) after it, the same token gets the same successor again, so that a lost answer or
+   * a second browser tab does no harm. A token that comes back later means that somebody has a copy: the whole session
+   * ends.
    *
    * Needs identity.auth.login.
    *
-   * Errors: UNAUTHENTICATED (INVALID_REFRESH_TOKEN).
+   * Errors: UNAUTHENTICATED (INVALID_REFRESH_TOKEN); RESOURCE_EXHAUSTED (RATE_LIMITED).
    */
   refreshToken: handleUnaryCall<RefreshTokenRequest, RefreshTokenResponse>;
   /**
-   * Ends the session that the refresh token belongs to. Idempotent: an unknown, used or expired token succeeds too.
+   * Logout ends the session that the refresh token belongs to, as SessionService.RevokeSession does. An unknown, used
+   * or expired token succeeds too.
    *
    * Needs identity.auth.login.
+   *
+   * Errors: those of every call.
    */
   logout: handleUnaryCall<LogoutRequest, LogoutResponse>;
   /**
-   * Tells whether an access token is good now (RFC 7662): signature, issuer, audience, expiry, live session, active
-   * user. A token that is not is `active = false`, never an error, and without a reason.
+   * IntrospectToken tells whether an access token is good now (RFC 7662): signature, issuer, audience, expiry, live
+   * session, active user. A token that is not is `active = false`, never an error, and without a reason.
    *
    * Needs identity.tokens.introspect.
+   *
+   * Errors: those of every call.
    */
   introspectToken: handleUnaryCall<IntrospectTokenRequest, IntrospectTokenResponse>;
   /**
-   * Replaces the password. Ends every other session of the user: all but the one of the access token that the call
-   * carried (`authorization: Bearer …`). The current password goes through the same lockout as Login.
+   * ChangePassword replaces the password and tells the user by mail. It ends every other session of the user: all but
+   * the one of the access token that the call carried (`authorization: Bearer …`). The current password goes through
+   * the same lockout as in Login, whoever calls.
    *
    * Needs identity.passwords.write; users may change their own.
    *
-   * Errors: NOT_FOUND (USER_NOT_FOUND); UNAUTHENTICATED (INVALID_CREDENTIALS: current_password is wrong, or the user
-   * is deactivated or has none); RESOURCE_EXHAUSTED (TOO_MANY_ATTEMPTS, OVERLOADED); INVALID_ARGUMENT
-   * (PASSWORD_REUSED: one of the last PASSWORD_HISTORY passwords).
+   * Errors: NOT_FOUND (USER_NOT_FOUND); UNAUTHENTICATED (INVALID_CREDENTIALS); RESOURCE_EXHAUSTED (TOO_MANY_ATTEMPTS,
+   * OVERLOADED); INVALID_ARGUMENT (PASSWORD_REUSED). INVALID_CREDENTIALS means that current_password is wrong, or that
+   * the user is deactivated or has none. PASSWORD_REUSED means that the new one is among the latest PASSWORD_HISTORY
+   * (5).
    */
   changePassword: handleUnaryCall<ChangePasswordRequest, ChangePasswordResponse>;
-  /** Tells the rules for new passwords that are in force. Needs no permission. */
+  /**
+   * GetPasswordPolicy tells the rules for new passwords that are in force. Needs no permission, but credentials.
+   *
+   * Errors: those of every call.
+   */
   getPasswordPolicy: handleUnaryCall<GetPasswordPolicyRequest, GetPasswordPolicyResponse>;
   /**
-   * Tells whether a password could be set, so that a form can say so before it is submitted. Nothing is stored, counted
-   * or logged. Whether it is one of the latest passwords of a user is told only to callers who may set it without the
-   * current one.
+   * CheckPassword tells whether a password could be set, so that a form can say so before it is submitted. The password
+   * is neither stored nor logged. Only callers with the permission that ChangePassword needs are told whether it is one
+   * of the latest passwords of a user, because others could guess the current one here; such a call is counted
+   * (RATE_LIMITED).
    *
-   * Needs no permission.
+   * Needs no permission, but credentials. To name somebody else in user_id takes the permission that ChangePassword
+   * needs.
    *
-   * Errors: PERMISSION_DENIED (user_id names somebody else, and the caller may not set passwords); NOT_FOUND
-   * (USER_NOT_FOUND); RESOURCE_EXHAUSTED (OVERLOADED, RATE_LIMITED).
+   * Errors: PERMISSION_DENIED (PERMISSION_DENIED); NOT_FOUND (USER_NOT_FOUND); RESOURCE_EXHAUSTED (OVERLOADED,
+   * RATE_LIMITED).
    */
   checkPassword: handleUnaryCall<CheckPasswordRequest, CheckPasswordResponse>;
   /**
-   * Mails a link with which the owner of the address proves that it is theirs. The answer is the same, after the same
-   * work, whether there is an account with this email or not, and whether it is verified already. The newest link wins.
+   * RequestEmailVerification mails a link with which the owner of the address proves that it is theirs. The answer is
+   * the same, after the same work, whether there is an account with this email or not, and whether it is verified
+   * already. The newest link wins.
    *
    * Needs identity.auth.recover.
    *
@@ -2774,17 +2861,16 @@ export interface AuthServiceServer extends UntypedServiceImplementation {
    */
   requestEmailVerification: handleUnaryCall<RequestEmailVerificationRequest, RequestEmailVerificationResponse>;
   /**
-   * Marks the email as verified. The token is good once, for 24 hours.
+   * VerifyEmail marks the email as verified. The token is good once, for 24 hours.
    *
    * Needs identity.auth.recover.
    *
-   * Errors: UNAUTHENTICATED (INVALID_VERIFICATION_TOKEN: unknown, used, expired, replaced by a newer one, or the user is
-   * deactivated).
+   * Errors: UNAUTHENTICATED (INVALID_VERIFICATION_TOKEN).
    */
   verifyEmail: handleUnaryCall<VerifyEmailRequest, VerifyEmailResponse>;
   /**
-   * Mails a link with which the owner of the address sets a new password. The answer is the same, after the same work,
-   * whether there is an account with this email or not. The newest link wins.
+   * RequestPasswordReset mails a link with which the owner of the address sets a new password. The answer is the same,
+   * after the same work, whether there is an account with this email or not. The newest link wins.
    *
    * Needs identity.auth.recover.
    *
@@ -2792,19 +2878,20 @@ export interface AuthServiceServer extends UntypedServiceImplementation {
    */
   requestPasswordReset: handleUnaryCall<RequestPasswordResetRequest, RequestPasswordResetResponse>;
   /**
-   * Sets a new password with the token of a mail; it is good once, for 30 minutes. Ends all sessions of the user, lifts a
-   * lock, and tells the user by mail. The token came by mail, so the email counts as verified from now on. It does not
-   * sign in. A password that is refused does not use the token up.
+   * ResetPassword sets a new password with the token of a mail, which is good once, for 30 minutes. It ends all
+   * sessions of the user, lifts a lock, makes codes and links of earlier mails useless, and tells the user by mail. The
+   * token came by mail, so the email counts as verified from now on. It does not sign in. A password that is refused
+   * does not use the token up.
    *
    * Needs identity.auth.recover.
    *
-   * Errors: UNAUTHENTICATED (INVALID_RESET_TOKEN: unknown, used, expired, replaced by a newer one, or the user is
-   * deactivated); INVALID_ARGUMENT (INVALID_FIELDS, PASSWORD_REUSED); RESOURCE_EXHAUSTED (OVERLOADED).
+   * Errors: UNAUTHENTICATED (INVALID_RESET_TOKEN); INVALID_ARGUMENT (INVALID_FIELDS, PASSWORD_REUSED);
+   * RESOURCE_EXHAUSTED (OVERLOADED, RATE_LIMITED).
    */
   resetPassword: handleUnaryCall<ResetPasswordRequest, ResetPasswordResponse>;
   /**
-   * Mails a code of 8 digits for LoginWithCode. The answer is the same, after the same work, whether there is an account
-   * with this email or not. The newest code wins.
+   * RequestLoginCode mails a code of 8 digits for LoginWithCode. The answer is the same, after the same work, whether
+   * there is an account with this email or not. The newest code wins.
    *
    * Needs identity.auth.login.
    *
@@ -2812,26 +2899,32 @@ export interface AuthServiceServer extends UntypedServiceImplementation {
    */
   requestLoginCode: handleUnaryCall<RequestLoginCodeRequest, RequestLoginCodeResponse>;
   /**
-   * Signs in with the code of a mail: good once, for 10 minutes, for 5 attempts. A wrong code counts for the lockout as a
-   * wrong password does (see Login). The code came by mail, so the email counts as verified from now on.
+   * LoginWithCode signs in with the code of a mail, which is good once, for 10 minutes, for 5 attempts. A wrong code
+   * counts for the lockout as a wrong password does (see Login). The code came by mail, so the email counts as verified
+   * from now on.
    *
    * Needs identity.auth.login.
    *
-   * Errors: UNAUTHENTICATED (INVALID_CREDENTIALS); RESOURCE_EXHAUSTED (TOO_MANY_ATTEMPTS with RetryInfo).
+   * Errors: UNAUTHENTICATED (INVALID_CREDENTIALS); RESOURCE_EXHAUSTED (TOO_MANY_ATTEMPTS, RATE_LIMITED).
    */
   loginWithCode: handleUnaryCall<LoginWithCodeRequest, LoginWithCodeResponse>;
-  /** Tells as whom this call was made, and what that permits. Needs no permission. */
+  /**
+   * GetCaller tells as whom this call was made, and what that permits. Needs no permission, but credentials.
+   *
+   * Errors: those of every call.
+   */
   getCaller: handleUnaryCall<GetCallerRequest, GetCallerResponse>;
 }
 
 export interface AuthServiceClient extends Client {
   /**
-   * Creates an account: user, profile, password history and audit event in one transaction, together with the request
-   * for the mail that verifies the address.
+   * Register creates an account: user, profile, password history and audit event in one transaction, together with the
+   * request for the mail that verifies the address.
    *
    * Needs identity.auth.register.
    *
-   * Errors: ALREADY_EXISTS (EMAIL_ALREADY_EXISTS, USERNAME_ALREADY_EXISTS); INVALID_ARGUMENT (REQUEST_ID_REUSED).
+   * Errors: ALREADY_EXISTS (EMAIL_ALREADY_EXISTS, USERNAME_ALREADY_EXISTS); INVALID_ARGUMENT (REQUEST_ID_REUSED);
+   * RESOURCE_EXHAUSTED (OVERLOADED, RATE_LIMITED).
    */
   register(
     request: RegisterRequest,
@@ -2849,19 +2942,20 @@ export interface AuthServiceClient extends Client {
     callback: (error: ServiceError | null, response: RegisterResponse) => void,
   ): ClientUnaryCall;
   /**
-   * Signs in with a password and begins a session. A user has at most MAX_SESSIONS (5) of them: one more ends the
+   * Login signs in with a password and begins a session. A user has at most MAX_SESSIONS (5) of them: one more ends the
    * least recently active one.
    *
    * Unknown account, wrong password, deactivated account and account without a password are one and the same error,
-   * after the same work. After LOCKOUT_MAX_ATTEMPTS (5) failures the account is locked for LOCKOUT_DURATION
-   * (30 minutes): passwords are then refused without being looked at, also for accounts that do not exist, so a lock
-   * tells nothing (ASVS 6.3.8). A success resets the count. An attempt whose deadline passes before its password was
-   * looked at does not count.
+   * after the same work. After LOCKOUT_MAX_ATTEMPTS (5) failures the account is locked for LOCKOUT_DURATION (30
+   * minutes). Passwords are then refused without being looked at, also for accounts that do not exist, so a lock tells
+   * nothing (ASVS 6.3.8). A success resets the count. An attempt whose deadline passes before its password was looked
+   * at does not count.
    *
    * Needs identity.auth.login.
    *
-   * Errors: UNAUTHENTICATED (INVALID_CREDENTIALS); RESOURCE_EXHAUSTED (TOO_MANY_ATTEMPTS with RetryInfo, OVERLOADED);
-   * FAILED_PRECONDITION (EMAIL_NOT_VERIFIED: the password was right).
+   * Errors: UNAUTHENTICATED (INVALID_CREDENTIALS); RESOURCE_EXHAUSTED (TOO_MANY_ATTEMPTS, OVERLOADED, RATE_LIMITED);
+   * FAILED_PRECONDITION (EMAIL_NOT_VERIFIED). The last one says that the password was right; it comes only with
+   * REQUIRE_VERIFIED_EMAIL.
    */
   login(
     request: LoginRequest,
@@ -2879,13 +2973,14 @@ export interface AuthServiceClient extends Client {
     callback: (error: ServiceError | null, response: LoginResponse) => void,
   ): ClientUnaryCall;
   /**
-   * Trades a refresh token for new tokens (rotation, RFC 9700 §4.14). A token is good for one refresh; within
-   * REFRESH_GRACE (10 seconds) after it, the same token gets the same successor again, so that a lost answer or a
-   * second browser tab does no harm. Presenting it later means that somebody has a copy: the whole session ends.
+   * RefreshToken trades a refresh token for new tokens (rotation, RFC 9700 §4.14). A token is good for one refresh.
+   * Within REFRESH_GRACE (10 seconds) after it, the same token gets the same successor again, so that a lost answer or
+   * a second browser tab does no harm. A token that comes back later means that somebody has a copy: the whole session
+   * ends.
    *
    * Needs identity.auth.login.
    *
-   * Errors: UNAUTHENTICATED (INVALID_REFRESH_TOKEN).
+   * Errors: UNAUTHENTICATED (INVALID_REFRESH_TOKEN); RESOURCE_EXHAUSTED (RATE_LIMITED).
    */
   refreshToken(
     request: RefreshTokenRequest,
@@ -2903,9 +2998,12 @@ export interface AuthServiceClient extends Client {
     callback: (error: ServiceError | null, response: RefreshTokenResponse) => void,
   ): ClientUnaryCall;
   /**
-   * Ends the session that the refresh token belongs to. Idempotent: an unknown, used or expired token succeeds too.
+   * Logout ends the session that the refresh token belongs to, as SessionService.RevokeSession does. An unknown, used
+   * or expired token succeeds too.
    *
    * Needs identity.auth.login.
+   *
+   * Errors: those of every call.
    */
   logout(
     request: LogoutRequest,
@@ -2923,10 +3021,12 @@ export interface AuthServiceClient extends Client {
     callback: (error: ServiceError | null, response: LogoutResponse) => void,
   ): ClientUnaryCall;
   /**
-   * Tells whether an access token is good now (RFC 7662): signature, issuer, audience, expiry, live session, active
-   * user. A token that is not is `active = false`, never an error, and without a reason.
+   * IntrospectToken tells whether an access token is good now (RFC 7662): signature, issuer, audience, expiry, live
+   * session, active user. A token that is not is `active = false`, never an error, and without a reason.
    *
    * Needs identity.tokens.introspect.
+   *
+   * Errors: those of every call.
    */
   introspectToken(
     request: IntrospectTokenRequest,
@@ -2944,14 +3044,16 @@ export interface AuthServiceClient extends Client {
     callback: (error: ServiceError | null, response: IntrospectTokenResponse) => void,
   ): ClientUnaryCall;
   /**
-   * Replaces the password. Ends every other session of the user: all but the one of the access token that the call
-   * carried (`authorization: Bearer …`). The current password goes through the same lockout as Login.
+   * ChangePassword replaces the password and tells the user by mail. It ends every other session of the user: all but
+   * the one of the access token that the call carried (`authorization: Bearer …`). The current password goes through
+   * the same lockout as in Login, whoever calls.
    *
    * Needs identity.passwords.write; users may change their own.
    *
-   * Errors: NOT_FOUND (USER_NOT_FOUND); UNAUTHENTICATED (INVALID_CREDENTIALS: current_password is wrong, or the user
-   * is deactivated or has none); RESOURCE_EXHAUSTED (TOO_MANY_ATTEMPTS, OVERLOADED); INVALID_ARGUMENT
-   * (PASSWORD_REUSED: one of the last PASSWORD_HISTORY passwords).
+   * Errors: NOT_FOUND (USER_NOT_FOUND); UNAUTHENTICATED (INVALID_CREDENTIALS); RESOURCE_EXHAUSTED (TOO_MANY_ATTEMPTS,
+   * OVERLOADED); INVALID_ARGUMENT (PASSWORD_REUSED). INVALID_CREDENTIALS means that current_password is wrong, or that
+   * the user is deactivated or has none. PASSWORD_REUSED means that the new one is among the latest PASSWORD_HISTORY
+   * (5).
    */
   changePassword(
     request: ChangePasswordRequest,
@@ -2968,7 +3070,11 @@ export interface AuthServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ChangePasswordResponse) => void,
   ): ClientUnaryCall;
-  /** Tells the rules for new passwords that are in force. Needs no permission. */
+  /**
+   * GetPasswordPolicy tells the rules for new passwords that are in force. Needs no permission, but credentials.
+   *
+   * Errors: those of every call.
+   */
   getPasswordPolicy(
     request: GetPasswordPolicyRequest,
     callback: (error: ServiceError | null, response: GetPasswordPolicyResponse) => void,
@@ -2985,14 +3091,16 @@ export interface AuthServiceClient extends Client {
     callback: (error: ServiceError | null, response: GetPasswordPolicyResponse) => void,
   ): ClientUnaryCall;
   /**
-   * Tells whether a password could be set, so that a form can say so before it is submitted. Nothing is stored, counted
-   * or logged. Whether it is one of the latest passwords of a user is told only to callers who may set it without the
-   * current one.
+   * CheckPassword tells whether a password could be set, so that a form can say so before it is submitted. The password
+   * is neither stored nor logged. Only callers with the permission that ChangePassword needs are told whether it is one
+   * of the latest passwords of a user, because others could guess the current one here; such a call is counted
+   * (RATE_LIMITED).
    *
-   * Needs no permission.
+   * Needs no permission, but credentials. To name somebody else in user_id takes the permission that ChangePassword
+   * needs.
    *
-   * Errors: PERMISSION_DENIED (user_id names somebody else, and the caller may not set passwords); NOT_FOUND
-   * (USER_NOT_FOUND); RESOURCE_EXHAUSTED (OVERLOADED, RATE_LIMITED).
+   * Errors: PERMISSION_DENIED (PERMISSION_DENIED); NOT_FOUND (USER_NOT_FOUND); RESOURCE_EXHAUSTED (OVERLOADED,
+   * RATE_LIMITED).
    */
   checkPassword(
     request: CheckPasswordRequest,
@@ -3010,8 +3118,9 @@ export interface AuthServiceClient extends Client {
     callback: (error: ServiceError | null, response: CheckPasswordResponse) => void,
   ): ClientUnaryCall;
   /**
-   * Mails a link with which the owner of the address proves that it is theirs. The answer is the same, after the same
-   * work, whether there is an account with this email or not, and whether it is verified already. The newest link wins.
+   * RequestEmailVerification mails a link with which the owner of the address proves that it is theirs. The answer is
+   * the same, after the same work, whether there is an account with this email or not, and whether it is verified
+   * already. The newest link wins.
    *
    * Needs identity.auth.recover.
    *
@@ -3033,12 +3142,11 @@ export interface AuthServiceClient extends Client {
     callback: (error: ServiceError | null, response: RequestEmailVerificationResponse) => void,
   ): ClientUnaryCall;
   /**
-   * Marks the email as verified. The token is good once, for 24 hours.
+   * VerifyEmail marks the email as verified. The token is good once, for 24 hours.
    *
    * Needs identity.auth.recover.
    *
-   * Errors: UNAUTHENTICATED (INVALID_VERIFICATION_TOKEN: unknown, used, expired, replaced by a newer one, or the user is
-   * deactivated).
+   * Errors: UNAUTHENTICATED (INVALID_VERIFICATION_TOKEN).
    */
   verifyEmail(
     request: VerifyEmailRequest,
@@ -3056,8 +3164,8 @@ export interface AuthServiceClient extends Client {
     callback: (error: ServiceError | null, response: VerifyEmailResponse) => void,
   ): ClientUnaryCall;
   /**
-   * Mails a link with which the owner of the address sets a new password. The answer is the same, after the same work,
-   * whether there is an account with this email or not. The newest link wins.
+   * RequestPasswordReset mails a link with which the owner of the address sets a new password. The answer is the same,
+   * after the same work, whether there is an account with this email or not. The newest link wins.
    *
    * Needs identity.auth.recover.
    *
@@ -3079,14 +3187,15 @@ export interface AuthServiceClient extends Client {
     callback: (error: ServiceError | null, response: RequestPasswordResetResponse) => void,
   ): ClientUnaryCall;
   /**
-   * Sets a new password with the token of a mail; it is good once, for 30 minutes. Ends all sessions of the user, lifts a
-   * lock, and tells the user by mail. The token came by mail, so the email counts as verified from now on. It does not
-   * sign in. A password that is refused does not use the token up.
+   * ResetPassword sets a new password with the token of a mail, which is good once, for 30 minutes. It ends all
+   * sessions of the user, lifts a lock, makes codes and links of earlier mails useless, and tells the user by mail. The
+   * token came by mail, so the email counts as verified from now on. It does not sign in. A password that is refused
+   * does not use the token up.
    *
    * Needs identity.auth.recover.
    *
-   * Errors: UNAUTHENTICATED (INVALID_RESET_TOKEN: unknown, used, expired, replaced by a newer one, or the user is
-   * deactivated); INVALID_ARGUMENT (INVALID_FIELDS, PASSWORD_REUSED); RESOURCE_EXHAUSTED (OVERLOADED).
+   * Errors: UNAUTHENTICATED (INVALID_RESET_TOKEN); INVALID_ARGUMENT (INVALID_FIELDS, PASSWORD_REUSED);
+   * RESOURCE_EXHAUSTED (OVERLOADED, RATE_LIMITED).
    */
   resetPassword(
     request: ResetPasswordRequest,
@@ -3104,8 +3213,8 @@ export interface AuthServiceClient extends Client {
     callback: (error: ServiceError | null, response: ResetPasswordResponse) => void,
   ): ClientUnaryCall;
   /**
-   * Mails a code of 8 digits for LoginWithCode. The answer is the same, after the same work, whether there is an account
-   * with this email or not. The newest code wins.
+   * RequestLoginCode mails a code of 8 digits for LoginWithCode. The answer is the same, after the same work, whether
+   * there is an account with this email or not. The newest code wins.
    *
    * Needs identity.auth.login.
    *
@@ -3127,12 +3236,13 @@ export interface AuthServiceClient extends Client {
     callback: (error: ServiceError | null, response: RequestLoginCodeResponse) => void,
   ): ClientUnaryCall;
   /**
-   * Signs in with the code of a mail: good once, for 10 minutes, for 5 attempts. A wrong code counts for the lockout as a
-   * wrong password does (see Login). The code came by mail, so the email counts as verified from now on.
+   * LoginWithCode signs in with the code of a mail, which is good once, for 10 minutes, for 5 attempts. A wrong code
+   * counts for the lockout as a wrong password does (see Login). The code came by mail, so the email counts as verified
+   * from now on.
    *
    * Needs identity.auth.login.
    *
-   * Errors: UNAUTHENTICATED (INVALID_CREDENTIALS); RESOURCE_EXHAUSTED (TOO_MANY_ATTEMPTS with RetryInfo).
+   * Errors: UNAUTHENTICATED (INVALID_CREDENTIALS); RESOURCE_EXHAUSTED (TOO_MANY_ATTEMPTS, RATE_LIMITED).
    */
   loginWithCode(
     request: LoginWithCodeRequest,
@@ -3149,7 +3259,11 @@ export interface AuthServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: LoginWithCodeResponse) => void,
   ): ClientUnaryCall;
-  /** Tells as whom this call was made, and what that permits. Needs no permission. */
+  /**
+   * GetCaller tells as whom this call was made, and what that permits. Needs no permission, but credentials.
+   *
+   * Errors: those of every call.
+   */
   getCaller(
     request: GetCallerRequest,
     callback: (error: ServiceError | null, response: GetCallerResponse) => void,

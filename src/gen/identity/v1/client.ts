@@ -12,15 +12,19 @@ export const protobufPackage = "identity.v1";
 export const protobufFileName = "identity/v1/client.proto";
 
 /**
- * What the calling backend knows about the device of the end user. Shown in ListSessions and kept in the audit
- * trail. All fields are optional.
+ * Client describes the end user's device, as far as the calling backend knows it. ListSessions shows it, and the audit
+ * trail keeps it. The server trims its texts and refuses control characters in them.
  */
 export interface Client {
-  /** IPv4 or IPv6 address of the end user, without a port. */
+  /**
+   * IPv4 or IPv6 address of the end user, without a port. The server relies on it only where the caller has the
+   * permission identity.clients.vouch, and drops it otherwise. Where an end user calls, the address of the connection
+   * takes its place.
+   */
   ipAddress: string;
-  /** The User-Agent header, at most 1,024 characters. */
+  /** User-Agent header of at most 1,024 characters. */
   userAgent: string;
-  /** A name that the end user recognises ("Ada's phone"), at most 100 characters. */
+  /** Name of the device that the end user recognises ("Ada's phone"), at most 100 characters. */
   deviceName: string;
 }
 

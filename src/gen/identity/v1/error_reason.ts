@@ -11,34 +11,49 @@ export const protobufPackage = "identity.v1";
 export const protobufFileName = "identity/v1/error_reason.proto";
 
 /**
- * Why a call failed: the `reason` of the google.rpc.ErrorInfo (AIP-193) that every failing call carries, with the
- * domain "identity.v1". A reason never changes its meaning or its status code; new ones may be added.
+ * ErrorReason says why a call failed. It is the `reason` of the google.rpc.ErrorInfo (AIP-193), with the domain
+ * "identity.v1", that every failing call carries. A reason never changes its meaning or its status code; new ones may
+ * be added.
  *
- * The values are spelled as they are sent, so they carry no prefix.
+ * Every failing call also carries a google.rpc.RequestInfo. Its request_id is the call's `x-request-id`, where that has
+ * 1 to 128 letters, digits, '_', '.', ':' and '-'; otherwise the server makes one.
+ *
+ * The comment of each value begins with the status code that comes with it. The values are spelled as they are sent, so
+ * they carry no prefix.
  * buf:lint:ignore ENUM_VALUE_PREFIX
  */
 export const ErrorReason = {
   /** ERROR_REASON_UNSPECIFIED - Never sent. */
   ERROR_REASON_UNSPECIFIED: 0,
-  /** INVALID_FIELDS - INVALID_ARGUMENT. A field breaks its rule; google.rpc.BadRequest lists every one of them, in snake_case. */
+  /**
+   * INVALID_FIELDS - INVALID_ARGUMENT. A field breaks its rule. google.rpc.BadRequest lists all such fields, in snake_case, as many as
+   * fit into 4,000 characters.
+   */
   INVALID_FIELDS: 1,
-  /** MALFORMED_MESSAGE - INVALID_ARGUMENT. The request is not a message of the expected type. */
+  /**
+   * MALFORMED_MESSAGE - INVALID_ARGUMENT. The request cannot be decompressed or decoded, a unary call has not exactly one message, or
+   * `grpc-timeout` is invalid.
+   */
   MALFORMED_MESSAGE: 2,
-  /** MESSAGE_TOO_LARGE - INVALID_ARGUMENT. The request, or the metadata of the call, is larger than the limit (metadata: limit_bytes). */
+  /**
+   * MESSAGE_TOO_LARGE - INVALID_ARGUMENT. The request has more than 256 KiB, or the metadata of the call more than 16 KiB. The metadata of
+   * the ErrorInfo has the limit as `limit_bytes`; it is absent for a request of more than 4 MiB, which the transport
+   * refuses. The transport also ends calls with more than 64 KiB of metadata, without a reason.
+   */
   MESSAGE_TOO_LARGE: 3,
-  /** EMAIL_IMMUTABLE - INVALID_ARGUMENT. UpdateUser cannot change the email. */
+  /** EMAIL_IMMUTABLE - INVALID_ARGUMENT. UpdateUser cannot change the email. google.rpc.BadRequest names the field. */
   EMAIL_IMMUTABLE: 4,
-  /** REQUEST_ID_REUSED - INVALID_ARGUMENT. The request_id was used before, for another email. */
+  /** REQUEST_ID_REUSED - INVALID_ARGUMENT. The request_id was used before, for another email. google.rpc.BadRequest names the field. */
   REQUEST_ID_REUSED: 5,
   /** USER_NOT_FOUND - NOT_FOUND. No user has this id, email or username. */
   USER_NOT_FOUND: 10,
-  /** SESSION_NOT_FOUND - NOT_FOUND. No session has this id. */
+  /** SESSION_NOT_FOUND - NOT_FOUND. No session has this id, or it is of somebody else and the caller may end only their own. */
   SESSION_NOT_FOUND: 11,
   /** ROLE_NOT_FOUND - NOT_FOUND. No role has this name. */
   ROLE_NOT_FOUND: 12,
   /** SERVICE_ACCOUNT_NOT_FOUND - NOT_FOUND. No service account has this id. */
   SERVICE_ACCOUNT_NOT_FOUND: 13,
-  /** API_KEY_NOT_FOUND - NOT_FOUND. No API key has this id. */
+  /** API_KEY_NOT_FOUND - NOT_FOUND. No API key has this id, or it is of somebody else and the caller may revoke only their own. */
   API_KEY_NOT_FOUND: 14,
   /** EMAIL_ALREADY_EXISTS - ALREADY_EXISTS. The email belongs to another user. */
   EMAIL_ALREADY_EXISTS: 20,
@@ -48,43 +63,77 @@ export const ErrorReason = {
   ROLE_ALREADY_EXISTS: 22,
   /** SERVICE_ACCOUNT_ALREADY_EXISTS - ALREADY_EXISTS. The name belongs to another service account. */
   SERVICE_ACCOUNT_ALREADY_EXISTS: 23,
-  /** CONCURRENT_UPDATE - ABORTED. The etag is stale, or the call lost against concurrent ones repeatedly. Read again, then retry. */
+  /**
+   * CONCURRENT_UPDATE - ABORTED. The etag is stale: read again, then retry. Or the call lost three times against concurrent ones (SQLSTATE
+   * 40001, 40P01): retry.
+   */
   CONCURRENT_UPDATE: 30,
-  /** INVALID_CREDENTIALS - UNAUTHENTICATED. Unknown account, wrong password, deactivated, or no password: deliberately not told apart. */
+  /**
+   * INVALID_CREDENTIALS - UNAUTHENTICATED. The account is unknown or deactivated or has no password, or the password or the code is wrong.
+   * These are deliberately not told apart.
+   */
   INVALID_CREDENTIALS: 40,
-  /** INVALID_REFRESH_TOKEN - UNAUTHENTICATED. The refresh token is unknown, expired, was used before, or its session has ended. */
+  /**
+   * INVALID_REFRESH_TOKEN - UNAUTHENTICATED. The refresh token is unknown, has expired or was used before, its session has ended, or its user
+   * is deactivated.
+   */
   INVALID_REFRESH_TOKEN: 41,
-  /** EMAIL_NOT_VERIFIED - FAILED_PRECONDITION. The password is right, but the email must be verified first. */
+  /** EMAIL_NOT_VERIFIED - FAILED_PRECONDITION. The password is right, but the email must be verified first (REQUIRE_VERIFIED_EMAIL). */
   EMAIL_NOT_VERIFIED: 42,
-  /** TOO_MANY_ATTEMPTS - RESOURCE_EXHAUSTED. Too many wrong passwords. google.rpc.RetryInfo says how long to wait. */
+  /**
+   * TOO_MANY_ATTEMPTS - RESOURCE_EXHAUSTED. Too many wrong passwords or codes have locked the account. google.rpc.RetryInfo says how long
+   * to wait.
+   */
   TOO_MANY_ATTEMPTS: 43,
-  /** PASSWORD_REUSED - INVALID_ARGUMENT. The new password is one of the latest ones of this user. */
+  /**
+   * PASSWORD_REUSED - INVALID_ARGUMENT. The new password is one of the latest ones of this user. google.rpc.BadRequest lists every rule
+   * that it breaks.
+   */
   PASSWORD_REUSED: 44,
-  /** INVALID_VERIFICATION_TOKEN - UNAUTHENTICATED. The token from the mail is unknown, expired, was used before, or was replaced by a newer one. */
+  /**
+   * INVALID_VERIFICATION_TOKEN - UNAUTHENTICATED. The token from the mail is unknown, has expired, was used before or was replaced by a newer one,
+   * or its user is deactivated.
+   */
   INVALID_VERIFICATION_TOKEN: 45,
-  /** INVALID_RESET_TOKEN - UNAUTHENTICATED. The token from the mail is unknown, expired, was used before, or was replaced by a newer one. */
+  /**
+   * INVALID_RESET_TOKEN - UNAUTHENTICATED. The token from the mail is unknown, has expired, was used before or was replaced by a newer one,
+   * or its user is deactivated.
+   */
   INVALID_RESET_TOKEN: 46,
   /** CALLER_UNAUTHENTICATED - UNAUTHENTICATED. The call carries no credentials of a caller, or ones that are not valid (any more). */
   CALLER_UNAUTHENTICATED: 60,
-  /** PERMISSION_DENIED - PERMISSION_DENIED. The caller lacks the permission that the RPC needs (metadata: permission). */
+  /**
+   * PERMISSION_DENIED - PERMISSION_DENIED. The caller lacks the permission that the RPC needs. The metadata of the ErrorInfo names it as
+   * `permission`.
+   */
   PERMISSION_DENIED: 61,
-  /** GRANT_EXCEEDS_CALLER - PERMISSION_DENIED. The call would give somebody a permission that the caller does not have. */
+  /**
+   * GRANT_EXCEEDS_CALLER - PERMISSION_DENIED. The call would give or take a permission that the caller does not have, or give a key a scope
+   * that its owner does not have.
+   */
   GRANT_EXCEEDS_CALLER: 62,
-  /** ROLE_BUILT_IN - FAILED_PRECONDITION. The role comes with the service and cannot be changed or deleted. */
+  /** ROLE_BUILT_IN - FAILED_PRECONDITION. The role comes with the service: it is neither updated nor deleted. */
   ROLE_BUILT_IN: 63,
-  /** RATE_LIMITED - RESOURCE_EXHAUSTED. Too many calls; google.rpc.RetryInfo says how long to wait. */
+  /**
+   * RATE_LIMITED - RESOURCE_EXHAUSTED. There are too many calls. The server limits calls a minute, over all replicas: of one caller
+   * (RATE_LIMIT_PER_CALLER, 600,000); and of an RPC that checks credentials, from one address (RATE_LIMIT_PER_ADDRESS,
+   * 3,000) and for one account (RATE_LIMIT_PER_IDENTIFIER, 1,000). google.rpc.RetryInfo says how long to wait.
+   */
   RATE_LIMITED: 64,
-  /** EXPORT_TOO_LARGE - FAILED_PRECONDITION. What is held about the user does not fit into one answer. */
+  /** EXPORT_TOO_LARGE - FAILED_PRECONDITION. The document about the user does not fit into one answer of 4 MiB. */
   EXPORT_TOO_LARGE: 55,
-  /** OVERLOADED - RESOURCE_EXHAUSTED. More passwords are waiting to be hashed than can be in time. See google.rpc.RetryInfo. */
+  /**
+   * OVERLOADED - RESOURCE_EXHAUSTED. More passwords wait to be hashed than can be in time. google.rpc.RetryInfo says how long to
+   * wait.
+   */
   OVERLOADED: 50,
-  /** DATABASE_UNAVAILABLE - UNAVAILABLE. The database does not answer. See google.rpc.RetryInfo. */
+  /** DATABASE_UNAVAILABLE - UNAVAILABLE. The database does not answer. google.rpc.RetryInfo says how long to wait. */
   DATABASE_UNAVAILABLE: 51,
-  /** CALL_CANCELLED - CANCELLED. The caller went away. */
+  /** CALL_CANCELLED - CANCELLED. The caller has cancelled the call. */
   CALL_CANCELLED: 52,
-  /** CALL_DEADLINE_EXCEEDED - DEADLINE_EXCEEDED. The caller's deadline passed. */
+  /** CALL_DEADLINE_EXCEEDED - DEADLINE_EXCEEDED. The deadline of the call has passed. A unary call without a deadline gets one of 10 seconds. */
   CALL_DEADLINE_EXCEEDED: 53,
-  /** INTERNAL_ERROR - INTERNAL. A defect of the server; metadata carries the request id under which it was logged. */
+  /** INTERNAL_ERROR - INTERNAL. The server has a defect. It has logged the details under the request_id of the google.rpc.RequestInfo. */
   INTERNAL_ERROR: 54,
   UNRECOGNIZED: -1,
 } as const;

@@ -11,20 +11,30 @@ export const protobufPackage = "identity.v1";
 
 export const protobufFileName = "identity/v1/role.proto";
 
-/** A named set of permissions that is assigned to users and service accounts. */
+/** Role is a named set of permissions that is assigned to users and service accounts. */
 export interface Role {
-  /** The key of the role: 1 to 64 characters out of a-z, 0-9, '_' and '-', starting with a letter. Cannot be changed. */
+  /**
+   * Key of the role: 1 to 64 characters out of a-z, 0-9, '_' and '-', starting with a letter. Required. It cannot be
+   * changed.
+   */
   name: string;
-  /** What it is for, at most 500 characters. */
+  /** Purpose of the role, at most 500 characters. It may have line breaks. */
   description: string;
   /**
-   * What it permits, sorted: at most 200 names of dot-separated words such as "invoices.approve", each at most 100
-   * characters. Names that begin with "identity." are those of this service; "*" is everything.
+   * Permissions that the role gives, sorted: at most 200 names of dot-separated words such as "invoices.approve", each
+   * at most 100 characters out of a-z, 0-9, '_' and '-'. Names that begin with "identity." are those of this service;
+   * "*" is everything.
    */
   permissions: string[];
-  /** True for admin, service and reader, which come with the service and cannot be changed or deleted. */
+  /**
+   * True for admin, service and reader, which come with the service. These roles are neither updated nor deleted. The
+   * server sets it.
+   */
   builtIn: boolean;
-  /** Strong validator (AIP-154): send it back with UpdateRole to be told when somebody else changed the role. */
+  /**
+   * Strong validator (AIP-154). The server makes it. UpdateRole with a stale one fails, so nobody overwrites a change
+   * of somebody else unseen.
+   */
   etag: string;
 }
 

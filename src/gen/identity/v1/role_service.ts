@@ -25,56 +25,67 @@ export const protobufPackage = "identity.v1";
 
 export const protobufFileName = "identity/v1/role_service.proto";
 
+/** CreateRoleRequest describes the new role. */
 export interface CreateRoleRequest {
-  /** Name, description and permissions of the new role. */
+  /** Name, description and permissions of the new role. Required. */
   role: Role | undefined;
 }
 
+/** CreateRoleResponse has the new role. */
 export interface CreateRoleResponse {
   /** The new role. */
   role: Role | undefined;
 }
 
+/** GetRoleRequest names the role to get. */
 export interface GetRoleRequest {
   /** Name of the role. Required. */
   name: string;
 }
 
+/** GetRoleResponse has the role. */
 export interface GetRoleResponse {
   /** The role. */
   role: Role | undefined;
 }
 
+/** ListRolesRequest is empty: all roles are listed. */
 export interface ListRolesRequest {
 }
 
+/** ListRolesResponse has all roles. */
 export interface ListRolesResponse {
   /** All roles, by name. */
   roles: Role[];
 }
 
+/** UpdateRoleRequest has the role as it shall be. */
 export interface UpdateRoleRequest {
-  /** `name` is required; `etag`, where given, must be the current one. */
+  /** Role to change, found by its `name`. `etag`, where given, must be the current one. Required. */
   role:
     | Role
     | undefined;
-  /** Which fields to set: description, permissions. Both where it is absent. */
+  /** Fields to set: description, permissions. Absent: both, also where they are empty in `role`. */
   updateMask: string[] | undefined;
 }
 
+/** UpdateRoleResponse has the changed role. */
 export interface UpdateRoleResponse {
   /** The role after the change. */
   role: Role | undefined;
 }
 
+/** DeleteRoleRequest names the role to delete. */
 export interface DeleteRoleRequest {
   /** Name of the role. Required. */
   name: string;
 }
 
+/** DeleteRoleResponse is empty: the role is gone. */
 export interface DeleteRoleResponse {
 }
 
+/** AssignRoleRequest names a role, and who gets it. */
 export interface AssignRoleRequest {
   /** Name of the role. Required. */
   role: string;
@@ -86,9 +97,11 @@ export interface AssignRoleRequest {
   serviceAccountId?: string | undefined;
 }
 
+/** AssignRoleResponse is empty: the role is assigned. */
 export interface AssignRoleResponse {
 }
 
+/** UnassignRoleRequest names a role, and who loses it. */
 export interface UnassignRoleRequest {
   /** Name of the role. Required. */
   role: string;
@@ -100,9 +113,11 @@ export interface UnassignRoleRequest {
   serviceAccountId?: string | undefined;
 }
 
+/** UnassignRoleResponse is empty: the role is not assigned any more. */
 export interface UnassignRoleResponse {
 }
 
+/** CheckPermissionRequest asks about one permission of one user or service account. */
 export interface CheckPermissionRequest {
   /** UUID of a user. */
   userId?:
@@ -112,10 +127,11 @@ export interface CheckPermissionRequest {
   serviceAccountId?:
     | string
     | undefined;
-  /** Name of the permission. Required. */
+  /** Name of the permission; see Role.permissions. Required. */
   permission: string;
 }
 
+/** CheckPermissionResponse has the answer. */
 export interface CheckPermissionResponse {
   /** True where a role of theirs has the permission. */
   allowed: boolean;
@@ -891,18 +907,22 @@ export const CheckPermissionResponse: MessageFns<CheckPermissionResponse> = {
 };
 
 /**
- * What callers and users may do. A change takes effect on the next call, on every replica within 250 milliseconds.
+ * RoleService manages what callers and users may do. A change takes effect on the next call, on every replica within
+ * 250 milliseconds.
  *
- * Nobody can give away what they do not have: a caller can put into a role, and assign to anybody, only permissions
- * of its own.
+ * Nobody can give away, or take from others, what they do not have. A caller can put into a role or take out of it, and
+ * assign to anybody or take from them, only permissions of its own.
  *
  * Every call may fail with UNAUTHENTICATED (CALLER_UNAUTHENTICATED), PERMISSION_DENIED (PERMISSION_DENIED),
- * INVALID_ARGUMENT (INVALID_FIELDS), RESOURCE_EXHAUSTED (RATE_LIMITED) or UNAVAILABLE (DATABASE_UNAVAILABLE).
+ * INVALID_ARGUMENT (INVALID_FIELDS, MALFORMED_MESSAGE, MESSAGE_TOO_LARGE), RESOURCE_EXHAUSTED (RATE_LIMITED),
+ * UNAVAILABLE (DATABASE_UNAVAILABLE), CANCELLED (CALL_CANCELLED), DEADLINE_EXCEEDED (CALL_DEADLINE_EXCEEDED) or
+ * INTERNAL (INTERNAL_ERROR). A call that writes may also fail with ABORTED (CONCURRENT_UPDATE). ErrorReason says what
+ * each means.
  */
 export type RoleServiceService = typeof RoleServiceService;
 export const RoleServiceService = {
   /**
-   * Creates a role. Needs identity.roles.write.
+   * CreateRole creates a role. Needs identity.roles.write.
    *
    * Errors: ALREADY_EXISTS (ROLE_ALREADY_EXISTS); PERMISSION_DENIED (GRANT_EXCEEDS_CALLER).
    */
@@ -916,7 +936,7 @@ export const RoleServiceService = {
     responseDeserialize: (value: Buffer): CreateRoleResponse => CreateRoleResponse.decode(value),
   },
   /**
-   * Gets one role. Needs identity.roles.read.
+   * GetRole gets one role. Needs identity.roles.read.
    *
    * Errors: NOT_FOUND (ROLE_NOT_FOUND).
    */
@@ -929,7 +949,11 @@ export const RoleServiceService = {
     responseSerialize: (value: GetRoleResponse): Buffer => Buffer.from(GetRoleResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): GetRoleResponse => GetRoleResponse.decode(value),
   },
-  /** Lists all roles by name. Needs identity.roles.read. */
+  /**
+   * ListRoles lists all roles by name. Needs identity.roles.read.
+   *
+   * Errors: those of every call.
+   */
   listRoles: {
     path: "/identity.v1.RoleService/ListRoles" as const,
     requestStream: false as const,
@@ -940,10 +964,10 @@ export const RoleServiceService = {
     responseDeserialize: (value: Buffer): ListRolesResponse => ListRolesResponse.decode(value),
   },
   /**
-   * Changes the description or the permissions of a role. Needs identity.roles.write.
+   * UpdateRole changes the description or the permissions of a role (AIP-134). Needs identity.roles.write.
    *
    * Errors: NOT_FOUND (ROLE_NOT_FOUND); FAILED_PRECONDITION (ROLE_BUILT_IN); PERMISSION_DENIED (GRANT_EXCEEDS_CALLER);
-   * ABORTED (CONCURRENT_UPDATE: the etag is stale).
+   * ABORTED (CONCURRENT_UPDATE).
    */
   updateRole: {
     path: "/identity.v1.RoleService/UpdateRole" as const,
@@ -955,7 +979,7 @@ export const RoleServiceService = {
     responseDeserialize: (value: Buffer): UpdateRoleResponse => UpdateRoleResponse.decode(value),
   },
   /**
-   * Deletes a role and takes it from everybody who has it. Needs identity.roles.write.
+   * DeleteRole deletes a role and takes it from everybody who has it. Needs identity.roles.write.
    *
    * Errors: NOT_FOUND (ROLE_NOT_FOUND); FAILED_PRECONDITION (ROLE_BUILT_IN); PERMISSION_DENIED (GRANT_EXCEEDS_CALLER).
    */
@@ -969,7 +993,7 @@ export const RoleServiceService = {
     responseDeserialize: (value: Buffer): DeleteRoleResponse => DeleteRoleResponse.decode(value),
   },
   /**
-   * Assigns a role; again, changes nothing. Needs identity.roles.assign.
+   * AssignRole assigns a role. Assigning it again changes nothing. Needs identity.roles.assign.
    *
    * Errors: NOT_FOUND (ROLE_NOT_FOUND, USER_NOT_FOUND, SERVICE_ACCOUNT_NOT_FOUND); PERMISSION_DENIED
    * (GRANT_EXCEEDS_CALLER).
@@ -984,7 +1008,7 @@ export const RoleServiceService = {
     responseDeserialize: (value: Buffer): AssignRoleResponse => AssignRoleResponse.decode(value),
   },
   /**
-   * Takes a role away; one that is not assigned changes nothing. Needs identity.roles.assign.
+   * UnassignRole takes a role away. Taking one away that is not assigned changes nothing. Needs identity.roles.assign.
    *
    * Errors: NOT_FOUND (ROLE_NOT_FOUND, USER_NOT_FOUND, SERVICE_ACCOUNT_NOT_FOUND); PERMISSION_DENIED
    * (GRANT_EXCEEDS_CALLER).
@@ -1000,8 +1024,8 @@ export const RoleServiceService = {
     responseDeserialize: (value: Buffer): UnassignRoleResponse => UnassignRoleResponse.decode(value),
   },
   /**
-   * Tells whether a user or service account has a permission through its roles. A deactivated user has none. Needs
-   * identity.roles.read; users may ask about themselves.
+   * CheckPermission tells whether a user or service account has a permission through its roles. A deactivated user has
+   * none. Needs identity.roles.read; users may ask about themselves.
    *
    * Errors: NOT_FOUND (USER_NOT_FOUND, SERVICE_ACCOUNT_NOT_FOUND).
    */
@@ -1020,49 +1044,53 @@ export const RoleServiceService = {
 
 export interface RoleServiceServer extends UntypedServiceImplementation {
   /**
-   * Creates a role. Needs identity.roles.write.
+   * CreateRole creates a role. Needs identity.roles.write.
    *
    * Errors: ALREADY_EXISTS (ROLE_ALREADY_EXISTS); PERMISSION_DENIED (GRANT_EXCEEDS_CALLER).
    */
   createRole: handleUnaryCall<CreateRoleRequest, CreateRoleResponse>;
   /**
-   * Gets one role. Needs identity.roles.read.
+   * GetRole gets one role. Needs identity.roles.read.
    *
    * Errors: NOT_FOUND (ROLE_NOT_FOUND).
    */
   getRole: handleUnaryCall<GetRoleRequest, GetRoleResponse>;
-  /** Lists all roles by name. Needs identity.roles.read. */
+  /**
+   * ListRoles lists all roles by name. Needs identity.roles.read.
+   *
+   * Errors: those of every call.
+   */
   listRoles: handleUnaryCall<ListRolesRequest, ListRolesResponse>;
   /**
-   * Changes the description or the permissions of a role. Needs identity.roles.write.
+   * UpdateRole changes the description or the permissions of a role (AIP-134). Needs identity.roles.write.
    *
    * Errors: NOT_FOUND (ROLE_NOT_FOUND); FAILED_PRECONDITION (ROLE_BUILT_IN); PERMISSION_DENIED (GRANT_EXCEEDS_CALLER);
-   * ABORTED (CONCURRENT_UPDATE: the etag is stale).
+   * ABORTED (CONCURRENT_UPDATE).
    */
   updateRole: handleUnaryCall<UpdateRoleRequest, UpdateRoleResponse>;
   /**
-   * Deletes a role and takes it from everybody who has it. Needs identity.roles.write.
+   * DeleteRole deletes a role and takes it from everybody who has it. Needs identity.roles.write.
    *
    * Errors: NOT_FOUND (ROLE_NOT_FOUND); FAILED_PRECONDITION (ROLE_BUILT_IN); PERMISSION_DENIED (GRANT_EXCEEDS_CALLER).
    */
   deleteRole: handleUnaryCall<DeleteRoleRequest, DeleteRoleResponse>;
   /**
-   * Assigns a role; again, changes nothing. Needs identity.roles.assign.
+   * AssignRole assigns a role. Assigning it again changes nothing. Needs identity.roles.assign.
    *
    * Errors: NOT_FOUND (ROLE_NOT_FOUND, USER_NOT_FOUND, SERVICE_ACCOUNT_NOT_FOUND); PERMISSION_DENIED
    * (GRANT_EXCEEDS_CALLER).
    */
   assignRole: handleUnaryCall<AssignRoleRequest, AssignRoleResponse>;
   /**
-   * Takes a role away; one that is not assigned changes nothing. Needs identity.roles.assign.
+   * UnassignRole takes a role away. Taking one away that is not assigned changes nothing. Needs identity.roles.assign.
    *
    * Errors: NOT_FOUND (ROLE_NOT_FOUND, USER_NOT_FOUND, SERVICE_ACCOUNT_NOT_FOUND); PERMISSION_DENIED
    * (GRANT_EXCEEDS_CALLER).
    */
   unassignRole: handleUnaryCall<UnassignRoleRequest, UnassignRoleResponse>;
   /**
-   * Tells whether a user or service account has a permission through its roles. A deactivated user has none. Needs
-   * identity.roles.read; users may ask about themselves.
+   * CheckPermission tells whether a user or service account has a permission through its roles. A deactivated user has
+   * none. Needs identity.roles.read; users may ask about themselves.
    *
    * Errors: NOT_FOUND (USER_NOT_FOUND, SERVICE_ACCOUNT_NOT_FOUND).
    */
@@ -1071,7 +1099,7 @@ export interface RoleServiceServer extends UntypedServiceImplementation {
 
 export interface RoleServiceClient extends Client {
   /**
-   * Creates a role. Needs identity.roles.write.
+   * CreateRole creates a role. Needs identity.roles.write.
    *
    * Errors: ALREADY_EXISTS (ROLE_ALREADY_EXISTS); PERMISSION_DENIED (GRANT_EXCEEDS_CALLER).
    */
@@ -1091,7 +1119,7 @@ export interface RoleServiceClient extends Client {
     callback: (error: ServiceError | null, response: CreateRoleResponse) => void,
   ): ClientUnaryCall;
   /**
-   * Gets one role. Needs identity.roles.read.
+   * GetRole gets one role. Needs identity.roles.read.
    *
    * Errors: NOT_FOUND (ROLE_NOT_FOUND).
    */
@@ -1110,7 +1138,11 @@ export interface RoleServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: GetRoleResponse) => void,
   ): ClientUnaryCall;
-  /** Lists all roles by name. Needs identity.roles.read. */
+  /**
+   * ListRoles lists all roles by name. Needs identity.roles.read.
+   *
+   * Errors: those of every call.
+   */
   listRoles(
     request: ListRolesRequest,
     callback: (error: ServiceError | null, response: ListRolesResponse) => void,
@@ -1127,10 +1159,10 @@ export interface RoleServiceClient extends Client {
     callback: (error: ServiceError | null, response: ListRolesResponse) => void,
   ): ClientUnaryCall;
   /**
-   * Changes the description or the permissions of a role. Needs identity.roles.write.
+   * UpdateRole changes the description or the permissions of a role (AIP-134). Needs identity.roles.write.
    *
    * Errors: NOT_FOUND (ROLE_NOT_FOUND); FAILED_PRECONDITION (ROLE_BUILT_IN); PERMISSION_DENIED (GRANT_EXCEEDS_CALLER);
-   * ABORTED (CONCURRENT_UPDATE: the etag is stale).
+   * ABORTED (CONCURRENT_UPDATE).
    */
   updateRole(
     request: UpdateRoleRequest,
@@ -1148,7 +1180,7 @@ export interface RoleServiceClient extends Client {
     callback: (error: ServiceError | null, response: UpdateRoleResponse) => void,
   ): ClientUnaryCall;
   /**
-   * Deletes a role and takes it from everybody who has it. Needs identity.roles.write.
+   * DeleteRole deletes a role and takes it from everybody who has it. Needs identity.roles.write.
    *
    * Errors: NOT_FOUND (ROLE_NOT_FOUND); FAILED_PRECONDITION (ROLE_BUILT_IN); PERMISSION_DENIED (GRANT_EXCEEDS_CALLER).
    */
@@ -1168,7 +1200,7 @@ export interface RoleServiceClient extends Client {
     callback: (error: ServiceError | null, response: DeleteRoleResponse) => void,
   ): ClientUnaryCall;
   /**
-   * Assigns a role; again, changes nothing. Needs identity.roles.assign.
+   * AssignRole assigns a role. Assigning it again changes nothing. Needs identity.roles.assign.
    *
    * Errors: NOT_FOUND (ROLE_NOT_FOUND, USER_NOT_FOUND, SERVICE_ACCOUNT_NOT_FOUND); PERMISSION_DENIED
    * (GRANT_EXCEEDS_CALLER).
@@ -1189,7 +1221,7 @@ export interface RoleServiceClient extends Client {
     callback: (error: ServiceError | null, response: AssignRoleResponse) => void,
   ): ClientUnaryCall;
   /**
-   * Takes a role away; one that is not assigned changes nothing. Needs identity.roles.assign.
+   * UnassignRole takes a role away. Taking one away that is not assigned changes nothing. Needs identity.roles.assign.
    *
    * Errors: NOT_FOUND (ROLE_NOT_FOUND, USER_NOT_FOUND, SERVICE_ACCOUNT_NOT_FOUND); PERMISSION_DENIED
    * (GRANT_EXCEEDS_CALLER).
@@ -1210,8 +1242,8 @@ export interface RoleServiceClient extends Client {
     callback: (error: ServiceError | null, response: UnassignRoleResponse) => void,
   ): ClientUnaryCall;
   /**
-   * Tells whether a user or service account has a permission through its roles. A deactivated user has none. Needs
-   * identity.roles.read; users may ask about themselves.
+   * CheckPermission tells whether a user or service account has a permission through its roles. A deactivated user has
+   * none. Needs identity.roles.read; users may ask about themselves.
    *
    * Errors: NOT_FOUND (USER_NOT_FOUND, SERVICE_ACCOUNT_NOT_FOUND).
    */

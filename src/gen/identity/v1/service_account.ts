@@ -12,17 +12,20 @@ export const protobufPackage = "identity.v1";
 export const protobufFileName = "identity/v1/service_account.proto";
 
 /**
- * A program that calls this service: a backend, a job, an administrator's script. It has API keys, or a client
- * certificate whose subject alternative name (DNS) is its name.
+ * ServiceAccount is a program that calls this service: a backend, a job, an administrator's script. It has API keys, or
+ * a client certificate whose subject alternative name (DNS) is its name.
  */
 export interface ServiceAccount {
-  /** UUID version 4. */
+  /** UUID version 4. The server sets it. */
   id: string;
-  /** Unique; 2 to 64 characters out of a-z, 0-9, '.' and '-', starting with a letter: a DNS name. */
+  /**
+   * Unique name of 2 to 64 characters out of a-z, 0-9, '.' and '-', starting with a letter: a DNS name. It cannot be
+   * changed.
+   */
   name: string;
-  /** What it is, at most 500 characters. */
+  /** Purpose of the account, at most 500 characters. It cannot be changed. */
   description: string;
-  /** Names of its roles, sorted. */
+  /** Names of its roles, sorted. The server sets it; AssignRole and UnassignRole change it. */
   roles: string[];
 }
 

@@ -24,43 +24,51 @@ export const protobufPackage = "identity.v1";
 
 export const protobufFileName = "identity/v1/service_account_service.proto";
 
+/** CreateServiceAccountRequest describes the new service account. */
 export interface CreateServiceAccountRequest {
-  /** See ServiceAccount.name. Required. */
+  /** Name of the account; see ServiceAccount.name. Required. */
   name: string;
-  /** See ServiceAccount.description. */
+  /** Purpose of the account; see ServiceAccount.description. It may have line breaks. */
   description: string;
-  /** Names of roles to assign. */
+  /** Names of roles to assign, at most 100. */
   roles: string[];
 }
 
+/** CreateServiceAccountResponse has the new service account. */
 export interface CreateServiceAccountResponse {
   /** The new service account. */
   serviceAccount: ServiceAccount | undefined;
 }
 
+/** GetServiceAccountRequest names the service account to get. */
 export interface GetServiceAccountRequest {
   /** UUID of the service account. Required. */
   serviceAccountId: string;
 }
 
+/** GetServiceAccountResponse has the service account. */
 export interface GetServiceAccountResponse {
   /** The service account. */
   serviceAccount: ServiceAccount | undefined;
 }
 
+/** ListServiceAccountsRequest is empty: all service accounts are listed. */
 export interface ListServiceAccountsRequest {
 }
 
+/** ListServiceAccountsResponse has all service accounts. */
 export interface ListServiceAccountsResponse {
   /** All service accounts, by name. */
   serviceAccounts: ServiceAccount[];
 }
 
+/** DeleteServiceAccountRequest names the service account to delete. */
 export interface DeleteServiceAccountRequest {
   /** UUID of the service account. Required. */
   serviceAccountId: string;
 }
 
+/** DeleteServiceAccountResponse is empty: the account is gone. */
 export interface DeleteServiceAccountResponse {
 }
 
@@ -433,15 +441,19 @@ export const DeleteServiceAccountResponse: MessageFns<DeleteServiceAccountRespon
 };
 
 /**
- * The programs that may call.
+ * ServiceAccountService manages the programs that may call.
  *
  * Every call may fail with UNAUTHENTICATED (CALLER_UNAUTHENTICATED), PERMISSION_DENIED (PERMISSION_DENIED),
- * INVALID_ARGUMENT (INVALID_FIELDS), RESOURCE_EXHAUSTED (RATE_LIMITED) or UNAVAILABLE (DATABASE_UNAVAILABLE).
+ * INVALID_ARGUMENT (INVALID_FIELDS, MALFORMED_MESSAGE, MESSAGE_TOO_LARGE), RESOURCE_EXHAUSTED (RATE_LIMITED),
+ * UNAVAILABLE (DATABASE_UNAVAILABLE), CANCELLED (CALL_CANCELLED), DEADLINE_EXCEEDED (CALL_DEADLINE_EXCEEDED) or
+ * INTERNAL (INTERNAL_ERROR). A call that writes may also fail with ABORTED (CONCURRENT_UPDATE). ErrorReason says what
+ * each means.
  */
 export type ServiceAccountServiceService = typeof ServiceAccountServiceService;
 export const ServiceAccountServiceService = {
   /**
-   * Creates a service account with roles. Needs identity.service_accounts.write.
+   * CreateServiceAccount creates a service account with roles. It has no key yet. The caller must have all that the
+   * roles permit. Needs identity.service_accounts.write.
    *
    * Errors: ALREADY_EXISTS (SERVICE_ACCOUNT_ALREADY_EXISTS); NOT_FOUND (ROLE_NOT_FOUND); PERMISSION_DENIED
    * (GRANT_EXCEEDS_CALLER).
@@ -458,7 +470,7 @@ export const ServiceAccountServiceService = {
     responseDeserialize: (value: Buffer): CreateServiceAccountResponse => CreateServiceAccountResponse.decode(value),
   },
   /**
-   * Gets one service account. Needs identity.service_accounts.read.
+   * GetServiceAccount gets one service account. Needs identity.service_accounts.read.
    *
    * Errors: NOT_FOUND (SERVICE_ACCOUNT_NOT_FOUND).
    */
@@ -473,7 +485,11 @@ export const ServiceAccountServiceService = {
       Buffer.from(GetServiceAccountResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): GetServiceAccountResponse => GetServiceAccountResponse.decode(value),
   },
-  /** Lists all service accounts by name. Needs identity.service_accounts.read. */
+  /**
+   * ListServiceAccounts lists all service accounts by name. Needs identity.service_accounts.read.
+   *
+   * Errors: those of every call.
+   */
   listServiceAccounts: {
     path: "/identity.v1.ServiceAccountService/ListServiceAccounts" as const,
     requestStream: false as const,
@@ -486,8 +502,9 @@ export const ServiceAccountServiceService = {
     responseDeserialize: (value: Buffer): ListServiceAccountsResponse => ListServiceAccountsResponse.decode(value),
   },
   /**
-   * Deletes a service account and its API keys; they stop working on the next call, on every replica within 250
-   * milliseconds. Needs identity.service_accounts.write.
+   * DeleteServiceAccount deletes a service account and its API keys. They stop working on the next call, on every
+   * replica within 250 milliseconds. The caller must have all that the account's roles permit. Needs
+   * identity.service_accounts.write.
    *
    * Errors: NOT_FOUND (SERVICE_ACCOUNT_NOT_FOUND); PERMISSION_DENIED (GRANT_EXCEEDS_CALLER).
    */
@@ -506,23 +523,29 @@ export const ServiceAccountServiceService = {
 
 export interface ServiceAccountServiceServer extends UntypedServiceImplementation {
   /**
-   * Creates a service account with roles. Needs identity.service_accounts.write.
+   * CreateServiceAccount creates a service account with roles. It has no key yet. The caller must have all that the
+   * roles permit. Needs identity.service_accounts.write.
    *
    * Errors: ALREADY_EXISTS (SERVICE_ACCOUNT_ALREADY_EXISTS); NOT_FOUND (ROLE_NOT_FOUND); PERMISSION_DENIED
    * (GRANT_EXCEEDS_CALLER).
    */
   createServiceAccount: handleUnaryCall<CreateServiceAccountRequest, CreateServiceAccountResponse>;
   /**
-   * Gets one service account. Needs identity.service_accounts.read.
+   * GetServiceAccount gets one service account. Needs identity.service_accounts.read.
    *
    * Errors: NOT_FOUND (SERVICE_ACCOUNT_NOT_FOUND).
    */
   getServiceAccount: handleUnaryCall<GetServiceAccountRequest, GetServiceAccountResponse>;
-  /** Lists all service accounts by name. Needs identity.service_accounts.read. */
+  /**
+   * ListServiceAccounts lists all service accounts by name. Needs identity.service_accounts.read.
+   *
+   * Errors: those of every call.
+   */
   listServiceAccounts: handleUnaryCall<ListServiceAccountsRequest, ListServiceAccountsResponse>;
   /**
-   * Deletes a service account and its API keys; they stop working on the next call, on every replica within 250
-   * milliseconds. Needs identity.service_accounts.write.
+   * DeleteServiceAccount deletes a service account and its API keys. They stop working on the next call, on every
+   * replica within 250 milliseconds. The caller must have all that the account's roles permit. Needs
+   * identity.service_accounts.write.
    *
    * Errors: NOT_FOUND (SERVICE_ACCOUNT_NOT_FOUND); PERMISSION_DENIED (GRANT_EXCEEDS_CALLER).
    */
@@ -531,7 +554,8 @@ export interface ServiceAccountServiceServer extends UntypedServiceImplementatio
 
 export interface ServiceAccountServiceClient extends Client {
   /**
-   * Creates a service account with roles. Needs identity.service_accounts.write.
+   * CreateServiceAccount creates a service account with roles. It has no key yet. The caller must have all that the
+   * roles permit. Needs identity.service_accounts.write.
    *
    * Errors: ALREADY_EXISTS (SERVICE_ACCOUNT_ALREADY_EXISTS); NOT_FOUND (ROLE_NOT_FOUND); PERMISSION_DENIED
    * (GRANT_EXCEEDS_CALLER).
@@ -552,7 +576,7 @@ export interface ServiceAccountServiceClient extends Client {
     callback: (error: ServiceError | null, response: CreateServiceAccountResponse) => void,
   ): ClientUnaryCall;
   /**
-   * Gets one service account. Needs identity.service_accounts.read.
+   * GetServiceAccount gets one service account. Needs identity.service_accounts.read.
    *
    * Errors: NOT_FOUND (SERVICE_ACCOUNT_NOT_FOUND).
    */
@@ -571,7 +595,11 @@ export interface ServiceAccountServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: GetServiceAccountResponse) => void,
   ): ClientUnaryCall;
-  /** Lists all service accounts by name. Needs identity.service_accounts.read. */
+  /**
+   * ListServiceAccounts lists all service accounts by name. Needs identity.service_accounts.read.
+   *
+   * Errors: those of every call.
+   */
   listServiceAccounts(
     request: ListServiceAccountsRequest,
     callback: (error: ServiceError | null, response: ListServiceAccountsResponse) => void,
@@ -588,8 +616,9 @@ export interface ServiceAccountServiceClient extends Client {
     callback: (error: ServiceError | null, response: ListServiceAccountsResponse) => void,
   ): ClientUnaryCall;
   /**
-   * Deletes a service account and its API keys; they stop working on the next call, on every replica within 250
-   * milliseconds. Needs identity.service_accounts.write.
+   * DeleteServiceAccount deletes a service account and its API keys. They stop working on the next call, on every
+   * replica within 250 milliseconds. The caller must have all that the account's roles permit. Needs
+   * identity.service_accounts.write.
    *
    * Errors: NOT_FOUND (SERVICE_ACCOUNT_NOT_FOUND); PERMISSION_DENIED (GRANT_EXCEEDS_CALLER).
    */

@@ -13,25 +13,28 @@ export const protobufPackage = "identity.v1";
 
 export const protobufFileName = "identity/v1/session.proto";
 
-/** One signed-in device of a user: it begins with a login and lives on through refreshes. */
+/**
+ * Session is one signed-in device of a user. It begins with a sign-in and lives on through refreshes. The server sets
+ * every field.
+ */
 export interface Session {
-  /** UUID version 4; the `sid` claim of its access tokens. */
+  /** UUID version 4. It is the `sid` claim of the session's access tokens. */
   id: string;
   /** UUID of the user who signed in. */
   userId: string;
-  /** The device, as told by the login or by the latest refresh. */
+  /** The device, as the sign-in or the latest refresh told it. */
   client:
     | Client
     | undefined;
-  /** When the login happened. */
+  /** Moment of the sign-in. */
   createTime:
     | Date
     | undefined;
-  /** When the session was last used, exact to the minute. */
+  /** Moment of the session's latest use, exact to the minute. */
   lastActiveTime:
     | Date
     | undefined;
-  /** When the session ends unless it is refreshed before. */
+  /** Moment at which the session ends unless it is refreshed before. */
   expireTime:
     | Date
     | undefined;

@@ -24,24 +24,29 @@ export const protobufPackage = "identity.v1";
 
 export const protobufFileName = "identity/v1/session_service.proto";
 
+/** ListSessionsRequest names the user whose sessions are listed. */
 export interface ListSessionsRequest {
   /** UUID of the user. Required. */
   userId: string;
 }
 
+/** ListSessionsResponse has the live sessions of the user. */
 export interface ListSessionsResponse {
-  /** The live sessions, the most recently active first. */
+  /** Live sessions, the most recently active first. */
   sessions: Session[];
 }
 
+/** RevokeSessionRequest names the session to end. */
 export interface RevokeSessionRequest {
   /** UUID of the session. Required. */
   sessionId: string;
 }
 
+/** RevokeSessionResponse is empty: the session has ended. */
 export interface RevokeSessionResponse {
 }
 
+/** RevokeAllSessionsRequest names the user whose sessions end. */
 export interface RevokeAllSessionsRequest {
   /** UUID of the user. Required. */
   userId: string;
@@ -49,8 +54,9 @@ export interface RevokeAllSessionsRequest {
   exceptSessionId?: string | undefined;
 }
 
+/** RevokeAllSessionsResponse tells how many sessions have ended. */
 export interface RevokeAllSessionsResponse {
-  /** How many sessions this call ended. */
+  /** Number of sessions that this call ended. */
   revokedCount: number;
 }
 
@@ -331,16 +337,19 @@ export const RevokeAllSessionsResponse: MessageFns<RevokeAllSessionsResponse> = 
 };
 
 /**
- * Where a user is signed in, and how to end it.
+ * SessionService tells where a user is signed in, and signs them out there.
  *
- * Every call may fail with INVALID_ARGUMENT (INVALID_FIELDS), RESOURCE_EXHAUSTED or UNAVAILABLE
- * (DATABASE_UNAVAILABLE); see ErrorReason.
+ * Every call may fail with UNAUTHENTICATED (CALLER_UNAUTHENTICATED), PERMISSION_DENIED (PERMISSION_DENIED),
+ * INVALID_ARGUMENT (INVALID_FIELDS, MALFORMED_MESSAGE, MESSAGE_TOO_LARGE), RESOURCE_EXHAUSTED (RATE_LIMITED),
+ * UNAVAILABLE (DATABASE_UNAVAILABLE), CANCELLED (CALL_CANCELLED), DEADLINE_EXCEEDED (CALL_DEADLINE_EXCEEDED) or
+ * INTERNAL (INTERNAL_ERROR). A call that writes may also fail with ABORTED (CONCURRENT_UPDATE). ErrorReason says what
+ * each means.
  */
 export type SessionServiceService = typeof SessionServiceService;
 export const SessionServiceService = {
   /**
-   * Lists the live sessions of a user, the most recently active first. Ended and expired ones are not listed. A user
-   * has only a handful (MAX_SESSIONS), so there are no pages.
+   * ListSessions lists the live sessions of a user, the most recently active first. Ended and expired ones are not
+   * listed. A user has only a handful (MAX_SESSIONS, 5), so there are no pages.
    *
    * Needs identity.sessions.read; users may list their own.
    *
@@ -357,8 +366,8 @@ export const SessionServiceService = {
     responseDeserialize: (value: Buffer): ListSessionsResponse => ListSessionsResponse.decode(value),
   },
   /**
-   * Ends one session: its refresh token is refused and its access tokens are no longer active, at once. Ending a
-   * session that has already ended succeeds and changes nothing.
+   * RevokeSession ends one session. Its refresh token is refused at once, and its access tokens are no longer active on
+   * any replica within 250 milliseconds. Revoking a session that has already ended changes nothing.
    *
    * Needs identity.sessions.write; users may end their own.
    *
@@ -375,7 +384,7 @@ export const SessionServiceService = {
     responseDeserialize: (value: Buffer): RevokeSessionResponse => RevokeSessionResponse.decode(value),
   },
   /**
-   * Ends every session of a user, but for the one named.
+   * RevokeAllSessions ends every session of a user, but for the one named. They end as with RevokeSession.
    *
    * Needs identity.sessions.write; users may end their own.
    *
@@ -396,8 +405,8 @@ export const SessionServiceService = {
 
 export interface SessionServiceServer extends UntypedServiceImplementation {
   /**
-   * Lists the live sessions of a user, the most recently active first. Ended and expired ones are not listed. A user
-   * has only a handful (MAX_SESSIONS), so there are no pages.
+   * ListSessions lists the live sessions of a user, the most recently active first. Ended and expired ones are not
+   * listed. A user has only a handful (MAX_SESSIONS, 5), so there are no pages.
    *
    * Needs identity.sessions.read; users may list their own.
    *
@@ -405,8 +414,8 @@ export interface SessionServiceServer extends UntypedServiceImplementation {
    */
   listSessions: handleUnaryCall<ListSessionsRequest, ListSessionsResponse>;
   /**
-   * Ends one session: its refresh token is refused and its access tokens are no longer active, at once. Ending a
-   * session that has already ended succeeds and changes nothing.
+   * RevokeSession ends one session. Its refresh token is refused at once, and its access tokens are no longer active on
+   * any replica within 250 milliseconds. Revoking a session that has already ended changes nothing.
    *
    * Needs identity.sessions.write; users may end their own.
    *
@@ -414,7 +423,7 @@ export interface SessionServiceServer extends UntypedServiceImplementation {
    */
   revokeSession: handleUnaryCall<RevokeSessionRequest, RevokeSessionResponse>;
   /**
-   * Ends every session of a user, but for the one named.
+   * RevokeAllSessions ends every session of a user, but for the one named. They end as with RevokeSession.
    *
    * Needs identity.sessions.write; users may end their own.
    *
@@ -425,8 +434,8 @@ export interface SessionServiceServer extends UntypedServiceImplementation {
 
 export interface SessionServiceClient extends Client {
   /**
-   * Lists the live sessions of a user, the most recently active first. Ended and expired ones are not listed. A user
-   * has only a handful (MAX_SESSIONS), so there are no pages.
+   * ListSessions lists the live sessions of a user, the most recently active first. Ended and expired ones are not
+   * listed. A user has only a handful (MAX_SESSIONS, 5), so there are no pages.
    *
    * Needs identity.sessions.read; users may list their own.
    *
@@ -448,8 +457,8 @@ export interface SessionServiceClient extends Client {
     callback: (error: ServiceError | null, response: ListSessionsResponse) => void,
   ): ClientUnaryCall;
   /**
-   * Ends one session: its refresh token is refused and its access tokens are no longer active, at once. Ending a
-   * session that has already ended succeeds and changes nothing.
+   * RevokeSession ends one session. Its refresh token is refused at once, and its access tokens are no longer active on
+   * any replica within 250 milliseconds. Revoking a session that has already ended changes nothing.
    *
    * Needs identity.sessions.write; users may end their own.
    *
@@ -471,7 +480,7 @@ export interface SessionServiceClient extends Client {
     callback: (error: ServiceError | null, response: RevokeSessionResponse) => void,
   ): ClientUnaryCall;
   /**
-   * Ends every session of a user, but for the one named.
+   * RevokeAllSessions ends every session of a user, but for the one named. They end as with RevokeSession.
    *
    * Needs identity.sessions.write; users may end their own.
    *

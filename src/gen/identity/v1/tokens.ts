@@ -11,17 +11,20 @@ export const protobufPackage = "identity.v1";
 
 export const protobufFileName = "identity/v1/tokens.proto";
 
-/** What a successful sign-in or refresh gives (RFC 6749 §5.1). */
+/** Tokens are the result of a sign-in or a refresh that succeeded (RFC 6749 §5.1). */
 export interface Tokens {
-  /** A JWT (RFC 9068, `typ: at+jwt`) with the claims sub, email, exp, iat, jti, iss, aud, sid, amr, auth_time, roles. */
+  /** JWT (RFC 9068, `typ: at+jwt`) with the claims sub, email, exp, iat, jti, iss, aud, sid, amr, auth_time and roles. */
   accessToken: string;
   /** Always "Bearer" (RFC 6750). */
   tokenType: string;
-  /** Seconds until the access token expires. */
+  /** Seconds until the access token expires; ACCESS_TOKEN_TTL (900). */
   expiresIn: number;
-  /** Opaque, at most 128 characters, good for one RefreshToken. Only SHA-256 hashes of it are stored. */
+  /** Opaque text of at most 128 characters, good for one RefreshToken. The server stores only SHA-256 hashes of it. */
   refreshToken: string;
-  /** Seconds until the refresh token, and with it the session, expires unless it is used. */
+  /**
+   * Seconds until the refresh token expires, and the session with it, unless a refresh comes before; REFRESH_TOKEN_TTL
+   * (7 days).
+   */
   refreshExpiresIn: number;
   /** UUID of the session that these tokens belong to. */
   sessionId: string;

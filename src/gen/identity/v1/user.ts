@@ -13,67 +13,78 @@ export const protobufPackage = "identity.v1";
 export const protobufFileName = "identity/v1/user.proto";
 
 /**
- * A person who can sign in.
+ * User is a person who can sign in.
  *
- * The bookkeeping of the account (when it was made, when it was last used, failed attempts, locks, the password
- * hash) is not part of the resource: no response, error or page token reveals it.
+ * The bookkeeping of the account (moments of creation and of the last sign-in, failed attempts, lock) is not part of
+ * the resource. Only ExportUser shows it, and page tokens are sealed so that they do not. Nothing shows the password
+ * hash.
  */
 export interface User {
-  /** UUID version 4, lower case, set by the server. Random, so that it tells nothing about when the account was made. */
+  /**
+   * UUID version 4, lower case. The server makes it with the user; it cannot be changed. It is random, so it tells
+   * nothing about the age of the account. UpdateUser finds the user by it.
+   */
   id: string;
-  /** Trimmed, lower case, at most 255 characters, unique regardless of case. Cannot be changed by UpdateUser. */
+  /**
+   * Email address: trimmed, lower case, at most 255 characters, unique regardless of case. It cannot be changed by
+   * UpdateUser.
+   */
   email: string;
-  /** True once the person has proven that the address is theirs. Set by the server. */
+  /** True once the person has proven that the address is theirs, or an import has said so. The server sets it. */
   emailVerified: boolean;
-  /** 3 to 64 characters out of a-z, 0-9, '.', '_' and '-', starting with a letter or digit; lower case; unique. */
+  /**
+   * Username of 3 to 64 characters out of a-z, 0-9, '.', '_' and '-', starting with a letter or digit. The server trims
+   * it and turns it into lower case. Unique. Absent: the user has none.
+   */
   username?:
     | string
     | undefined;
-  /** False after DeactivateUser: the user cannot sign in and none of their tokens is active. */
+  /** False after DeactivateUser: the user cannot sign in, and none of their tokens and keys works. The server sets it. */
   active: boolean;
-  /** Who the person is. */
+  /** Profile of the person. */
   profile:
     | Profile
     | undefined;
-  /** Names of the roles assigned to the user, sorted. */
+  /** Names of the roles assigned to the user, sorted. The server sets it; AssignRole and UnassignRole change it. */
   roles: string[];
-  /** False for an account that has no password (yet): it cannot sign in with one. */
+  /** False for an account that has no password (yet): nobody can sign in to it with one. The server sets it. */
   hasPassword: boolean;
-  /** True when a second factor is asked for at sign-in. */
+  /** True when a sign-in asks for a second factor. This version knows none, so it is always false. The server sets it. */
   twoFactorEnabled: boolean;
   /**
-   * Strong validator of the fields above (AIP-154). Send it back with UpdateUser to be told (ABORTED,
-   * CONCURRENT_UPDATE) when somebody else changed the user in between. Opaque.
+   * Strong validator of the fields above (AIP-154), opaque. The server makes it. UpdateUser with a stale one fails with
+   * ABORTED (CONCURRENT_UPDATE), so nobody overwrites a change of somebody else unseen.
    */
   etag: string;
 }
 
 /**
- * What is known about the person. Which of these a new account must have is a setting of the server
- * (REQUIRED_PROFILE_FIELDS). No field may hold control characters; only `bio` may hold line breaks.
+ * Profile describes the person. REQUIRED_PROFILE_FIELDS, a setting of the server, names the fields that a new account
+ * must have and that UpdateUser does not clear. The server trims every text. No field may hold control characters; only
+ * `bio` may hold line breaks.
  */
 export interface Profile {
-  /** At most 100 characters. */
+  /** First name, at most 100 characters. */
   firstName: string;
-  /** At most 100 characters. */
+  /** Last name, at most 100 characters. */
   lastName?:
     | string
     | undefined;
-  /** At most 200 characters. Built from first and last name where it is left empty at creation. */
+  /** Full name, at most 200 characters. The server builds it from first and last name where a new account has none. */
   fullName: string;
-  /** At most 2,000 characters. */
+  /** Text about the person, at most 2,000 characters. */
   bio?:
     | string
     | undefined;
-  /** A full date (year, month and day), from the year 1900 on, never in the future (UTC). */
+  /** Full date (year, month and day), from 1900-01-01 on, never in the future (UTC). */
   birthDate?:
     | DateMessage
     | undefined;
-  /** An http or https URL of at most 2,048 characters. */
+  /** Address of a picture: an http or https URL of at most 2,048 characters. */
   avatarUrl?:
     | string
     | undefined;
-  /** E.164: a plus sign and 2 to 15 digits, e.g. "+41446681800". */
+  /** Phone number in E.164: a plus sign and 2 to 15 digits, the first not 0, e.g. "+41446681800". */
   phone?: string | undefined;
 }
 

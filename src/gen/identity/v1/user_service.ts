@@ -29,253 +29,302 @@ export const protobufPackage = "identity.v1";
 
 export const protobufFileName = "identity/v1/user_service.proto";
 
+/** CreateUserRequest describes the new user. */
 export interface CreateUserRequest {
-  /** An address of at most 255 characters. Stored trimmed and in lower case. Required. */
+  /**
+   * Email address of at most 255 characters. The server trims it, turns it into lower case and normalises it to NFC
+   * (RFC 6531 §3.1). Required.
+   */
   email: string;
-  /** At least PASSWORD_MIN_LENGTH (8) characters and at most 1,024 bytes of any Unicode. */
+  /** Password; see RegisterRequest.password. */
   password?:
     | string
     | undefined;
-  /** See User.username. */
+  /** Username; see User.username. */
   username?:
     | string
     | undefined;
-  /** The fields that REQUIRED_PROFILE_FIELDS names must be given. */
+  /** Profile of the person. It must have the fields that REQUIRED_PROFILE_FIELDS names. */
   profile:
     | Profile
     | undefined;
   /**
-   * A UUID chosen by the caller that makes the call safe to repeat (AIP-155): the same id with the same email gives
-   * the user that the first call created.
+   * UUID chosen by the caller that makes the call safe to repeat (AIP-155). The same id with the same email gives the
+   * user that the first call created.
    */
   requestId: string;
 }
 
+/** CreateUserResponse has the new user. */
 export interface CreateUserResponse {
   /** The new user. */
   user: User | undefined;
 }
 
+/** GetUserRequest names the user to get. */
 export interface GetUserRequest {
   /** UUID of the user. Required. */
   userId: string;
 }
 
+/** GetUserResponse has the user. */
 export interface GetUserResponse {
   /** The user. */
   user: User | undefined;
 }
 
+/** BatchGetUsersRequest names the users to get. */
 export interface BatchGetUsersRequest {
-  /** 1 to 1,000 UUIDs. An id given twice is answered twice. */
+  /** UUIDs of users, 1 to 1,000. An id given twice is answered twice. Required. */
   userIds: string[];
 }
 
+/** BatchGetUsersResponse has the users that were found. */
 export interface BatchGetUsersResponse {
-  /** The users found, in the order of the request. */
+  /** Users found, in the order of the request. */
   users: User[];
-  /** The ids that no user has, in the order of the request. */
+  /** Ids that no user has, in the order of the request. */
   missingUserIds: string[];
 }
 
+/** LookupUserRequest names the user to find. */
 export interface LookupUserRequest {
-  /** The email, in any case. */
+  /** Email, in any case. */
   email?:
     | string
     | undefined;
-  /** The username, in any case. */
+  /** Username, in any case. */
   username?: string | undefined;
 }
 
+/** LookupUserResponse has the user. */
 export interface LookupUserResponse {
   /** The user. */
   user: User | undefined;
 }
 
+/** ListUsersRequest names the users to list and the page of them. */
 export interface ListUsersRequest {
-  /** At most this many users; 50 where it is 0, and never more than 1,000. */
+  /** Greatest number of users to answer. 0 means 50, and more than 1,000 means 1,000. A negative number is an error. */
   pageSize: number;
-  /** `next_page_token` of the page before. Good only with the same filter and order; sealed and opaque. */
+  /**
+   * `next_page_token` of the page before; empty for the first page. It is sealed and opaque, and good only with the
+   * same filter and order, for the same caller.
+   */
   pageToken: string;
-  /** Which users. Conditions left out do not restrict; those given must all hold. */
+  /** Conditions that a user must meet. Those left out do not restrict; those given must all hold. */
   filter:
     | ListUsersRequest_Filter
     | undefined;
   /**
-   * One of "creation" (the default: newest first), "email", "username" (users without one first) or "full_name".
-   * A following " asc" or " desc" sets the direction (AIP-132).
+   * Order of the users: one of "creation" (the default: newest first), "email", "username" (users without one first) or
+   * "full_name". A following " asc" or " desc" sets the direction (AIP-132).
    */
   orderBy: string;
 }
 
-/** Conditions on users. */
+/** Filter has conditions on users. */
 export interface ListUsersRequest_Filter {
   /** Part of the email, the username or the full name, in any case; at most 200 characters. */
   query: string;
-  /** Name of a role that the user has. */
+  /** Name of a role that the user has. Nobody has a role that does not exist. */
   role: string;
-  /** Active or deactivated users. */
+  /** True: active users. False: deactivated ones. */
   active?:
     | boolean
     | undefined;
-  /** Users whose email is, or is not, verified. */
+  /** True: users whose email is verified. False: the others. */
   emailVerified?:
     | boolean
     | undefined;
-  /** Users who are, or are not, locked now after too many wrong passwords. */
+  /** True: users who are locked now after too many wrong passwords or codes. False: the others. */
   locked?: boolean | undefined;
 }
 
+/** ListUsersResponse is a page of users. */
 export interface ListUsersResponse {
-  /** The users of this page. */
+  /** Users of this page. */
   users: User[];
-  /** Empty on the last page. */
+  /** Token of the next page; empty on the last one. */
   nextPageToken: string;
 }
 
+/** UpdateUserRequest has the user as they shall be. */
 export interface UpdateUserRequest {
-  /** `id` is required; `etag`, where given, must be the current one. Other fields count only if the mask names them. */
+  /**
+   * User to change, found by `id`. `etag`, where given, must be the current one. Other fields count only if the mask
+   * names them. Required.
+   */
   user:
     | User
     | undefined;
   /**
-   * Which fields to set: username, profile, profile.first_name, profile.last_name, profile.full_name, profile.bio,
-   * profile.birth_date, profile.avatar_url, profile.phone. A named field that is absent is cleared; "profile" sets
-   * all of its fields. Where the mask is absent, every field that is present in `user` is set.
+   * Fields to set: username, profile, profile.first_name, profile.last_name, profile.full_name, profile.bio,
+   * profile.birth_date, profile.avatar_url, profile.phone. A named field that is absent or empty is cleared; "profile"
+   * sets all of its fields. A field that REQUIRED_PROFILE_FIELDS names is not cleared: that is an error.
+   *
+   * Absent: every field of these that is present and not empty in `user` is set, and an email in `user` must be the
+   * current one. A mask without paths sets nothing.
    */
   updateMask: string[] | undefined;
 }
 
+/** UpdateUserResponse has the changed user. */
 export interface UpdateUserResponse {
   /** The user after the change. */
   user: User | undefined;
 }
 
+/** DeactivateUserRequest names the user to deactivate. */
 export interface DeactivateUserRequest {
   /** UUID of the user. Required. */
   userId: string;
 }
 
+/** DeactivateUserResponse has the deactivated user. */
 export interface DeactivateUserResponse {
   /** The user after the change. */
   user: User | undefined;
 }
 
+/** ReactivateUserRequest names the user to reactivate. */
 export interface ReactivateUserRequest {
   /** UUID of the user. Required. */
   userId: string;
 }
 
+/** ReactivateUserResponse has the reactivated user. */
 export interface ReactivateUserResponse {
   /** The user after the change. */
   user: User | undefined;
 }
 
+/** UnlockUserRequest names the user to unlock. */
 export interface UnlockUserRequest {
   /** UUID of the user. Required. */
   userId: string;
 }
 
+/** UnlockUserResponse has the unlocked user. */
 export interface UnlockUserResponse {
   /** The user after the change. */
   user: User | undefined;
 }
 
+/** DeleteUserRequest names the user to erase. */
 export interface DeleteUserRequest {
   /** UUID of the user. Required. */
   userId: string;
 }
 
+/** DeleteUserResponse has the proof of the erasure. */
 export interface DeleteUserResponse {
-  /** What was deleted and what was kept. */
+  /** Receipt of what was deleted and what was kept. */
   receipt: DeletionReceipt | undefined;
 }
 
-/** Proof of an erasure. */
+/** DeletionReceipt proves an erasure. */
 export interface DeletionReceipt {
   /** UUID of the erased user. */
   userId: string;
-  /** What is gone. */
+  /** Rows that are gone. */
   deleted: DeletionReceipt_Item[];
-  /** What stays, and why. */
+  /** Rows that stay, each kind with its reason. */
   kept: DeletionReceipt_Item[];
 }
 
-/** Rows of one kind. */
+/** Item counts the rows of one kind. */
 export interface DeletionReceipt_Item {
-  /** E.g. "user", "profile", "sessions", "password_history", "api_keys" or "audit_events". */
+  /**
+   * Kind of the rows. Deleted: "user", "profile", "roles", "sessions", "password_history", "api_keys",
+   * "known_devices", "one_time_tokens", "mails". Kept: "audit_events". New kinds may be added.
+   */
   kind: string;
-  /** How many. */
+  /** Number of rows. */
   count: number;
-  /** Why it is kept; empty for what is deleted. */
+  /** Reason why they are kept, in English; empty for what is deleted. */
   reason: string;
 }
 
+/** ExportUserRequest names the user to export. */
 export interface ExportUserRequest {
   /** UUID of the user. Required. */
   userId: string;
 }
 
+/** ExportUserResponse has all that is held about the user. */
 export interface ExportUserResponse {
-  /** Fields are in snake_case; moments are RFC 3339 text. */
+  /**
+   * Document with the fields user (the account with its timestamps), profile, roles, sessions, known_devices, api_keys,
+   * password_history, one_time_tokens, mails, events, audit_events and actions. Names are in snake_case; moments are
+   * RFC 3339 text. It has less than 4 MiB, and fewer than 40,000 items of each kind; otherwise the call fails with
+   * EXPORT_TOO_LARGE. New fields may be added.
+   */
   document: { [key: string]: any } | undefined;
 }
 
+/** ImportUsersRequest is a row: one user of another system. */
 export interface ImportUsersRequest {
   /**
-   * A UUID that makes the row safe to send again (AIP-155). Without one, a row that was imported before is refused for
+   * UUID that makes the row safe to send again (AIP-155). Without one, a row that was imported before is refused for
    * its email.
    */
   requestId: string;
-  /** An address of at most 255 characters. Stored trimmed and in lower case. Required. */
+  /** Email address of at most 255 characters; see CreateUserRequest.email. Required. */
   email: string;
-  /** See User.username. */
+  /** Username; see User.username. */
   username?:
     | string
     | undefined;
-  /** REQUIRED_PROFILE_FIELDS do not apply: what the other system did not ask for, it does not have. */
+  /**
+   * Profile of the person. REQUIRED_PROFILE_FIELDS do not apply: the other system does not have what it did not ask
+   * for.
+   */
   profile:
     | Profile
     | undefined;
-  /** Names of roles. */
+  /** Names of roles to assign, at most 100. */
   roles: string[];
-  /** Whether the other system has verified the email. */
+  /** True where the other system has verified the email. */
   emailVerified: boolean;
   /**
-   * As the other system has stored it, one of:
+   * Password hash as the other system has stored it, at most 512 characters, one of:
    *
    *   $2a$…, $2b$…, $2y$…                     bcrypt, cost 4 to 16
-   *   $argon2i$v=19$…, $argon2id$v=19$…       PHC strings; at most 1 GiB of memory and m × t of 4 GiB
-   *   $scrypt$ln=…,r=…,p=…$salt$hash          PHC; at most 1 GiB
+   *   $argon2i$v=19$…, $argon2id$v=19$…       PHC strings; at most 1 GiB of memory, m × t of 4 GiB and 16 lanes
+   *   $scrypt$ln=…,r=…,p=…$salt$hash          PHC; at most 1 GiB of memory, and memory × p of 2 GiB
    *   $fbscrypt$v=1,n=14,r=8,p=1,ss=…,sk=…$salt$hash   Firebase, with the separator and the signer key of the project
    *   $pbkdf2-sha256$i=…$salt$hash            PHC, also sha1 and sha512; at most 5,000,000 iterations
    *   pbkdf2_sha256$…$salt$hash               Django, also sha1
    *
-   * The first login with the right password replaces it with a hash of this service. A user without one has no password.
+   * A hash has 16 to 64 bytes, and a salt 8 to 128. A hash that this service has made is taken as well; it is good
+   * where PASSWORD_PEPPER is the same. The first login with the right password replaces the hash with one of this
+   * service. A user without one has no password.
    */
   passwordHash?:
     | string
     | undefined;
-  /** A deactivated user cannot sign in. */
+  /** True: the user is deactivated and cannot sign in. */
   deactivated: boolean;
-  /** Only checks the row; stores nothing. */
+  /** True: the row is only checked; nothing is stored. */
   validateOnly: boolean;
 }
 
+/** ImportUsersResponse tells what became of a row. */
 export interface ImportUsersResponse {
-  /** Which row of the stream, from 0. */
+  /** Number of the row in the stream, from 0. */
   row: number;
-  /** As given. */
+  /** The row's request_id, as given; empty where that has more than 200 characters. */
   requestId: string;
-  /** What became of it. */
+  /** Outcome of the row. */
   outcome: ImportUsersResponse_Outcome;
-  /** UUID of the user, where there is one. */
+  /** UUID of the user that was created, now or before; empty where there is none. */
   userId: string;
-  /** Why it was refused. */
+  /** Refusal of the row. Set only with OUTCOME_REFUSED. */
   refusal: ImportUsersResponse_Refusal | undefined;
 }
 
-/** What became of a row. */
+/** Outcome says what became of a row. */
 export const ImportUsersResponse_Outcome = {
   /** OUTCOME_UNSPECIFIED - Never sent. */
   OUTCOME_UNSPECIFIED: 0,
@@ -301,21 +350,24 @@ export namespace ImportUsersResponse_Outcome {
   export type UNRECOGNIZED = typeof ImportUsersResponse_Outcome.UNRECOGNIZED;
 }
 
-/** Why a row was refused. */
+/** Refusal says why a row was refused. */
 export interface ImportUsersResponse_Refusal {
-  /** E.g. INVALID_FIELDS, EMAIL_ALREADY_EXISTS, ROLE_NOT_FOUND or GRANT_EXCEEDS_CALLER. */
+  /**
+   * Reason, e.g. INVALID_FIELDS, EMAIL_ALREADY_EXISTS, USERNAME_ALREADY_EXISTS, REQUEST_ID_REUSED, ROLE_NOT_FOUND or
+   * GRANT_EXCEEDS_CALLER.
+   */
   reason: ErrorReason;
-  /** In English. */
+  /** Text in English. */
   message: string;
-  /** With INVALID_FIELDS: every field that breaks its rule, in snake_case. */
+  /** Every field that breaks its rule. Set with reasons that blame a field, such as INVALID_FIELDS. */
   fieldViolations: ImportUsersResponse_FieldViolation[];
 }
 
-/** A field that breaks its rule. */
+/** FieldViolation is a field that breaks its rule. */
 export interface ImportUsersResponse_FieldViolation {
-  /** E.g. "profile.birth_date". */
+  /** Path of the field in snake_case, e.g. "profile.birth_date". */
   field: string;
-  /** In English. */
+  /** Rule that the field breaks, in English. */
   description: string;
 }
 
@@ -2038,16 +2090,19 @@ export const ImportUsersResponse_FieldViolation: MessageFns<ImportUsersResponse_
 };
 
 /**
- * Who the users are.
+ * UserService manages users.
  *
- * Every call may fail with INVALID_ARGUMENT (INVALID_FIELDS, MALFORMED_MESSAGE, MESSAGE_TOO_LARGE) or UNAVAILABLE
- * (DATABASE_UNAVAILABLE); see ErrorReason.
+ * Every call may fail with UNAUTHENTICATED (CALLER_UNAUTHENTICATED), PERMISSION_DENIED (PERMISSION_DENIED),
+ * INVALID_ARGUMENT (INVALID_FIELDS, MALFORMED_MESSAGE, MESSAGE_TOO_LARGE), RESOURCE_EXHAUSTED (RATE_LIMITED),
+ * UNAVAILABLE (DATABASE_UNAVAILABLE), CANCELLED (CALL_CANCELLED), DEADLINE_EXCEEDED (CALL_DEADLINE_EXCEEDED) or
+ * INTERNAL (INTERNAL_ERROR). A call that writes may also fail with ABORTED (CONCURRENT_UPDATE). ErrorReason says what
+ * each means.
  */
 export type UserServiceService = typeof UserServiceService;
 export const UserServiceService = {
   /**
-   * Creates a user with its profile, as an administrator or another system would. People who sign up themselves go
-   * through AuthService.Register.
+   * CreateUser creates a user with its profile, as an administrator or another system would. No mail is sent. People
+   * who sign up themselves go through AuthService.Register.
    *
    * Needs identity.users.write.
    *
@@ -2064,7 +2119,7 @@ export const UserServiceService = {
     responseDeserialize: (value: Buffer): CreateUserResponse => CreateUserResponse.decode(value),
   },
   /**
-   * Gets one user by id.
+   * GetUser gets one user by id.
    *
    * Needs identity.users.read; users may get themselves.
    *
@@ -2080,9 +2135,11 @@ export const UserServiceService = {
     responseDeserialize: (value: Buffer): GetUserResponse => GetUserResponse.decode(value),
   },
   /**
-   * Gets up to 1,000 users by id, with one query (AIP-231). Unknown ids are no error: they come back as such.
+   * BatchGetUsers gets up to 1,000 users by id (AIP-231). Ids that nobody has are no error: they come back as such.
    *
    * Needs identity.users.read.
+   *
+   * Errors: those of every call.
    */
   batchGetUsers: {
     path: "/identity.v1.UserService/BatchGetUsers" as const,
@@ -2095,7 +2152,7 @@ export const UserServiceService = {
     responseDeserialize: (value: Buffer): BatchGetUsersResponse => BatchGetUsersResponse.decode(value),
   },
   /**
-   * Finds the one user with this email or username.
+   * LookupUser finds the one user with this email or username.
    *
    * Needs identity.users.read.
    *
@@ -2111,12 +2168,12 @@ export const UserServiceService = {
     responseDeserialize: (value: Buffer): LookupUserResponse => LookupUserResponse.decode(value),
   },
   /**
-   * Lists users page by page (AIP-158). Pages are stable while users come and go: nobody who was there all along is
-   * shown twice or left out, and the last page costs what the first does.
+   * ListUsers lists users page by page (AIP-158). Pages are stable while users come and go: nobody who was there all
+   * along is shown twice or left out. The last page costs what the first does.
    *
    * Needs identity.users.read.
    *
-   * Errors: INVALID_ARGUMENT (INVALID_FIELDS, also for a page token of another filter or order).
+   * Errors: INVALID_ARGUMENT (INVALID_FIELDS). A page token of another filter, order or caller is such a field.
    */
   listUsers: {
     path: "/identity.v1.UserService/ListUsers" as const,
@@ -2128,12 +2185,12 @@ export const UserServiceService = {
     responseDeserialize: (value: Buffer): ListUsersResponse => ListUsersResponse.decode(value),
   },
   /**
-   * Changes the fields that the mask names (AIP-134).
+   * UpdateUser changes the fields that the mask names (AIP-134).
    *
    * Needs identity.users.write; users may update themselves.
    *
-   * Errors: NOT_FOUND (USER_NOT_FOUND); INVALID_ARGUMENT (EMAIL_IMMUTABLE); ALREADY_EXISTS
-   * (USERNAME_ALREADY_EXISTS); ABORTED (CONCURRENT_UPDATE: the etag is stale).
+   * Errors: NOT_FOUND (USER_NOT_FOUND); INVALID_ARGUMENT (EMAIL_IMMUTABLE); ALREADY_EXISTS (USERNAME_ALREADY_EXISTS);
+   * ABORTED (CONCURRENT_UPDATE).
    */
   updateUser: {
     path: "/identity.v1.UserService/UpdateUser" as const,
@@ -2145,8 +2202,9 @@ export const UserServiceService = {
     responseDeserialize: (value: Buffer): UpdateUserResponse => UpdateUserResponse.decode(value),
   },
   /**
-   * Shuts a user out without forgetting them: ends every session in the same transaction. Deactivating a deactivated
-   * user changes nothing.
+   * DeactivateUser shuts a user out without forgetting them. It ends every session in the same transaction; access
+   * tokens and API keys stop working on every replica within 250 milliseconds. Deactivating a deactivated user changes
+   * nothing.
    *
    * Needs identity.users.write.
    *
@@ -2164,7 +2222,8 @@ export const UserServiceService = {
     responseDeserialize: (value: Buffer): DeactivateUserResponse => DeactivateUserResponse.decode(value),
   },
   /**
-   * Lets a deactivated user sign in again. Reactivating an active user changes nothing.
+   * ReactivateUser lets a deactivated user sign in again, and their API keys work again. Reactivating an active user
+   * changes nothing.
    *
    * Needs identity.users.write.
    *
@@ -2182,7 +2241,7 @@ export const UserServiceService = {
     responseDeserialize: (value: Buffer): ReactivateUserResponse => ReactivateUserResponse.decode(value),
   },
   /**
-   * Forgets failed attempts and lifts a lock at once. Unlocking a user who is not locked changes nothing.
+   * UnlockUser forgets failed attempts and lifts a lock at once. A user without failed attempts stays as they are.
    *
    * Needs identity.users.write.
    *
@@ -2198,8 +2257,9 @@ export const UserServiceService = {
     responseDeserialize: (value: Buffer): UnlockUserResponse => UnlockUserResponse.decode(value),
   },
   /**
-   * Erases a user for good (GDPR art. 17): the account and all that hangs on it, in one transaction. Audit events
-   * stay, without user, address or device. The email is free again and all tokens stop at once.
+   * DeleteUser erases a user for good (GDPR art. 17): the account and all that hangs on it, in one transaction. Audit
+   * events stay, without user, address or device. The email is free again. Refresh tokens are refused at once; access
+   * tokens and API keys stop working on every replica within 250 milliseconds. One last mail tells the user.
    *
    * Needs identity.users.delete.
    *
@@ -2215,8 +2275,8 @@ export const UserServiceService = {
     responseDeserialize: (value: Buffer): DeleteUserResponse => DeleteUserResponse.decode(value),
   },
   /**
-   * Gives everything that is held about a user as one document (GDPR art. 15 and 20): account with its timestamps,
-   * profile, roles, sessions, API keys, audit events. Secrets and hashes are left out.
+   * ExportUser gives everything that is held about a user as one document (GDPR art. 15 and 20). Secrets and hashes are
+   * left out.
    *
    * Needs identity.users.export; users may export themselves.
    *
@@ -2232,13 +2292,19 @@ export const UserServiceService = {
     responseDeserialize: (value: Buffer): ExportUserResponse => ExportUserResponse.decode(value),
   },
   /**
-   * Creates users from another system, with the password hashes that they have there. Each row is answered, in order, as
-   * soon as it is committed or refused; a bad row never stops the others. A row with a request_id that was used before
-   * changes nothing, so an import that broke off is simply run again. No mail is sent. Rows are taken in as fast as they
-   * are stored; whoever sends faster is held up by the flow control of HTTP/2. There is no limit to their number, and no
-   * deadline but the caller's.
+   * ImportUsers creates users from another system, with the password hashes that they have there. Each row is answered,
+   * in order, as soon as it is committed or refused. A refused row does not stop the others. A row with a request_id
+   * that was used before changes nothing, so an import that broke off is simply run again. No mail is sent.
+   *
+   * Rows are taken in as fast as they are stored; the flow control of HTTP/2 holds up whoever sends faster. There is no
+   * limit to their number, and no deadline but the caller's. The caller is recognised anew every second: the stream
+   * ends when they may not import any more.
    *
    * Needs identity.users.import. Roles are assigned only if the caller has what they permit.
+   *
+   * Errors: those of every call. A row that cannot be decoded, or has more than 256 KiB, ends the stream with
+   * INVALID_ARGUMENT (MALFORMED_MESSAGE, MESSAGE_TOO_LARGE). Every other fault of a row is in its
+   * ImportUsersResponse.refusal.
    */
   importUsers: {
     path: "/identity.v1.UserService/ImportUsers" as const,
@@ -2253,8 +2319,8 @@ export const UserServiceService = {
 
 export interface UserServiceServer extends UntypedServiceImplementation {
   /**
-   * Creates a user with its profile, as an administrator or another system would. People who sign up themselves go
-   * through AuthService.Register.
+   * CreateUser creates a user with its profile, as an administrator or another system would. No mail is sent. People
+   * who sign up themselves go through AuthService.Register.
    *
    * Needs identity.users.write.
    *
@@ -2263,7 +2329,7 @@ export interface UserServiceServer extends UntypedServiceImplementation {
    */
   createUser: handleUnaryCall<CreateUserRequest, CreateUserResponse>;
   /**
-   * Gets one user by id.
+   * GetUser gets one user by id.
    *
    * Needs identity.users.read; users may get themselves.
    *
@@ -2271,13 +2337,15 @@ export interface UserServiceServer extends UntypedServiceImplementation {
    */
   getUser: handleUnaryCall<GetUserRequest, GetUserResponse>;
   /**
-   * Gets up to 1,000 users by id, with one query (AIP-231). Unknown ids are no error: they come back as such.
+   * BatchGetUsers gets up to 1,000 users by id (AIP-231). Ids that nobody has are no error: they come back as such.
    *
    * Needs identity.users.read.
+   *
+   * Errors: those of every call.
    */
   batchGetUsers: handleUnaryCall<BatchGetUsersRequest, BatchGetUsersResponse>;
   /**
-   * Finds the one user with this email or username.
+   * LookupUser finds the one user with this email or username.
    *
    * Needs identity.users.read.
    *
@@ -2285,26 +2353,27 @@ export interface UserServiceServer extends UntypedServiceImplementation {
    */
   lookupUser: handleUnaryCall<LookupUserRequest, LookupUserResponse>;
   /**
-   * Lists users page by page (AIP-158). Pages are stable while users come and go: nobody who was there all along is
-   * shown twice or left out, and the last page costs what the first does.
+   * ListUsers lists users page by page (AIP-158). Pages are stable while users come and go: nobody who was there all
+   * along is shown twice or left out. The last page costs what the first does.
    *
    * Needs identity.users.read.
    *
-   * Errors: INVALID_ARGUMENT (INVALID_FIELDS, also for a page token of another filter or order).
+   * Errors: INVALID_ARGUMENT (INVALID_FIELDS). A page token of another filter, order or caller is such a field.
    */
   listUsers: handleUnaryCall<ListUsersRequest, ListUsersResponse>;
   /**
-   * Changes the fields that the mask names (AIP-134).
+   * UpdateUser changes the fields that the mask names (AIP-134).
    *
    * Needs identity.users.write; users may update themselves.
    *
-   * Errors: NOT_FOUND (USER_NOT_FOUND); INVALID_ARGUMENT (EMAIL_IMMUTABLE); ALREADY_EXISTS
-   * (USERNAME_ALREADY_EXISTS); ABORTED (CONCURRENT_UPDATE: the etag is stale).
+   * Errors: NOT_FOUND (USER_NOT_FOUND); INVALID_ARGUMENT (EMAIL_IMMUTABLE); ALREADY_EXISTS (USERNAME_ALREADY_EXISTS);
+   * ABORTED (CONCURRENT_UPDATE).
    */
   updateUser: handleUnaryCall<UpdateUserRequest, UpdateUserResponse>;
   /**
-   * Shuts a user out without forgetting them: ends every session in the same transaction. Deactivating a deactivated
-   * user changes nothing.
+   * DeactivateUser shuts a user out without forgetting them. It ends every session in the same transaction; access
+   * tokens and API keys stop working on every replica within 250 milliseconds. Deactivating a deactivated user changes
+   * nothing.
    *
    * Needs identity.users.write.
    *
@@ -2312,7 +2381,8 @@ export interface UserServiceServer extends UntypedServiceImplementation {
    */
   deactivateUser: handleUnaryCall<DeactivateUserRequest, DeactivateUserResponse>;
   /**
-   * Lets a deactivated user sign in again. Reactivating an active user changes nothing.
+   * ReactivateUser lets a deactivated user sign in again, and their API keys work again. Reactivating an active user
+   * changes nothing.
    *
    * Needs identity.users.write.
    *
@@ -2320,7 +2390,7 @@ export interface UserServiceServer extends UntypedServiceImplementation {
    */
   reactivateUser: handleUnaryCall<ReactivateUserRequest, ReactivateUserResponse>;
   /**
-   * Forgets failed attempts and lifts a lock at once. Unlocking a user who is not locked changes nothing.
+   * UnlockUser forgets failed attempts and lifts a lock at once. A user without failed attempts stays as they are.
    *
    * Needs identity.users.write.
    *
@@ -2328,8 +2398,9 @@ export interface UserServiceServer extends UntypedServiceImplementation {
    */
   unlockUser: handleUnaryCall<UnlockUserRequest, UnlockUserResponse>;
   /**
-   * Erases a user for good (GDPR art. 17): the account and all that hangs on it, in one transaction. Audit events
-   * stay, without user, address or device. The email is free again and all tokens stop at once.
+   * DeleteUser erases a user for good (GDPR art. 17): the account and all that hangs on it, in one transaction. Audit
+   * events stay, without user, address or device. The email is free again. Refresh tokens are refused at once; access
+   * tokens and API keys stop working on every replica within 250 milliseconds. One last mail tells the user.
    *
    * Needs identity.users.delete.
    *
@@ -2337,8 +2408,8 @@ export interface UserServiceServer extends UntypedServiceImplementation {
    */
   deleteUser: handleUnaryCall<DeleteUserRequest, DeleteUserResponse>;
   /**
-   * Gives everything that is held about a user as one document (GDPR art. 15 and 20): account with its timestamps,
-   * profile, roles, sessions, API keys, audit events. Secrets and hashes are left out.
+   * ExportUser gives everything that is held about a user as one document (GDPR art. 15 and 20). Secrets and hashes are
+   * left out.
    *
    * Needs identity.users.export; users may export themselves.
    *
@@ -2346,21 +2417,27 @@ export interface UserServiceServer extends UntypedServiceImplementation {
    */
   exportUser: handleUnaryCall<ExportUserRequest, ExportUserResponse>;
   /**
-   * Creates users from another system, with the password hashes that they have there. Each row is answered, in order, as
-   * soon as it is committed or refused; a bad row never stops the others. A row with a request_id that was used before
-   * changes nothing, so an import that broke off is simply run again. No mail is sent. Rows are taken in as fast as they
-   * are stored; whoever sends faster is held up by the flow control of HTTP/2. There is no limit to their number, and no
-   * deadline but the caller's.
+   * ImportUsers creates users from another system, with the password hashes that they have there. Each row is answered,
+   * in order, as soon as it is committed or refused. A refused row does not stop the others. A row with a request_id
+   * that was used before changes nothing, so an import that broke off is simply run again. No mail is sent.
+   *
+   * Rows are taken in as fast as they are stored; the flow control of HTTP/2 holds up whoever sends faster. There is no
+   * limit to their number, and no deadline but the caller's. The caller is recognised anew every second: the stream
+   * ends when they may not import any more.
    *
    * Needs identity.users.import. Roles are assigned only if the caller has what they permit.
+   *
+   * Errors: those of every call. A row that cannot be decoded, or has more than 256 KiB, ends the stream with
+   * INVALID_ARGUMENT (MALFORMED_MESSAGE, MESSAGE_TOO_LARGE). Every other fault of a row is in its
+   * ImportUsersResponse.refusal.
    */
   importUsers: handleBidiStreamingCall<ImportUsersRequest, ImportUsersResponse>;
 }
 
 export interface UserServiceClient extends Client {
   /**
-   * Creates a user with its profile, as an administrator or another system would. People who sign up themselves go
-   * through AuthService.Register.
+   * CreateUser creates a user with its profile, as an administrator or another system would. No mail is sent. People
+   * who sign up themselves go through AuthService.Register.
    *
    * Needs identity.users.write.
    *
@@ -2383,7 +2460,7 @@ export interface UserServiceClient extends Client {
     callback: (error: ServiceError | null, response: CreateUserResponse) => void,
   ): ClientUnaryCall;
   /**
-   * Gets one user by id.
+   * GetUser gets one user by id.
    *
    * Needs identity.users.read; users may get themselves.
    *
@@ -2405,9 +2482,11 @@ export interface UserServiceClient extends Client {
     callback: (error: ServiceError | null, response: GetUserResponse) => void,
   ): ClientUnaryCall;
   /**
-   * Gets up to 1,000 users by id, with one query (AIP-231). Unknown ids are no error: they come back as such.
+   * BatchGetUsers gets up to 1,000 users by id (AIP-231). Ids that nobody has are no error: they come back as such.
    *
    * Needs identity.users.read.
+   *
+   * Errors: those of every call.
    */
   batchGetUsers(
     request: BatchGetUsersRequest,
@@ -2425,7 +2504,7 @@ export interface UserServiceClient extends Client {
     callback: (error: ServiceError | null, response: BatchGetUsersResponse) => void,
   ): ClientUnaryCall;
   /**
-   * Finds the one user with this email or username.
+   * LookupUser finds the one user with this email or username.
    *
    * Needs identity.users.read.
    *
@@ -2447,12 +2526,12 @@ export interface UserServiceClient extends Client {
     callback: (error: ServiceError | null, response: LookupUserResponse) => void,
   ): ClientUnaryCall;
   /**
-   * Lists users page by page (AIP-158). Pages are stable while users come and go: nobody who was there all along is
-   * shown twice or left out, and the last page costs what the first does.
+   * ListUsers lists users page by page (AIP-158). Pages are stable while users come and go: nobody who was there all
+   * along is shown twice or left out. The last page costs what the first does.
    *
    * Needs identity.users.read.
    *
-   * Errors: INVALID_ARGUMENT (INVALID_FIELDS, also for a page token of another filter or order).
+   * Errors: INVALID_ARGUMENT (INVALID_FIELDS). A page token of another filter, order or caller is such a field.
    */
   listUsers(
     request: ListUsersRequest,
@@ -2470,12 +2549,12 @@ export interface UserServiceClient extends Client {
     callback: (error: ServiceError | null, response: ListUsersResponse) => void,
   ): ClientUnaryCall;
   /**
-   * Changes the fields that the mask names (AIP-134).
+   * UpdateUser changes the fields that the mask names (AIP-134).
    *
    * Needs identity.users.write; users may update themselves.
    *
-   * Errors: NOT_FOUND (USER_NOT_FOUND); INVALID_ARGUMENT (EMAIL_IMMUTABLE); ALREADY_EXISTS
-   * (USERNAME_ALREADY_EXISTS); ABORTED (CONCURRENT_UPDATE: the etag is stale).
+   * Errors: NOT_FOUND (USER_NOT_FOUND); INVALID_ARGUMENT (EMAIL_IMMUTABLE); ALREADY_EXISTS (USERNAME_ALREADY_EXISTS);
+   * ABORTED (CONCURRENT_UPDATE).
    */
   updateUser(
     request: UpdateUserRequest,
@@ -2493,8 +2572,9 @@ export interface UserServiceClient extends Client {
     callback: (error: ServiceError | null, response: UpdateUserResponse) => void,
   ): ClientUnaryCall;
   /**
-   * Shuts a user out without forgetting them: ends every session in the same transaction. Deactivating a deactivated
-   * user changes nothing.
+   * DeactivateUser shuts a user out without forgetting them. It ends every session in the same transaction; access
+   * tokens and API keys stop working on every replica within 250 milliseconds. Deactivating a deactivated user changes
+   * nothing.
    *
    * Needs identity.users.write.
    *
@@ -2516,7 +2596,8 @@ export interface UserServiceClient extends Client {
     callback: (error: ServiceError | null, response: DeactivateUserResponse) => void,
   ): ClientUnaryCall;
   /**
-   * Lets a deactivated user sign in again. Reactivating an active user changes nothing.
+   * ReactivateUser lets a deactivated user sign in again, and their API keys work again. Reactivating an active user
+   * changes nothing.
    *
    * Needs identity.users.write.
    *
@@ -2538,7 +2619,7 @@ export interface UserServiceClient extends Client {
     callback: (error: ServiceError | null, response: ReactivateUserResponse) => void,
   ): ClientUnaryCall;
   /**
-   * Forgets failed attempts and lifts a lock at once. Unlocking a user who is not locked changes nothing.
+   * UnlockUser forgets failed attempts and lifts a lock at once. A user without failed attempts stays as they are.
    *
    * Needs identity.users.write.
    *
@@ -2560,8 +2641,9 @@ export interface UserServiceClient extends Client {
     callback: (error: ServiceError | null, response: UnlockUserResponse) => void,
   ): ClientUnaryCall;
   /**
-   * Erases a user for good (GDPR art. 17): the account and all that hangs on it, in one transaction. Audit events
-   * stay, without user, address or device. The email is free again and all tokens stop at once.
+   * DeleteUser erases a user for good (GDPR art. 17): the account and all that hangs on it, in one transaction. Audit
+   * events stay, without user, address or device. The email is free again. Refresh tokens are refused at once; access
+   * tokens and API keys stop working on every replica within 250 milliseconds. One last mail tells the user.
    *
    * Needs identity.users.delete.
    *
@@ -2583,8 +2665,8 @@ export interface UserServiceClient extends Client {
     callback: (error: ServiceError | null, response: DeleteUserResponse) => void,
   ): ClientUnaryCall;
   /**
-   * Gives everything that is held about a user as one document (GDPR art. 15 and 20): account with its timestamps,
-   * profile, roles, sessions, API keys, audit events. Secrets and hashes are left out.
+   * ExportUser gives everything that is held about a user as one document (GDPR art. 15 and 20). Secrets and hashes are
+   * left out.
    *
    * Needs identity.users.export; users may export themselves.
    *
@@ -2606,13 +2688,19 @@ export interface UserServiceClient extends Client {
     callback: (error: ServiceError | null, response: ExportUserResponse) => void,
   ): ClientUnaryCall;
   /**
-   * Creates users from another system, with the password hashes that they have there. Each row is answered, in order, as
-   * soon as it is committed or refused; a bad row never stops the others. A row with a request_id that was used before
-   * changes nothing, so an import that broke off is simply run again. No mail is sent. Rows are taken in as fast as they
-   * are stored; whoever sends faster is held up by the flow control of HTTP/2. There is no limit to their number, and no
-   * deadline but the caller's.
+   * ImportUsers creates users from another system, with the password hashes that they have there. Each row is answered,
+   * in order, as soon as it is committed or refused. A refused row does not stop the others. A row with a request_id
+   * that was used before changes nothing, so an import that broke off is simply run again. No mail is sent.
+   *
+   * Rows are taken in as fast as they are stored; the flow control of HTTP/2 holds up whoever sends faster. There is no
+   * limit to their number, and no deadline but the caller's. The caller is recognised anew every second: the stream
+   * ends when they may not import any more.
    *
    * Needs identity.users.import. Roles are assigned only if the caller has what they permit.
+   *
+   * Errors: those of every call. A row that cannot be decoded, or has more than 256 KiB, ends the stream with
+   * INVALID_ARGUMENT (MALFORMED_MESSAGE, MESSAGE_TOO_LARGE). Every other fault of a row is in its
+   * ImportUsersResponse.refusal.
    */
   importUsers(): ClientDuplexStream<ImportUsersRequest, ImportUsersResponse>;
   importUsers(options: Partial<CallOptions>): ClientDuplexStream<ImportUsersRequest, ImportUsersResponse>;
