@@ -125,9 +125,9 @@ describe('DeleteUser', () => {
         { kind: 'profile', count: 1, reason: '' },
         { kind: 'roles', count: 1, reason: '' },
         { kind: 'sessions', count: sessions, reason: '' },
+        { kind: 'known_devices', count: devices, reason: '' },
         { kind: 'password_history', count: history, reason: '' },
         { kind: 'api_keys', count: 1, reason: '' },
-        { kind: 'known_devices', count: devices, reason: '' },
         // What is sent by mail comes and goes by itself.
         { kind: 'one_time_tokens', count: expect.any(Number), reason: '' },
         { kind: 'mails', count: expect.any(Number), reason: '' },
