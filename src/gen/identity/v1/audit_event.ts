@@ -21,7 +21,38 @@ export const protobufFileName = "identity/v1/audit_event.proto";
 export interface AuditEvent {
   /** UUID version 4. */
   id: string;
-  /** Type of the event: "user.created", "session.revoked", "call.refused" … */
+  /**
+   * Type of the event:
+   * - "user.created": An account was made.
+   * - "user.updated": The profile or the username changed.
+   * - "user.email_verification_requested": A mail was asked for that verifies the address.
+   * - "user.email_verified": The address was proven.
+   * - "user.password_reset_requested": A mail was asked for that lets its reader set a new password.
+   * - "user.password_changed": The password changed, by its owner or by a reset.
+   * - "user.login_code_requested": A mail with a login code was asked for.
+   * - "user.locked": Too many failed attempts locked the account.
+   * - "user.unlocked": The lock and the failed attempts were cleared.
+   * - "user.login": A session began.
+   * - "user.login_failed": A password or a code was wrong.
+   * - "user.new_device": A session began on a device that the account had not seen.
+   * - "user.deactivated": The account was deactivated.
+   * - "user.reactivated": The account was reactivated.
+   * - "user.exported": All that is held about a user, or about all users, was handed out.
+   * - "user.deleted": The account was erased.
+   * - "session.revoked": A session was ended before its time.
+   * - "session.refresh_reused": A used refresh token came back, so its session ended.
+   * - "role.created": A role was made.
+   * - "role.updated": The description or the permissions of a role changed.
+   * - "role.deleted": A role was deleted.
+   * - "role.assigned": A user or a service account got a role.
+   * - "role.unassigned": A user or a service account lost a role.
+   * - "service_account.created": A service account was made.
+   * - "service_account.deleted": A service account was deleted.
+   * - "api_key.created": An API key was made.
+   * - "api_key.revoked": An API key was revoked.
+   * - "call.refused": A call was refused for who made it.
+   * - "mail.failed": A mail was given up.
+   */
   type: string;
   /** UUID of the user that the event is about. Absent where it is about nobody, or about somebody who was erased since. */
   userId?:
