@@ -6,6 +6,7 @@ import { type TracingSettings, tracingSettings, tracingVariables } from './obser
 import type { RateLimitSettings } from './rate-limits/rate-limits.ts';
 import type { TlsFiles } from './rpc/tls.ts';
 import { Secret } from './secrets/secret.ts';
+import { ConfigError } from './settings/start-error.ts';
 import { PROFILE_FIELDS, type ProfileField } from './users/profile-fields.ts';
 
 /** The settings, read from the environment. Durations are seconds. README.md lists them all. */
@@ -60,17 +61,6 @@ export interface Config {
   readonly requireVerifiedEmail: boolean;
   readonly requiredProfileFields: readonly ProfileField[];
   readonly logLevel: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent';
-}
-
-/** Every setting that is wrong or missing, at once. */
-export class ConfigError extends Error {
-  readonly problems: readonly string[];
-
-  constructor(problems: readonly string[]) {
-    super(`The configuration is not usable:\n${problems.map((problem) => `  - ${problem}`).join('\n')}`);
-    this.name = 'ConfigError';
-    this.problems = problems;
-  }
 }
 
 const wholeNumber = (min: number, max: number, otherwise = 'must be a whole number') =>

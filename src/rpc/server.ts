@@ -6,8 +6,8 @@ import {
   setLogVerbosity,
   type UntypedServiceImplementation,
 } from '@grpc/grpc-js';
+import { ListenError } from '../settings/start-error.ts';
 import { releaseClosedStreams } from './ended-calls.ts';
-import { ListenError } from './listen-error.ts';
 import { addressAt } from './peer.ts';
 import type { Runtime } from './runtime.ts';
 import { isStreamRpc, type StreamEndpoint, type StreamRpc, streamHandler } from './stream.ts';
@@ -23,7 +23,7 @@ export interface ConnectionLimits {
   readonly maxStreams: number;
   /** Connections are long-lived; ending them now and then lets load balancers spread them anew. */
   readonly maxAgeMs: number;
-  /** How long calls in flight may take then. */
+  /** In which calls in flight have to end then. */
   readonly maxAgeGraceMs: number;
   /** A connection whose other end is gone without a word is noticed after these two. */
   readonly keepaliveMs: number;
