@@ -1,6 +1,6 @@
 import { StartError } from '../settings/start-error.ts';
 
-/** Says why a start has failed: a failure that an operator can mend in its own words, any other, which is a defect, with its stack. */
+/** Says why a start has failed: a sentence where an operator can mend it; anything else is a defect, with its stack. */
 export function explain(error: unknown): string {
   if (error instanceof SuppressedError) return `${explain(error.suppressed)}\n${explain(error.error)}`;
   if (error instanceof StartError) return error.message;

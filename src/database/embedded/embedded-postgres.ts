@@ -48,8 +48,8 @@ export async function startEmbeddedPostgres(dataDir: string): Promise<EmbeddedPo
 }
 
 /**
- * Finds the server that another service runs on the folder: for a command beside that service, which may use it but must neither lock nor
- * stop it. Undefined where none runs.
+ * Finds the server that another service runs on the folder: for a command beside that service, which may use it but
+ * must neither lock nor stop it. Undefined where none runs.
  */
 export async function findEmbeddedPostgres(dataDir: string): Promise<string | undefined> {
   const cluster = await prepareCluster(dataDir);
