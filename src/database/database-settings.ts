@@ -10,7 +10,7 @@ export const databaseVariables = {
     .optional(),
   DATABASE_POOL_MIN: integer(5, 0, 1000),
   DATABASE_POOL_MAX: wholeNumber(1, 1000).optional(),
-  /** The folder of the embedded PostgreSQL, of secrets that the service makes for itself, and of mails without a server. */
+  /** The folder of the embedded PostgreSQL, of secrets that the service makes for itself, and of mails without SMTP. */
   DATA_DIR: z.string().default('.data'),
 };
 
