@@ -319,9 +319,9 @@ describe.each(RULES)('$rule', ({ breaks, examples }) => {
 });
 
 describe('rooms', () => {
-  /** `users → audit` for each room and the ones that it imports from, types included. */
+  /** `users → audit` for each room and the ones that it imports from, types included. config.ts adds up the settings of all, and is no room. */
   const edges = new Set(
-    FILES.flatMap(({ name, imports }) =>
+    FILES.filter(({ name }) => name !== 'config.ts').flatMap(({ name, imports }) =>
       imports.flatMap(({ from }) => {
         const [room, used] = [roomOf(name), roomOf(from)];
         return from.startsWith('gen/') || !from.endsWith('.ts') || room === used ? [] : [`${room} → ${used}`];

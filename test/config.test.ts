@@ -1,7 +1,8 @@
 import { availableParallelism } from 'node:os';
 import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
-import { ConfigError, loadConfig } from '../src/config.ts';
+import { loadConfig } from '../src/config.ts';
+import { ConfigError } from '../src/settings/start-error.ts';
 
 const SECRET = 'never-to-be-seen-'.repeat(3);
 

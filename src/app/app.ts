@@ -21,18 +21,18 @@ export interface App {
   readonly server: Server;
   readonly orm: Orm;
   readonly port: number;
-  /** Where the metrics are, if anywhere. */
+  /** The port of the metrics, if there are any. */
   readonly metricsPort: number | undefined;
   /** Health turns NOT_SERVING, calls in flight finish, then everything is closed. */
   close(): Promise<void>;
 }
 
-/** How long calls in flight may take when the service stops: with all that ends after them, less than the process has (main.ts). */
+/** In which calls in flight have to end when the service stops. With all that ends after them, main.ts grants more. */
 const DRAIN_MS = 6000;
 
 /** The composition root: resources.ts and services.ts put the features together, this opens them for calls. */
 export async function createApp(config: Config, connection: Connection, overrides: Overrides = {}): Promise<App> {
-  // What has begun is ended in the opposite order: when the service closes, or at once where it cannot start.
+  // All that has begun ends in the opposite order: when the service closes, or at once where it cannot start.
   await using begun = new AsyncDisposableStack();
   const resources = await openResources(config, connection, overrides, begun);
   const server = createServer(overrides.connections);
@@ -84,10 +84,10 @@ async function offerMetrics({ metricsPort, grpc }: Config, { metrics, team }: Re
 }
 
 /** All that is cleared away every hour. */
-const cleanupSteps = ({ lockout, auditRetentionDays }: Config) => [
+const cleanupSteps = (config: Config) => [
   ...sessionCleanup,
-  ...lockoutCleanup(lockout),
-  ...auditCleanup(auditRetentionDays),
+  ...lockoutCleanup(config.lockout),
+  ...auditCleanup(config),
   ...tokenCleanup,
   ...eventCleanup,
   ...rateLimitCleanup,

@@ -3,6 +3,7 @@ import type { Client } from '../call/client.ts';
 import type { CleanupStep } from '../jobs/cleanup.ts';
 import { lockedUserId } from '../users/user.repository.ts';
 import { AuditEvent } from './audit-event.entity.ts';
+import type { AuditSettings } from './audit-settings.ts';
 import type { AuditFilter } from './list-audit-events.ts';
 
 /** An access token outlives its user for a while; the actor is then called so. */
@@ -74,6 +75,9 @@ export async function deleteOldAuditEvents(em: EntityManager, before: Date, limi
 const DAY_MS = 86_400_000;
 
 /** Events are kept as long as the operator says, and no longer: who did what is personal data, too. */
-export const auditCleanup = (retentionDays: number): CleanupStep[] => [
-  { name: 'old_audit_events', run: (em, now, limit) => deleteOldAuditEvents(em, new Date(now.getTime() - retentionDays * DAY_MS), limit) },
+export const auditCleanup = ({ auditRetentionDays }: AuditSettings): CleanupStep[] => [
+  {
+    name: 'old_audit_events',
+    run: (em, now, limit) => deleteOldAuditEvents(em, new Date(now.getTime() - auditRetentionDays * DAY_MS), limit),
+  },
 ];

@@ -1,9 +1,17 @@
 import { readdir } from 'node:fs/promises';
+import { StartError } from '../settings/start-error.ts';
 import { MIGRATIONS_FOLDER, type Orm } from './orm.ts';
-import { SchemaBehindError } from './schema-behind.ts';
 
 /** SQLSTATE 42P01: the table that records the executed migrations is not there yet. */
 const UNDEFINED_TABLE = '42P01';
+
+export class SchemaBehindError extends StartError {
+  override readonly name = 'SchemaBehindError';
+
+  constructor(pending: readonly string[]) {
+    super(`The database schema is behind by ${pending.length} migration(s): ${pending.join(', ')}.\nRun: npm run db:up`);
+  }
+}
 
 /** Names of the migrations that the database has not seen, oldest first. Reads only, unlike the ORM's own `getPending`. */
 export async function pendingMigrations(orm: Orm): Promise<string[]> {

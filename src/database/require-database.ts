@@ -1,10 +1,12 @@
+import { StartError } from '../settings/start-error.ts';
 import type { Orm } from './orm.ts';
 
-/** For whoever has set DATABASE_URL: what PostgreSQL, or the way to it, has said. */
-export class DatabaseUnusableError extends Error {
+/** Repeats for the one who has set DATABASE_URL what PostgreSQL, or the way to it, has said. */
+export class DatabaseUnusableError extends StartError {
+  override readonly name = 'DatabaseUnusableError';
+
   constructor(cause: unknown) {
     super(`The database that DATABASE_URL names cannot be used: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
-    this.name = 'DatabaseUnusableError';
   }
 }
 

@@ -1,7 +1,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import mustache from 'mustache';
-import { ConfigError } from '../config.ts';
+import { ConfigError } from '../settings/start-error.ts';
 
 export const MAIL_TEMPLATES = [
   'verify-email',
@@ -15,7 +15,7 @@ export const MAIL_TEMPLATES = [
 
 export type MailTemplate = (typeof MAIL_TEMPLATES)[number];
 
-/** What a mail says, before it has an address. */
+/** The text of a mail, before it has an address. */
 export interface MailContent {
   readonly subject: string;
   readonly text: string;

@@ -1,10 +1,10 @@
 import path from 'node:path';
 import { runPeriodically } from '../concurrency/periodic-task.ts';
-import type { Config } from '../config.ts';
 import type { ChangeTail } from '../events/change-tail.ts';
 import { consumeEvents } from '../events/consume-events.ts';
 import { Bell } from './bell.ts';
 import { type DeliverMailsDeps, deliverMails } from './deliver-mails.ts';
+import type { MailSettings } from './mail-settings.ts';
 import { MailTemplates } from './mail-templates.ts';
 import { fileTransport, type MailTransport, smtpTransport } from './mail-transport.ts';
 import { isToldByMail, queueMails } from './queue-mails.ts';
@@ -12,11 +12,18 @@ import { isToldByMail, queueMails } from './queue-mails.ts';
 /** Changes that follow upon others gather for so long before they are turned into mails: a hundred take as many statements as one. */
 const GATHER_MS = 1000;
 
-/** How soon the first change is turned into a mail, and a mail that is due is sent. To find that there is none costs nothing. */
+/** In which the first change is turned into a mail, and a mail that is due is sent. To find none costs nothing. */
 const BEAT_MS = 100;
 
-/** How long mails under way may take when the service stops. What is not sent by then is tried again, by whoever comes first. */
+/** In which mails under way have to be sent when the service stops. The first service that comes sends the others. */
 const STOP_MS = 5000;
+
+export interface MailerSettings {
+  readonly mail: MailSettings;
+  readonly serviceName: string;
+  /** Mails become files in its folder `mail` where there is no server to send them. */
+  readonly dataDir: string;
+}
 
 export type MailerResources = Omit<DeliverMailsDeps, 'templates' | 'transport' | 'serviceName' | 'publicUrl'> & {
   readonly tail: Pick<ChangeTail, 'onEvent'>;
@@ -27,17 +34,17 @@ export type MailerResources = Omit<DeliverMailsDeps, 'templates' | 'transport' |
  * under way, unless a mail server keeps them.
  */
 export async function openMailer(
-  config: Config,
+  settings: MailerSettings,
   { tail, ...resources }: MailerResources,
   gatherMs = GATHER_MS,
 ): Promise<() => () => Promise<void>> {
-  const templates = await MailTemplates.load(config.mail.templates);
-  const transport = await transportOf(config, resources);
+  const templates = await MailTemplates.load(settings.mail.templates);
+  const transport = await transportOf(settings, resources);
   const changes = new Bell(gatherMs);
   tail.onEvent(({ type }) => {
     if (isToldByMail(type)) changes.ring();
   });
-  const { serviceName, mail } = config;
+  const { serviceName, mail } = settings;
   return () => start({ ...resources, templates, transport, serviceName, publicUrl: mail.publicUrl }, changes);
 }
 
@@ -79,7 +86,7 @@ function nameOf(error: unknown): object {
   return { name, code };
 }
 
-async function transportOf({ mail, dataDir }: Config, { log }: Pick<MailerResources, 'log'>): Promise<MailTransport> {
+async function transportOf({ mail, dataDir }: MailerSettings, { log }: Pick<MailerResources, 'log'>): Promise<MailTransport> {
   if (mail.smtpUrl) return smtpTransport(mail.smtpUrl.reveal(), mail.from);
   return fileTransport(path.resolve(dataDir, 'mail'), mail.from, log);
 }

@@ -1,4 +1,5 @@
 import { type Logger, pino } from 'pino';
+import type { ObservabilitySettings } from './observability-settings.ts';
 import type { SpanIds } from './tracing/trace-parent.ts';
 
 /** A failure as the log shows it: an IdentityError, of which this room knows no more. */
@@ -16,27 +17,27 @@ export interface FailedCall {
   readonly parent: () => SpanIds | undefined;
 }
 
-/** What is logged about calls. Nothing a caller sent is: no request, no response, no message of the driver. */
+/** The log tells of calls. It holds nothing that a caller sent: no request, no response, no message of the driver. */
 export interface Log {
   failedCall(error: LoggedFailure, call: FailedCall): void;
   info(message: string, fields?: object): void;
   warn(message: string, fields?: object): void;
 }
 
-/** What somebody has to look at; everything else is the caller's business. */
+/** Somebody has to look at these; everything else is the caller's business. */
 const LEVELS: Readonly<Record<string, 'error' | 'warn'>> = { INTERNAL: 'error', UNAVAILABLE: 'warn' };
 
 /** Names under which a secret could reach a log line by mistake. */
 const SECRETS = ['password', 'current_password', 'new_password', 'token', 'refresh_token', 'access_token', 'authorization'];
 
 interface LogOptions {
-  /** Which of several processes writes. */
+  /** The one of several processes that writes. */
   readonly worker?: number | undefined;
   /** The span that lines are written within. */
   readonly current?: () => SpanIds | undefined;
 }
 
-export function createLog(level: string, { worker, current = () => undefined }: LogOptions = {}): Log {
+export function createLog(level: ObservabilitySettings['logLevel'], { worker, current = () => undefined }: LogOptions = {}): Log {
   const logger = pino({
     level,
     base: worker === undefined ? null : { worker },
@@ -68,8 +69,8 @@ function named(span: SpanIds | undefined): object {
 }
 
 /**
- * What may be known about an unexpected error. Its message is left out: the ORM and the driver quote emails and where-values in it.
- * Where it came from and, of the database, the SQLSTATE and the constraint are enough to find the defect.
+ * The facts about an unexpected error that may be known. Its message is left out: the ORM and the driver quote emails
+ * and where-values in it. The stack and, of the database, SQLSTATE and constraint are enough to find the defect.
  */
 function describe(cause: unknown): object {
   if (!(cause instanceof Error)) return { type: typeof cause };

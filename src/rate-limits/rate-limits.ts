@@ -10,17 +10,11 @@ import type { Log } from '../observability/log.ts';
 import { CredentialLimiter } from './credential-limiter.ts';
 import { LeasedLimiter } from './leased-limiter.ts';
 import { countCalls } from './rate-limit.repository.ts';
+import type { RateLimitSettings } from './rate-limit-settings.ts';
 
 const TABLE = 'rate_limits';
 const WINDOW_SECONDS = 60;
 const WARN_EVERY_MS = 60_000;
-
-/** Calls a minute, over all replicas; 0 is no limit. */
-export interface RateLimitSettings {
-  readonly perCaller: number;
-  readonly perAddress: number;
-  readonly perIdentifier: number;
-}
 
 /** Over which connections the counters are kept. */
 export interface CounterPools {
@@ -28,7 +22,7 @@ export interface CounterPools {
   readonly ofCredentials: PreparedStatements;
 }
 
-/** What a credential check is counted by. */
+/** A credential check is counted by these. */
 export interface CredentialCheck {
   readonly rpc: string;
   readonly client: Client;
@@ -36,7 +30,7 @@ export interface CredentialCheck {
   readonly identifier?: string | undefined;
 }
 
-/** How `auth` limits attempts on credentials. */
+/** By this, `auth` limits attempts on credentials. */
 export type LimitCredentials = (call: Call, check: CredentialCheck) => Promise<void>;
 
 const rateLimited = (retryAfterSeconds: number) =>
@@ -119,7 +113,7 @@ function callerLimiter(pool: Pool, points: number): LeasedLimiter {
     keyPrefix: 'caller',
     points,
     duration: WINDOW_SECONDS,
-    // Whoever is over the limit is refused from memory.
+    // A caller who is over the limit is refused from memory.
     inMemoryBlockOnConsumed: points + 1,
   });
   return new LeasedLimiter(limiter, points);

@@ -6,12 +6,13 @@ import {
   setLogVerbosity,
   type UntypedServiceImplementation,
 } from '@grpc/grpc-js';
+import { ListenError } from '../settings/start-error.ts';
 import { releaseClosedStreams } from './ended-calls.ts';
-import { ListenError } from './listen-error.ts';
+import type { GrpcSettings } from './grpc-settings.ts';
 import { addressAt } from './peer.ts';
 import type { Runtime } from './runtime.ts';
 import { isStreamRpc, type StreamEndpoint, type StreamRpc, streamHandler } from './stream.ts';
-import { serverCredentials, type TlsFiles } from './tls.ts';
+import { serverCredentials } from './tls.ts';
 import { tracedStream, tracedUnary } from './trace-call.ts';
 import { refineTransportErrors } from './transport-errors.ts';
 import { type Endpoint, type Rpc, unaryHandler } from './unary.ts';
@@ -23,7 +24,7 @@ export interface ConnectionLimits {
   readonly maxStreams: number;
   /** Connections are long-lived; ending them now and then lets load balancers spread them anew. */
   readonly maxAgeMs: number;
-  /** How long calls in flight may take then. */
+  /** In which calls in flight have to end then. */
   readonly maxAgeGraceMs: number;
   /** A connection whose other end is gone without a word is noticed after these two. */
   readonly keepaliveMs: number;
@@ -107,7 +108,7 @@ function streamed(endpoint: StreamEndpoint<unknown, unknown>, runtime: Runtime) 
 }
 
 /** Binds to an address; returns the port, which the system chooses where it is 0. */
-export function listen(server: Server, { host, port, tls }: { host: string; port: number; tls: TlsFiles | undefined }): Promise<number> {
+export function listen(server: Server, { host, port, tls }: Omit<GrpcSettings, 'reflection'>): Promise<number> {
   const address = addressAt(host, port);
   return new Promise((resolve, reject) => {
     server.bindAsync(address, serverCredentials(tls), (error, bound) => (error ? reject(new ListenError(address, error)) : resolve(bound)));

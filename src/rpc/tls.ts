@@ -1,14 +1,7 @@
 import { experimental, ServerCredentials } from '@grpc/grpc-js';
+import type { TlsFiles } from './grpc-settings.ts';
 
-/** Files in PEM. */
-export interface TlsFiles {
-  readonly certFile: string;
-  readonly keyFile: string;
-  /** With it, a client must show a certificate that this authority has signed. */
-  readonly clientCaFile: string | undefined;
-}
-
-/** How soon a renewed certificate is noticed. */
+/** In which a renewed certificate is noticed. */
 const REFRESH_MS = 1000;
 
 /**

@@ -4,12 +4,12 @@ import type { Call } from '../call/call.ts';
 import { type FieldViolation, invalidFields } from '../call/errors.ts';
 import { orNull, uuid } from '../call/validation.ts';
 import { transaction } from '../database/transaction.ts';
-import { PROFILE_FIELDS, type ProfileField } from './profile-fields.ts';
 import type { User } from './user.entity.ts';
 import { emailImmutable, staleEtag, userNotFound } from './user.errors.ts';
 import { lockUser } from './user.repository.ts';
 import { etagOf } from './user-etag.ts';
 import { email, PROPERTY_OF, type ProfileInput, type ProfileRules, type ProfileValue, profileField, username } from './user-fields.ts';
+import { PROFILE_FIELDS, type ProfileField } from './user-settings.ts';
 import { viewOf } from './user-view.ts';
 
 /** Loose on purpose: only the fields that the mask names have to be valid. */

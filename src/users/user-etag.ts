@@ -1,4 +1,4 @@
-import { hash } from 'node:crypto';
+import { strongEtag } from '../call/etag.ts';
 import type { UserView } from './user-view.ts';
 
 /**
@@ -6,9 +6,8 @@ import type { UserView } from './user-view.ts';
  * touches the bookkeeping, makes no etag stale.
  */
 export function etagOf(user: UserView): string {
-  const visible = [
+  return strongEtag([
     [user.id, user.email, user.emailVerified, user.username, user.active, user.hasPassword, user.roles],
     [user.firstName, user.lastName, user.fullName, user.bio, user.birthDate, user.avatarUrl, user.phone],
-  ];
-  return hash('sha256', JSON.stringify(visible), 'base64url').slice(0, 22);
+  ]);
 }

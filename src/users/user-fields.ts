@@ -1,14 +1,14 @@
 import { z } from 'zod';
 import { line, multiline, orNull } from '../call/validation.ts';
-import { PROFILE_FIELDS, type ProfileField } from './profile-fields.ts';
+import { PROFILE_FIELDS, type ProfileField } from './user-settings.ts';
 
-/** What may stand there unquoted, more or less (RFC 5322 §3.2.3): the others have a meaning of their own in the header of a mail. */
+/** Characters that need no quotes, more or less (RFC 5322 §3.2.3): others have a meaning in the header of a mail. */
 const ATOM = String.raw`[^\s@.<>()[\]\\,;:"]+`;
 const EMAIL = new RegExp(String.raw`^[^\s@<>()[\]\\,;:"]+@${ATOM}(?:\.${ATOM})*$`, 'u');
 
 /**
- * Trimmed, lower case and NFC (RFC 6531 §3.1); in this order, because letters exist that compose only in lower case. Whether mail arrives
- * there only a verification mail can tell, so the form is checked no further than "something@something".
+ * Trimmed, lower case and NFC (RFC 6531 §3.1); in this order, because letters exist that compose only in lower case.
+ * Only a verification mail can tell whether mail arrives there: beyond "something@something" the form is not checked.
  */
 export const email = z
   .string()
@@ -28,7 +28,7 @@ export const identifierFields = { email: email.optional(), username: username.op
 export const hasOneIdentifier = (request: { email?: string | undefined; username?: string | undefined }) =>
   (request.email === undefined) !== (request.username === undefined);
 
-/** What the schemas of profiles depend on. */
+/** The schemas of profiles depend on these. */
 export interface ProfileRules {
   readonly requiredProfileFields: readonly ProfileField[];
   readonly now: () => Date;

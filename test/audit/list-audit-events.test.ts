@@ -86,7 +86,7 @@ describe('ListAuditEvents', () => {
 
   it('forgets events after their time, and only those', async () => {
     const { id: userId } = await register(service);
-    const chore = () => runCleanup(service.app.orm.em, service.clock.now(), auditCleanup(365));
+    const chore = () => runCleanup(service.app.orm.em, service.clock.now(), auditCleanup({ auditRetentionDays: 365 }));
     service.clock.advance(364 * 86_400);
     await chore();
     expect((await list(filtered({ userId, type: 'user.created' }))).events).toHaveLength(1);

@@ -1,5 +1,5 @@
-import { hash } from 'node:crypto';
 import { defineEntity, p } from '@mikro-orm/postgresql';
+import { strongEtag } from '../../call/etag.ts';
 import { id, insertedAt } from '../../database/columns.ts';
 import { bumpEpoch } from '../../events/authorization-epoch.entity.ts';
 import { RolePermission } from './role-permission.entity.ts';
@@ -30,7 +30,7 @@ export class Role extends RoleSchema.class {
 
   /** A strong validator (AIP-154) over all that the API shows of the role; the permissions must be loaded. */
   etag(): string {
-    return hash('sha256', JSON.stringify([this.id, this.name, this.description, this.permissionNames()]), 'base64url').slice(0, 22);
+    return strongEtag([this.id, this.name, this.description, this.permissionNames()]);
   }
 }
 RoleSchema.setClass(Role);

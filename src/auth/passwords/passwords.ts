@@ -1,7 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { Call } from '../../call/call.ts';
 import { invalidFields } from '../../call/errors.ts';
-import type { Config } from '../../config.ts';
 import { type Step, UNTRACED } from '../../observability/tracing/tracer.ts';
 import type { NewPasswords } from '../../users/create-user.ts';
 import type { User } from '../../users/user.entity.ts';
@@ -21,6 +20,7 @@ import {
   type Refusal,
 } from './password-policy.ts';
 import { readStoredHash, type SchemeSettings, type StoredHash, type Verdict } from './password-scheme.ts';
+import type { PasswordSettings } from './password-settings.ts';
 import { COMMON_PASSWORDS } from './popular-passwords.ts';
 import { UnusableHash } from './schemes/foreign-hash.ts';
 
@@ -32,9 +32,9 @@ const NEVER = new AbortController().signal;
 /** A password that somebody wants to have. */
 export interface Candidate {
   readonly password: string;
-  /** What is known of who would get it. */
+  /** Facts about its user to be. */
   readonly about: readonly PersonalData[];
-  /** Who would get it: their latest passwords are refused. */
+  /** Its user to be, whose latest passwords are refused. */
   readonly userId?: string | undefined;
 }
 
@@ -75,7 +75,7 @@ export class Passwords implements NewPasswords {
   readonly #dummy: Promise<StoredHash>;
 
   constructor(
-    { scheme, bcryptCost, pepper, minLength, history }: Config['passwords'],
+    { scheme, bcryptCost, pepper, minLength, history }: PasswordSettings,
     { serviceName, breachCheck, metrics, step = UNTRACED, threads }: PasswordsDeps,
   ) {
     this.#rules = { minLength, serviceName, common: COMMON_PASSWORDS };
@@ -179,7 +179,7 @@ export class Passwords implements NewPasswords {
     user.passwordHash = passwordHash;
   }
 
-  /** How many passwords wait to be hashed. */
+  /** The number of passwords that wait to be hashed. */
   get waiting(): number {
     return this.#pool.waiting;
   }

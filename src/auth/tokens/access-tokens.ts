@@ -3,8 +3,8 @@ import jwt from 'jsonwebtoken';
 import { z } from 'zod';
 import { uuid } from '../../call/validation.ts';
 import { BoundedMap } from '../../concurrency/bounded-map.ts';
-import type { Config } from '../../config.ts';
 import { REMEMBERED_SESSIONS } from '../../sessions/activity.ts';
+import type { JwtSettings } from './token-settings.ts';
 
 /** RFC 9068 §2.1: tells an access token from any other JWT signed with the same key. */
 const TYPE = 'at+jwt';
@@ -24,7 +24,7 @@ const claimsSchema = z.object({
   exp: z.int(),
 });
 
-/** What an access token says, after its signature was checked. Whether its session still lives is another question. */
+/** The claims of an access token whose signature was checked. They do not tell whether its session still lives. */
 export type AccessClaims = z.output<typeof claimsSchema>;
 
 export interface AccessTokenSubject {
@@ -40,13 +40,13 @@ export interface AccessTokenSubject {
 /** Signs and verifies access tokens (RFC 9068). */
 export class AccessTokens {
   readonly ttl: number;
-  readonly #settings: Config['jwt'];
+  readonly #settings: JwtSettings;
   readonly #key: KeyObject;
   readonly #header: string;
   /** A token is used for many calls. */
   readonly #verified = new BoundedMap<string, AccessClaims>(REMEMBERED_SESSIONS);
 
-  constructor(settings: Config['jwt'], secretKey: string) {
+  constructor(settings: JwtSettings, secretKey: string) {
     this.ttl = settings.accessTokenTtl;
     this.#settings = settings;
     this.#key = createSecretKey(Buffer.from(secretKey));

@@ -1,8 +1,8 @@
 import { hash } from 'node:crypto';
 import { type FieldViolation, invalidFields } from '../../call/errors.ts';
 import type { GivenRow } from '../../users/import-users.ts';
-import { PROFILE_FIELDS } from '../../users/profile-fields.ts';
 import { email, PROPERTY_OF } from '../../users/user-fields.ts';
+import { PROFILE_FIELDS } from '../../users/user-settings.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -10,8 +10,8 @@ type Json = Readonly<Record<string, unknown>>;
 const FIELDS = ['request_id', 'email', 'username', 'profile', 'roles', 'email_verified', 'password_hash', 'deactivated', 'validate_only'];
 
 /**
- * A user as one line of NDJSON: the fields of ImportUsersRequest in snake_case. Whether what they hold is right, the import itself will say;
- * here a field that it does not know is refused, because a misspelt `password_hash` must not get lost.
+ * A user as one line of NDJSON: the fields of ImportUsersRequest in snake_case. The import itself will say whether
+ * their values are right; here a field that it does not know is refused: a misspelt `password_hash` must not get lost.
  */
 export function parseUserLine(line: string): GivenRow {
   const user = object(parseJson(line), '');

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
+import { StartError } from '../../settings/start-error.ts';
 import { type Cluster, prepareCluster } from './cluster.ts';
 import { findPostmaster, type Launch, launch, logTail, type Postmaster, startError, stopPostmaster } from './postmaster.ts';
 
@@ -19,7 +20,9 @@ interface Connected {
 }
 
 /** Another service runs on the folder. */
-export class InUseError extends Error {}
+export class InUseError extends StartError {
+  override readonly name = 'InUseError';
+}
 
 const startLimitMs = 60_000;
 // A killed service's connections are gone a moment after it.
@@ -45,8 +48,8 @@ export async function startEmbeddedPostgres(dataDir: string): Promise<EmbeddedPo
 }
 
 /**
- * Where the server is that another service runs on the folder: for a command beside that service, which may use it but must neither lock
- * nor stop it. Undefined where none runs.
+ * Finds the server that another service runs on the folder: for a command beside that service, which may use it but
+ * must neither lock nor stop it. Undefined where none runs.
  */
 export async function findEmbeddedPostgres(dataDir: string): Promise<string | undefined> {
   const cluster = await prepareCluster(dataDir);
@@ -72,7 +75,7 @@ async function connect(cluster: Cluster): Promise<Connected> {
   try {
     return await findOrLaunch(cluster, launched);
   } catch (error) {
-    // Whoever holds the lock uses this server, even if we have started it.
+    // The holder of the lock uses this server, even if we have started it.
     if (!(error instanceof InUseError)) await withdraw(cluster, launched.last).catch(() => {});
     throw error;
   }

@@ -1,9 +1,9 @@
 import { once } from 'node:events';
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { ListenError } from '../../rpc/listen-error.ts';
+import { ListenError } from '../../settings/start-error.ts';
 
-/** What is offered: of this process, or of several. */
+/** The metrics that are offered: of this process, or of several. */
 export interface MetricsText {
   readonly contentType: string;
   /** In the text format of Prometheus. */
@@ -26,7 +26,7 @@ export async function serveMetrics(metrics: MetricsText, host: string, port: num
     port: (server.address() as AddressInfo).port,
     async close() {
       server.close();
-      // Whoever reads the metrics keeps the connection for the next time.
+      // A collector keeps its connection for the next time.
       server.closeAllConnections();
     },
   };

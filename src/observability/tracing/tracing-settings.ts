@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { oneOf, someOf, type ValuesOf, webUrl } from '../../settings/variables.ts';
 
 const PROTOCOLS = ['http/protobuf', 'http/json', 'grpc'] as const;
 
@@ -13,7 +14,7 @@ const SAMPLERS = [
 
 const PROPAGATORS = ['tracecontext', 'baggage', 'none'] as const;
 
-/** What OpenTelemetry's own variables say about traces. Headers, timeout, compression and certificates the exporter reads for itself. */
+/** Traces, by OpenTelemetry's own variables. The exporter reads headers, timeout, compression and certificates. */
 export interface TracingSettings {
   readonly protocol: (typeof PROTOCOLS)[number];
   /** The whole address that spans are sent to. */
@@ -21,21 +22,15 @@ export interface TracingSettings {
   readonly sampler: (typeof SAMPLERS)[number];
   /** Of all traces, 0 to 1; for the samplers by trace id. */
   readonly ratio: number;
-  /** Whether a caller's `traceparent` is taken over. */
+  /** A caller's `traceparent` is taken over. */
   readonly takesOver: boolean;
   /** Of the resource; with `service.name`. */
   readonly resource: Readonly<Record<string, string>>;
   /** Of every call's span: where it arrived. */
   readonly server: Readonly<Record<string, string | number>>;
-  /** How long spans wait for others to be sent with, at most. */
+  /** Spans wait at most so long for others to be sent with. */
   readonly delayMs: number;
 }
-
-const oneOf = <const T extends readonly string[]>(values: T) => z.enum(values, { error: `must be one of ${values.join(', ')}` });
-
-const url = z
-  .string()
-  .refine((given) => URL.canParse(given) && ['http:', 'https:'].includes(new URL(given).protocol), 'must begin with https:// or http://');
 
 /** `team=accounts,deployment.environment.name=prod`; commas, equals signs and what is not ASCII are percent-encoded. */
 const attributes = z.string().transform((text, context) => {
@@ -58,7 +53,7 @@ const names = <const T extends readonly string[]>(values: T) =>
   z
     .string()
     .transform((text) => text.split(',').map((name) => name.trim()))
-    .pipe(z.array(z.enum(values, { error: `must be some of ${values.join(', ')}` })));
+    .pipe(someOf(values));
 
 export const tracingVariables = {
   OTEL_SDK_DISABLED: z
@@ -67,8 +62,8 @@ export const tracingVariables = {
     .pipe(oneOf(['true', 'false']))
     .optional(),
   OTEL_TRACES_EXPORTER: oneOf(['otlp', 'none']).optional(),
-  OTEL_EXPORTER_OTLP_ENDPOINT: url.optional(),
-  OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: url.optional(),
+  OTEL_EXPORTER_OTLP_ENDPOINT: webUrl.optional(),
+  OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: webUrl.optional(),
   OTEL_EXPORTER_OTLP_PROTOCOL: oneOf(PROTOCOLS).default('http/protobuf'),
   OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: oneOf(PROTOCOLS).optional(),
   OTEL_SERVICE_NAME: z.string().optional(),
@@ -86,9 +81,7 @@ export const tracingVariables = {
     .default(5000),
 };
 
-type TracingEnvironment = z.output<z.ZodObject<typeof tracingVariables>>;
-
-/** Where the service listens. */
+/** The address that the service listens on. */
 interface ServerAddress {
   readonly host: string;
   /** 0: whatever is free. */
@@ -96,7 +89,7 @@ interface ServerAddress {
 }
 
 /** Undefined unless somebody wants to have traces: says where they are to go, or that they are to go where a collector usually is. */
-export function tracingSettings(env: TracingEnvironment, { host, port }: ServerAddress): TracingSettings | undefined {
+export function tracingSettings(env: ValuesOf<typeof tracingVariables>, { host, port }: ServerAddress): TracingSettings | undefined {
   const endpoint = env.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT ?? env.OTEL_EXPORTER_OTLP_ENDPOINT;
   if (env.OTEL_SDK_DISABLED === 'true' || env.OTEL_TRACES_EXPORTER === 'none') return undefined;
   if (endpoint === undefined && env.OTEL_TRACES_EXPORTER === undefined) return undefined;

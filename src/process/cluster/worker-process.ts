@@ -1,12 +1,17 @@
 import cluster, { type Worker } from 'node:cluster';
 import type { Snapshot } from '../../observability/metrics/metrics.ts';
+import { StartError } from '../../settings/start-error.ts';
 import { isMessage, type Order, type Report, type StartOrder } from './messages.ts';
-import { WorkerStartError } from './worker-start-error.ts';
 
 /** Connections are handed to the workers in turn. (Where each takes its own, a few long-lived ones end up with the same worker.) */
 cluster.schedulingPolicy = cluster.SCHED_RR;
 
 const MEASURE_LIMIT_MS = 1000;
+
+/** A worker could not begin. The message is the one that it has sent itself, if it could. */
+export class WorkerStartError extends StartError {
+  override readonly name = 'WorkerStartError';
+}
 
 /** A worker as the primary sees it. */
 export class WorkerProcess {
@@ -14,13 +19,13 @@ export class WorkerProcess {
   readonly begunAt = performance.now();
   /** Its port, once it listens; rejects where it cannot. */
   readonly listening: Promise<number>;
-  /** How it ended: `SIGKILL`, `code 1`. */
+  /** The way it ended: `SIGKILL`, `code 1`. */
   readonly ended: Promise<string>;
-  /** What it has found out about itself; undefined while it does not know. */
+  /** As it has found out about itself; undefined while it does not know. */
   serving: boolean | undefined;
   /** The latest that it has measured. */
   snapshot: Snapshot = [];
-  /** Why it could not begin. */
+  /** The reason that it has given for not beginning. */
   reason: string | undefined;
   readonly #worker: Worker;
   readonly #start: StartOrder;

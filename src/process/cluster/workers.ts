@@ -1,8 +1,7 @@
 import type { Log } from '../../observability/log.ts';
 import type { StartOrder } from './messages.ts';
 import { earlyEnds, restartDelayMs } from './restart-policy.ts';
-import { WorkerProcess } from './worker-process.ts';
-import { WorkerStartError } from './worker-start-error.ts';
+import { WorkerProcess, WorkerStartError } from './worker-process.ts';
 
 export type WorkerStart = Omit<StartOrder, 'kind' | 'number'>;
 
@@ -26,7 +25,7 @@ export class Workers {
     promise.catch(() => undefined);
     this.failure = promise;
     this.#fail = reject;
-    // Whatever makes this process end: a worker that is stuck would not notice that it is gone.
+    // Also where this process ends in no order: a worker that is stuck would not notice that it is gone.
     process.once('exit', () => this.#killAll());
   }
 
@@ -39,7 +38,7 @@ export class Workers {
     const workers = Array.from({ length: count }, (_, index) => this.#launch(index + 1, 0));
     const [port] = await Promise.all(workers.map(({ listening }) => listening));
     this.#replacing = true;
-    // Who has ended since then was not replaced.
+    // One that has ended since then was not replaced.
     for (const worker of workers) if (!this.#running.has(worker)) this.#replace(worker, 0);
     return port as number;
   }

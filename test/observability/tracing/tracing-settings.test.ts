@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { ConfigError, loadConfig } from '../../../src/config.ts';
+import { loadConfig } from '../../../src/config.ts';
+import { ConfigError } from '../../../src/settings/start-error.ts';
 
 const tracing = (env: Record<string, string>) => loadConfig(env).tracing;
 
