@@ -265,7 +265,7 @@ const RULES: readonly Rule[] = [
     breaks: (file) =>
       (FOUNDATIONS.includes(roomOf(file.name)) && imports(new RegExp(`^(${FEATURES.join('|')})/`))(file)) ||
       (!PROGRAM.includes(roomOf(file.name)) &&
-        file.name !== 'main.ts' &&
+        !/^(main|config)\.ts$/.test(file.name) &&
         imports(new RegExp(`^((${PROGRAM.join('|')})/|config\\.ts$)`))(file)),
     examples: [
       ['rpc/status.ts', `import { userConstraints } from '../users/user.errors.ts';`],
