@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import type { Ending } from './process/lifecycle.ts';
 
-/** In which the process must be gone after the first signal. */
+/** The time in which the process must be gone after the first signal. */
 const SHUTDOWN_MS = 9500;
 
 /**
@@ -14,9 +14,9 @@ const SAME_SIGNAL_MS = 250;
 
 // Before anything else is so much as loaded: until then a signal kills the process, or is nothing to it where it is a container's first.
 const ending = endOnSignal();
-// TypeScript is stripped and compiled once, not at every start: that takes 0.2 s and 50 MB. Where the folder cannot be written, it is not kept.
-// NODE_COMPILE_CACHE, which `npm start` sets, takes precedence: it is in force early enough for this very file, and then the stripper, which
-// would stay in memory, is not so much as loaded.
+// TypeScript is stripped and compiled once, not at every start: that takes 0.2 s and 50 MB. The result is not kept if
+// the folder cannot be written. NODE_COMPILE_CACHE, which `npm start` sets, takes precedence: it is in force early
+// enough for this very file, and then the stripper, which would stay in memory, is not so much as loaded.
 enableCompileCache(fileURLToPath(new URL('../node_modules/.cache/identity', import.meta.url)));
 // Node's pool has four threads. Hashes take one a core (hash-pool.ts), and must not hold up names of hosts and files, for which it is there.
 process.env.UV_THREADPOOL_SIZE ??= String(availableParallelism() + 4);
@@ -43,7 +43,7 @@ function endOnSignal(): Ending {
   return { signal: end.signal, begin };
 }
 
-/** What the end waited for stands in the log, where it is known. */
+/** The log says, where it is known, what the shutdown waited for. */
 function giveUp(): never {
   process.stderr.write(`the service did not end within ${SHUTDOWN_MS / 1000} seconds\n`);
   process.exit(1);

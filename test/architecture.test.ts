@@ -396,3 +396,50 @@ describe('the test itself', () => {
     expect(FILES.find(({ name }) => name === 'rpc/server.ts')?.imports).toContainEqual({ from: '@grpc/grpc-js', typeOnly: false });
   });
 });
+
+describe('comments', () => {
+  /** The rooms and files whose comments still have to be rewritten: the rule does not hold for them yet. */
+  const STILL_TO_BE_REWRITTEN =
+    /^(rpc|observability\/metrics)\/|^(app\/app|database\/pool-connection|database\/embedded\/embedded-postgres|process\/cluster\/metrics-of-all)\.ts$/;
+
+  const COMMENT = /\/\*[\s\S]*?\*\/|(?:(?<=^|\s)\/\/.*(?:\n\s*)?)+/gm;
+  const QUESTION_WORDS = 'What|Who|Whom|Whose|Where|Which|How|When|Why|Whether|Whoever|Whatever';
+  const OPENING = new RegExp(`(?:^|[.!?] )(?:${QUESTION_WORDS})\\b.*`);
+
+  /** The openings of comments, and of sentences in them, that are a bare question word. */
+  const questionsIn = (text: string): string[] =>
+    (text.match(COMMENT) ?? [])
+      .map((comment) =>
+        comment
+          .replace(/^\s*(?:\/\*+|\/\/|\*(?!\/))|\*\/$/gm, '')
+          .replace(/\s+/g, ' ')
+          .trim(),
+      )
+      .flatMap((comment) => OPENING.exec(comment)?.[0] ?? []);
+
+  it('begin with the thing that they speak of, not with a bare question word', () => {
+    const files = FILES.filter(({ name }) => !STILL_TO_BE_REWRITTEN.test(name));
+    const questions = files.flatMap(({ name }) =>
+      questionsIn(readFileSync(path.join(SRC, name), 'utf8')).map((text) => `${name}: ${text}`),
+    );
+    expect(questions).toEqual([]);
+  });
+
+  it.each([
+    '/** Whose email it is. */',
+    '/**\n * What is stored of a token.\n */',
+    '  // How long to wait.',
+    'const port = 1; // Where it listens.',
+    '/** The sessions of a user. Whoever comes\n * second sees them. */',
+    '// The sessions of a user.\n  // Which they may end.',
+  ])('would not hold with %j', (text) => {
+    expect(questionsIn(text)).toHaveLength(1);
+  });
+
+  it.each(['/** Tells whether it is open. */', "const url = 'http://What';", '// The port, where it is known.'])(
+    'holds with %j',
+    (text) => {
+      expect(questionsIn(text)).toEqual([]);
+    },
+  );
+});

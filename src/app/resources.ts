@@ -34,14 +34,14 @@ import { SessionActivity } from '../sessions/activity.ts';
 import { findUserViews } from '../users/user-view.repository.ts';
 import { openServiceOrm } from './orm.ts';
 
-/** In which the connections to the database are closed: they are idle by then. */
+/** The time in which the connections to the database are closed: they are idle by then. */
 const CLOSE_MS = 1000;
 
-/** What tests replace: the clock, and limits that nobody wants to wait for. */
+/** The things that tests replace: the clock, and limits that nobody wants to wait for. */
 export interface Overrides {
   readonly now?: () => Date;
   readonly connections?: Partial<ConnectionLimits>;
-  /** How long changes gather before they are turned into mails. */
+  /** The time in which changes gather before they are turned into mails. */
   readonly mailGatherMs?: number;
 }
 
@@ -55,14 +55,14 @@ export interface Connection {
 
 /** One of several processes that answer on the same port, and what it has in common with the others. */
 export interface Team {
-  /** Which one, from 1. */
+  /** The number of this process, from 1. */
   readonly number: number;
   readonly health: HealthOfAll;
   /** Others ask for the metrics, to add them up. */
   offerMetrics(snapshot: () => Promise<Snapshot>): void;
 }
 
-/** What lives as long as the service and is shared by its features. */
+/** The things that live as long as the service and are shared by its features. */
 export type Resources = Awaited<ReturnType<typeof openResources>>;
 
 /** Begins them; `begun` ends them in the opposite order. Throws where the schema of the database is behind. */

@@ -41,7 +41,7 @@ export function servicesOf(config: Config, resources: Resources): Service[] {
   ];
 }
 
-/** What every call needs and no feature knows. */
+/** The things that every call needs and no feature knows. */
 export function runtimeOf({ metricsPort }: Config, resources: Resources): Runtime {
   const { orm, db, now, log, metrics, rateLimits, tracer } = resources;
   return {

@@ -1,7 +1,7 @@
 interface AuditEventKind {
   /** One sentence for auditors; the proto comment of `AuditEvent.type` repeats it. */
   readonly description: string;
-  /** Whether the events table tells it, too: to mails, to other replicas, to whoever follows. */
+  /** Tells whether the events table has it, too: for mails, for other replicas, for every consumer. */
   readonly published: boolean;
 }
 

@@ -17,14 +17,14 @@ export interface Occurrence {
   readonly metadata?: Record<string, string>;
   /** The user it is about, for the consumers of events alone: the audit trail does not name who was erased. */
   readonly erasedUserId?: string;
-  /** What only the consumers of events need to know beside the metadata. */
+  /** Data that only the consumers of events need, beside the metadata. */
   readonly payload?: Record<string, string>;
 }
 
-/** What has been written down and committed. */
+/** An occurrence that has been written down and committed. */
 export interface Recorded {
   readonly type: AuditEventType;
-  /** What the events table tells of it; absent for a type that is not published. */
+  /** The event in the events table; absent for a type that is not published. */
   readonly event?: ToldEvent;
 }
 

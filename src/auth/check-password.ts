@@ -10,7 +10,7 @@ import { findUser } from '../users/user.repository.ts';
 import type { PersonalData, Refusal } from './passwords/password-policy.ts';
 import { type Passwords, personalData } from './passwords/passwords.ts';
 
-/** What it takes to be told about the passwords of others. */
+/** The permission to be told about the passwords of others. */
 const WRITE = 'identity.passwords.write';
 
 interface Names {

@@ -8,7 +8,7 @@ export interface PasswordPolicy {
   readonly minLength: number;
   readonly maxBytes: number;
   readonly history: number;
-  /** How many of them are refused. */
+  /** The number of common passwords that are refused. */
   readonly commonPasswords: number;
   readonly breachCheck: boolean;
 }

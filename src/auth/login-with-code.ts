@@ -41,8 +41,9 @@ export async function loginWithCode(
   await deps.limitCredentials(call, { rpc: 'LoginWithCode', client, identifier: input.email });
   const attempt = await deps.attempts.claim(call, 'email', input.email);
   const userId = attempt.userId ?? NOBODY;
-  // A wrong code is committed before the call fails: it counts. What it leaves behind is part of the same transaction, so that there is as
-  // much to commit for an account that does not exist as for one that does; and nothing is loaded that only one of them has.
+  // A wrong code is committed before the call fails: it counts. The traces of the failure are part of the same
+  // transaction, so that there is as much to commit for an account that does not exist as for one that does; and
+  // nothing is loaded that only one of them has.
   const tokens = await transaction(call.em, async (em) => {
     const account = await lockAccountOf(em, attempt);
     const right = await deps.oneTimeTokens.takeCode(em, userId, input.code, call.now());

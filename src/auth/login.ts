@@ -25,8 +25,8 @@ export interface LoginDeps extends WithVerifiedPasswordDeps, SignInDeps {
 const AUTH_METHODS = ['pwd'];
 
 /**
- * An attempt is claimed, then the password is compared, then the session begins. Whatever is wrong with the account (unknown, locked
- * out by deactivation, without a password) looks and costs like a wrong password.
+ * An attempt is claimed, then the password is compared, then the session begins. Any fault of the account (it is
+ * unknown, deactivated, or without a password) looks and costs like a wrong password.
  */
 export async function login(call: Call, deps: LoginDeps, input: LoginInput): Promise<IssuedTokens> {
   const [column, value] = input.email === undefined ? (['username', input.username ?? ''] as const) : (['email', input.email] as const);

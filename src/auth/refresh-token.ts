@@ -113,7 +113,7 @@ function saltOf({ refreshSalt }: Session): Buffer {
   return refreshSalt;
 }
 
-/** What the caller left empty does not overwrite what the session knows. */
+/** Returns the fields that the caller has filled in: an empty one does not overwrite the one that the session has. */
 function known(client: Client): Partial<Client> {
   return Object.fromEntries(Object.entries(client).filter(([, value]) => value !== undefined));
 }

@@ -29,9 +29,9 @@ export function requestLoginCode(call: Call, deps: RequestByMailDeps, input: Req
 }
 
 /**
- * Writes down that somebody wants something sent to an address that they say is theirs: with the account or, where there is none, without.
- * The same statements either way, so that neither the answer nor the time that it takes tells which. Whether a mail is due is decided later,
- * by who sends mails, where nobody waits for it.
+ * Writes down that somebody wants something sent to an address that they say is theirs: with the account or, where
+ * there is none, without. The same statements run either way, so that neither the answer nor the time that it takes
+ * tells which. The consumer `mail` of the events decides later whether a mail is due, where nobody waits for it.
  */
 async function requestByMail(
   call: Call,

@@ -47,7 +47,7 @@ interface NewPassword {
   readonly client: Client;
 }
 
-/** Whoever had got in with the old password, or asked for a code, is out. */
+/** Sets the new password. Everybody who came in with the old one, or asked for a code, is out. */
 async function giveNewPassword(em: EntityManager, call: Call, deps: ResetPasswordDeps, { user, newHash, client }: NewPassword) {
   user.failedAttempts = 0;
   user.lockedUntil = null;

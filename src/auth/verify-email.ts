@@ -27,7 +27,10 @@ export function verifyEmail(call: Call, deps: VerifyEmailDeps, { verificationTok
   });
 }
 
-/** Whoever presents what was mailed to an address reads the mail there. */
+/**
+ * Marks the email of a user as verified: somebody who presents a secret that was mailed to an address reads the mail
+ * there.
+ */
 export function markEmailVerified(em: EntityManager, call: Call, user: User): void {
   if (user.isEmailVerified()) return;
   user.emailVerifiedAt = call.now();

@@ -1,7 +1,7 @@
 import type { Call, Caller } from './call.ts';
 import { IdentityError } from './errors.ts';
 
-/** Who may call an RPC: the method option of access.proto. */
+/** The rule of who may call an RPC: the method option of access.proto. */
 export interface Access {
   readonly permission: string;
   /** Path in the request, as the generated code names its fields: `['user', 'id']`. */
@@ -24,7 +24,10 @@ export const permissionDenied = (permission: string) =>
     metadata: { permission },
   });
 
-/** What end users may do to themselves without a permission, named by the permission that it takes to do it to others. */
+/**
+ * The things that end users may do to themselves without a permission, each named by the permission that it takes to do
+ * it to others.
+ */
 export function permissionsOverSelf(accesses: ReadonlyMap<string, Access>): string[] {
   const onSelf = [...accesses.values()].filter(({ selfPath, own }) => own || selfPath.length > 0);
   return [...new Set(onSelf.map(({ permission }) => permission))];
@@ -53,8 +56,8 @@ function sameId(given: unknown, id: string): boolean {
 }
 
 /**
- * Tells, for an RPC that end users may call for what is theirs (`own`), whether the caller may touch something of this user. What a caller may
- * not touch is answered as if it did not exist.
+ * Tells, for an RPC that end users may call for their own data (`own`), whether the caller may touch something of this
+ * user. A thing that a caller may not touch is answered as if it did not exist.
  */
 export function mayTouch({ caller, access }: Pick<Call, 'caller' | 'access'>, ownerId: string | undefined): boolean {
   if (caller.permissions.has(access.permission)) return true;

@@ -16,7 +16,7 @@ export interface UserCaller {
   /** The session of the access token; an API key has none. */
   readonly sessionId?: string;
   readonly permissions: Permissions;
-  /** Whether they may do to themselves what it takes a permission to do to others. A key with scopes may not. */
+  /** Tells whether they may do to themselves what it takes a permission to do to others. A key with scopes may not. */
   readonly actsForSelf: boolean;
 }
 
@@ -35,7 +35,7 @@ export interface Credentials {
   certificateNames(): readonly string[];
 }
 
-/** Who makes a call. */
+/** The maker of a call. */
 export type Caller = AnonymousCaller | UserCaller | ServiceAccountCaller;
 
 export const ANONYMOUS: Caller = { kind: 'anonymous', permissions: Permissions.NONE };
@@ -50,7 +50,7 @@ export interface DatabaseAccess {
 
 /** One call, as the use cases see it. Its unit of work is that of no other call, and what runs for it is cancelled with it. */
 export interface Call extends DatabaseAccess {
-  /** Who may make this call, as its RPC says. */
+  /** The rule of the RPC about who may call it. */
   readonly access: Access;
   /** Aborted when the caller cancels or the deadline passes. */
   readonly signal: AbortSignal;

@@ -11,7 +11,7 @@ const fields = z.object({
   deviceName: emptyAsAbsent(line(100)),
 });
 
-/** What the calling backend says about the end user's device; every field may be absent. */
+/** The end user's device, as the calling backend describes it; every field may be absent. */
 export type Client = z.output<typeof fields>;
 
 export const NO_CLIENT: Client = {};

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { SealedText } from '../secrets/sealed-text.ts';
 import { invalidFields } from './errors.ts';
 
-/** Where the next page begins: the sort key of the last row and its id. */
+/** The place where the next page begins: the sort key of the last row and its id. */
 const cursorSchema = z.tuple([z.string(), z.string()]);
 
 export type Cursor = z.output<typeof cursorSchema>;

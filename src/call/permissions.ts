@@ -1,7 +1,7 @@
 /** Stands for every permission, those of products included. */
 const EVERYTHING = '*';
 
-/** What somebody may do: names such as `identity.users.read`. */
+/** A set of permissions: names such as `identity.users.read`. */
 export class Permissions {
   static readonly NONE = new Permissions([]);
   readonly #names: ReadonlySet<string>;
@@ -14,12 +14,12 @@ export class Permissions {
     return this.#names.has(EVERYTHING) || this.#names.has(permission);
   }
 
-  /** Whether all of them are held; only who holds everything holds `*`. */
+  /** Tells whether all of them are held; `*` is held only by a caller who has everything. */
   includes(names: Iterable<string>): boolean {
     return [...names].every((name) => this.has(name));
   }
 
-  /** What of this is left under the scopes of a key. */
+  /** Returns those that are left under the scopes of a key. */
   limitedTo(scopes: readonly string[]): Permissions {
     return new Permissions(scopes.includes(EVERYTHING) ? this.#names : scopes.filter((scope) => this.has(scope)));
   }

@@ -4,7 +4,10 @@ import type { ChangeTail } from '../events/change-tail.ts';
 /** Of each kind, 1.5 kB each; what is beyond this is looked up again. */
 const MAX_ENTRIES = 10_000;
 
-/** What callers are recognised by: an `authorization` header with a key, a certificate of a service account. */
+/**
+ * The credentials that callers are recognised by: an `authorization` header with a key, a certificate of a service
+ * account.
+ */
 type Kind = 'header' | 'account';
 
 /** Remembers what was looked up as long as nothing about authorization has changed anywhere (see events/authorization-epoch.entity.ts). */
@@ -22,12 +25,15 @@ export class EpochCache {
     });
   }
 
-  /** What is remembered under the key, if that can be relied on now. */
+  /** Returns the value that is remembered under the key, if it can be relied on now. */
   peek<T>(kind: Kind, key: string): T | undefined {
     return this.#tail.isCurrent() ? (this.#entries[kind].get(key) as T | undefined) : undefined;
   }
 
-  /** What is remembered under the key, or else what `load` finds; nothing is remembered of what it does not find. */
+  /**
+   * Returns the value that is remembered under the key, or else the one that `load` finds. If it finds none, nothing is
+   * remembered.
+   */
   async get<T>(kind: Kind, key: string, load: () => Promise<T | undefined>): Promise<T | undefined> {
     const remembered = this.peek<T>(kind, key);
     if (remembered !== undefined) return remembered;

@@ -20,9 +20,10 @@ export interface IdentifyDeps {
 }
 
 /**
- * Who makes a call. Credentials that are given must be good: a wrong key is an error, never an anonymous call. The header goes before the
- * certificate, so that a backend with a certificate can pass on an end user's token. A key that is remembered answers at once. Others are looked
- * up once for all who come with them at the same time; whoever hangs up meanwhile does not stop that.
+ * Identifies the caller. Credentials that are given must be good: a wrong key is an error, never an anonymous call. The
+ * header goes before the certificate, so that a backend with a certificate can pass on an end user's token. A key that
+ * is remembered answers at once. Others are looked up once for all who come with them at the same time (request
+ * coalescing); a caller who hangs up meanwhile does not stop that.
  */
 export const callerIdentification =
   (deps: IdentifyDeps) =>
@@ -39,7 +40,7 @@ async function lookUp(deps: IdentifyDeps, { authorization, certificateNames }: C
   return ANONYMOUS;
 }
 
-/** Whom a key stands for, unless it has expired. */
+/** Returns the caller that a key stands for, unless the key has expired. */
 function use({ keyUsage, now }: IdentifyDeps, key: RecognisedApiKey): Caller | undefined {
   const moment = now();
   if (hasExpired(key, moment)) return undefined;

@@ -12,7 +12,7 @@ const COMMANDS: Readonly<Record<string, (args: string[]) => Promise<boolean>>> =
   import: importCommand,
 };
 
-/** What an operator does on the machine itself, with the settings of the service and without a key. */
+/** Runs a command that an operator gives on the machine itself, with the settings of the service and without a key. */
 async function run([name = '', ...args]: string[]): Promise<void> {
   const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
   if (!(await command?.(args))) throw new Error(USAGE);

@@ -19,7 +19,7 @@ export function runCommand(run: (args: string[]) => Promise<void>): void {
 
 export interface CommandDatabase {
   readonly writeSnapshot?: boolean;
-  /** Whether the command may work while a service runs on the embedded database. */
+  /** Tells whether the command may work while a service runs on the embedded database. */
   readonly besideService?: boolean;
 }
 

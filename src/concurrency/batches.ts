@@ -1,16 +1,16 @@
 export interface BatchLimits {
   readonly size: number;
-  /** What has arrived so far is a batch when nothing more has come for this long, */
+  /** The pause after which the items that have arrived so far are a batch. */
   readonly idleMs: number;
-  /** or when the first of it has waited for this long. */
+  /** The time after which they are a batch even without a pause, counted from the first of them. */
   readonly waitMs: number;
 }
 
 type Next<T> = { readonly item: T } | { readonly end: true; readonly error?: unknown };
 
 /**
- * Cuts a stream into batches that are as large as they can be without keeping a slow sender waiting. Where the stream fails, what came
- * before is a batch still.
+ * Cuts a stream into batches that are as large as they can be without keeping a slow sender waiting. If the stream
+ * fails, the items before the failure are still a batch.
  */
 export async function* inBatches<T>(items: AsyncIterable<T>, limits: BatchLimits): AsyncGenerator<T[], void> {
   const iterator = items[Symbol.asyncIterator]();

@@ -1,7 +1,7 @@
 /**
- * Does a piece of work again and again, begun once every `everyMs` or, where it takes longer than that, as soon as it is done, until it is
- * stopped; a failure is told to `onError` and does not end it.
- * What comes back stops it, and resolves when the work under way is done: work that goes on for long looks at the signal.
+ * Does a piece of work again and again, until it is stopped. A round begins once every `everyMs` or, if the work takes
+ * longer than that, as soon as it is done. A failure is told to `onError` and does not end it. The function that is
+ * returned stops it, and resolves when the work under way is done: work that goes on for long looks at the signal.
  */
 export function runPeriodically(
   work: (stopping: AbortSignal) => Promise<unknown>,

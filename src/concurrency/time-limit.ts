@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /**
- * Waits for something to end, but no longer than so many milliseconds; returns whether it has ended. What does not end by itself ends with the
- * process, and must not keep what comes after it from ending in order.
+ * Waits for something to end, but no longer than so many milliseconds; returns whether it has ended. A thing that does
+ * not end by itself ends with the process, and must not keep the things that come after it from ending in order.
  */
 export async function endsWithin(ms: number, ending: Promise<unknown>): Promise<boolean> {
   const over = new AbortController();

@@ -1,6 +1,6 @@
 import { type EmbeddedPostgres, findEmbeddedPostgres, InUseError, startEmbeddedPostgres } from './embedded/embedded-postgres.ts';
 
-/** Where the data is: on a server of the operator's, or on the embedded one. */
+/** The database that has the data: on a server of the operator's, or the embedded one. */
 export interface Database {
   readonly url: string;
   readonly embedded: EmbeddedPostgres | undefined;

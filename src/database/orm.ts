@@ -33,7 +33,7 @@ export function openOrm(settings: OrmSettings) {
   return MikroORM.init(ormOptions(settings));
 }
 
-/** How the service talks to PostgreSQL. */
+/** The options with which the service talks to PostgreSQL. */
 export function ormOptions({
   url,
   entities,

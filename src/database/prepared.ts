@@ -68,7 +68,10 @@ export class PreparedStatements {
     }
   }
 
-  /** Where no connection is free to cancel over, the statement ends by itself, or by the query timeout. */
+  /**
+   * Cancels the statement of a connection. If no connection is free to cancel over, it ends by itself, or by the query
+   * timeout.
+   */
   async #cancel(connection: PoolClient): Promise<void> {
     const pid = backendOf(connection);
     if (pid !== undefined) await this.#pool.query('select pg_cancel_backend($1)', [pid]).catch(() => undefined);

@@ -1,4 +1,4 @@
-/** What went wrong in the database, as far as a caller needs to know. */
+/** A failure of the database, as far as a caller needs to know of it. */
 export type DatabaseFailure =
   | { readonly kind: 'unique' | 'check'; readonly constraint: string }
   | { readonly kind: 'conflict' }

@@ -2,11 +2,14 @@ import type pg from 'pg';
 import type { Step } from '../observability/tracing/tracer.ts';
 import { PoolConnection } from './pool-connection.ts';
 
-/** Where a value may begin. */
+/** The signs that a value may begin with. */
 const QUOTE = /'|\$\w*\$/;
 const TABLE = /\b(?:from|into|update)\s+"?([a-z_]\w*)"?/i;
 
-/** Connections that do each statement of the unit of work within a span. What is asked of the pool itself is up to `tracedPool`. */
+/**
+ * Connections that do each statement of the unit of work within a span. Statements that the pool itself is asked for
+ * are up to `tracedPool`.
+ */
 export function tracedConnection(step: Step): typeof PoolConnection {
   return class extends PoolConnection {
     constructor(config?: string | pg.ClientConfig) {

@@ -3,7 +3,7 @@ import type { PreparedStatements } from '../database/prepared.ts';
 import { readChangesAfter } from './change.repository.ts';
 import { lastPosition, type ToldEvent } from './event.repository.ts';
 
-/** What is committed elsewhere is obeyed by every replica after at most this long. */
+/** The longest time until a replica obeys a change that was committed elsewhere. */
 export const MAX_STALENESS_MS = 250;
 const POLL_MS = 100;
 const BATCH = 1000;
@@ -20,7 +20,7 @@ export class ChangeTail {
   readonly #epochListeners: (() => void)[] = [];
   #position = 0;
   #epoch: string | undefined;
-  /** When the last question was asked that was answered completely. */
+  /** The time of the last question that was answered completely. */
   #askedAt = Number.NEGATIVE_INFINITY;
   #stop: () => unknown = () => undefined;
 
@@ -63,7 +63,7 @@ export class ChangeTail {
     this.#stop();
   }
 
-  /** Whether everything that was committed up to MAX_STALENESS_MS ago has been told. */
+  /** Tells whether everything that was committed up to MAX_STALENESS_MS ago has been told. */
   isCurrent(): boolean {
     return performance.now() - this.#askedAt <= MAX_STALENESS_MS;
   }

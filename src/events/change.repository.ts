@@ -1,7 +1,7 @@
 import type { PreparedStatement, PreparedStatements } from '../database/prepared.ts';
 import type { PositionedEvent } from './event.repository.ts';
 
-/** What is new, as one snapshot shows it. */
+/** The epoch of authorization and the new events, as one snapshot shows them. */
 export interface Changes {
   /** Of authorization; see events/authorization-epoch.entity.ts. */
   readonly epoch: string;

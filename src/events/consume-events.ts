@@ -4,7 +4,10 @@ import { findEventsAfter, hasEventsFor, lockCursor, moveCursor, type SeenEvent }
 
 const BATCH = 100;
 
-/** What a consumer does with events. It may run again for the same ones if its transaction fails, so what it does must be part of that. */
+/**
+ * The work of a consumer. It may run again for the same events if its transaction fails, so all that it does must be
+ * part of that.
+ */
 export type HandleEvents = (em: EntityManager, events: readonly SeenEvent[]) => Promise<void>;
 
 /**

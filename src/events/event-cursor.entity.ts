@@ -10,6 +10,8 @@ const EventCursorSchema = defineEntity({
   },
 });
 
-/** How far a consumer of events has come. Whoever holds the lock on the row works for all replicas. */
+/**
+ * The position up to which a consumer has seen the events. The replica that holds the lock on the row works for all.
+ */
 export class EventCursor extends EventCursorSchema.class {}
 EventCursorSchema.setClass(EventCursor);

@@ -14,7 +14,9 @@ export async function insertEvents(em: EntityManager, events: readonly Omit<Seen
   );
 }
 
-/** Whether there are events that a consumer has not seen. Asked all the time, so it costs no transaction. */
+/**
+ * Tells whether there are events that a consumer has not seen. It is asked all the time, so it costs no transaction.
+ */
 export async function hasEventsFor(em: EntityManager, consumer: string): Promise<boolean> {
   const rows = await em.execute<{ due: boolean }[]>(
     'select exists (select from events where position > (select position from event_cursors where consumer = ?)) as due',
@@ -23,7 +25,7 @@ export async function hasEventsFor(em: EntityManager, consumer: string): Promise
   return rows[0]?.due === true;
 }
 
-/** How many events a consumer has not seen. */
+/** The number of events that a consumer has not seen. */
 export async function countUnseenEvents(em: EntityManager, consumer: string): Promise<number> {
   const rows = await em.execute<{ count: number }[]>(
     'select count(*)::int as count from events where position > (select position from event_cursors where consumer = ?)',
@@ -32,7 +34,10 @@ export async function countUnseenEvents(em: EntityManager, consumer: string): Pr
   return rows[0]?.count ?? 0;
 }
 
-/** How far a consumer has come, unless another replica works for it just now. Nobody else does before the transaction ends. */
+/**
+ * The position of a consumer, unless another replica works for it just now. Nobody else does before the transaction
+ * ends.
+ */
 export async function lockCursor(em: EntityManager, consumer: string): Promise<number | undefined> {
   const sql = 'select position::float8 as position from event_cursors where consumer = ? for update skip locked';
   const rows = await em.execute<{ position: number }[]>(sql, [consumer]);
@@ -61,7 +66,7 @@ export async function dropFromPayload(em: EntityManager, position: number, key: 
   await em.execute('update events set payload = payload - cast(? as text) where position = ?', [key, position]);
 }
 
-/** What happened, and to whom. */
+/** An occurrence, and the user that it is about. */
 export type ToldEvent = Pick<Event, 'type' | 'userId' | 'payload'>;
 
 /** The same, and where it stands in the order of commits. */

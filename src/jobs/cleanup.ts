@@ -1,7 +1,10 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { Log } from '../observability/log.ts';
 
-/** How many rows one statement deletes: few enough to hold no lock for long and to end well before a query times out. */
+/**
+ * The number of rows that one statement deletes: few enough to hold no lock for long and to end well before a query
+ * times out.
+ */
 export const BATCH = 1000;
 
 const INTERVAL_MS = 60 * 60 * 1000;

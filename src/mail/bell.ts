@@ -1,4 +1,4 @@
-/** What was left undone, by another replica or by a look that failed, is found after at most this long. */
+/** Work that was left undone, by another replica or by a look that failed, is found after at most this long. */
 const LOOK_ANYWAY_MS = 2000;
 
 /** Spares looks at a database in which nothing has changed: somebody rings where there may be something to do. */

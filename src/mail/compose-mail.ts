@@ -19,7 +19,7 @@ export interface ComposeMailDeps {
   readonly publicUrl: string;
 }
 
-/** What mails speak of, as it is now: each by its id. */
+/** The things that mails speak of, as they are now: each by its id. */
 export interface MailSubjects {
   readonly users: ReadonlyMap<string, ActiveUser>;
   readonly secrets: ReadonlyMap<string, MailedSecret>;

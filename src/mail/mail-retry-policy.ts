@@ -1,4 +1,4 @@
-/** How long one attempt may take; another replica tries again after that. */
+/** The time that one attempt may take; another replica tries again after that. */
 export const LEASE_SECONDS = 60;
 
 /** Thirteen attempts spread over four and a half hours: a mail server that is rebooted, or greylists, gets its mails. */
@@ -8,16 +8,18 @@ const MAX_PAUSE_SECONDS = 3600;
 
 const later = (now: Date, seconds: number) => new Date(now.getTime() + seconds * 1000);
 
-/** Until when nobody else tries. */
+/** The time until which nobody else tries. */
 export const leaseEnd = (now: Date): Date => later(now, LEASE_SECONDS);
 
-/** When to try again after so many failed attempts: each pause is twice the one before. Undefined: not any more. */
+/**
+ * The time of the next attempt after so many that failed: each pause is twice the one before. Undefined: not any more.
+ */
 export function nextAttempt(attempts: number, now: Date): Date | undefined {
   if (attempts >= MAX_ATTEMPTS) return undefined;
   return later(now, Math.min(FIRST_PAUSE_SECONDS * 2 ** (attempts - 1), MAX_PAUSE_SECONDS));
 }
 
-/** What a mail server has answered. */
+/** A failure to send a mail, with the answer of the mail server. */
 export interface SmtpFailure {
   /** Nodemailer's name of the step that failed. */
   readonly code?: unknown;

@@ -13,7 +13,7 @@ export interface OutgoingMail extends MailContent {
 }
 
 export interface MailTransport {
-  /** How many mails it sends at the same time. */
+  /** The number of mails that it sends at the same time. */
   readonly atATime: number;
   /** Resolves when somebody else is responsible for the mail. */
   send(mail: OutgoingMail): Promise<void>;

@@ -6,9 +6,11 @@ const MailSchema = defineEntity({
   tableName: 'mails',
   properties: {
     id: id(),
-    /** Which template. */
+    /** The name of the template. */
     template: p.string().length(50),
-    /** Whom it goes to, at the address that they have when it is sent; absent where the address is in the data. */
+    /**
+     * The user that it goes to, at the address that they have when it is sent; absent where the address is in the data.
+     */
     userId: p.uuid().nullable(),
     /** Ids of what the mail speaks of; nothing personal in the clear. */
     data: p.json<Record<string, string>>().defaultRaw(`'{}'::jsonb`),

@@ -14,7 +14,10 @@ export async function insertMails(em: EntityManager, mails: readonly NewMail[], 
   );
 }
 
-/** When the next mail is due; undefined where there is none. Asked again and again, so it costs no transaction. */
+/**
+ * The time at which the next mail is due; undefined where there is none. It is asked again and again, so it costs no
+ * transaction.
+ */
 export async function findNextDue(em: EntityManager): Promise<Date | undefined> {
   const rows = await em.execute<{ due: string | null }[]>('select min(next_attempt_at) as due from mails');
   return rows[0]?.due ? new Date(rows[0].due) : undefined;

@@ -12,10 +12,15 @@ import { isToldByMail, queueMails } from './queue-mails.ts';
 /** Changes that follow upon others gather for so long before they are turned into mails: a hundred take as many statements as one. */
 const GATHER_MS = 1000;
 
-/** In which the first change is turned into a mail, and a mail that is due is sent. To find none costs nothing. */
+/**
+ * The time in which the first change is turned into a mail, and a mail that is due is sent. To find none costs nothing.
+ */
 const BEAT_MS = 100;
 
-/** In which mails under way have to be sent when the service stops. The first service that comes sends the others. */
+/**
+ * The time in which mails under way have to be sent when the service stops. The first service that comes sends the
+ * others.
+ */
 const STOP_MS = 5000;
 
 export interface MailerSettings {

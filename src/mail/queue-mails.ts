@@ -6,11 +6,14 @@ import { type ActiveUser, findActiveUsers } from '../users/user.repository.ts';
 import { insertMails, type NewMail } from './mail.repository.ts';
 import type { MailTemplate } from './mail-templates.ts';
 
-/** What mails need of one-time tokens; `auth` provides it. */
+/** The operations on one-time tokens that mails need; `auth` provides them. */
 export interface MailedTokens {
   /** Makes them, each in the place of an older one; returns their ids in that order. At most one for each user and purpose. */
   issue(em: EntityManager, wanted: readonly WantedToken[], now: Date): Promise<string[]>;
-  /** What to write into the mails, by these ids; those are missing that were used or replaced in the meantime. */
+  /**
+   * Returns the secrets to write into the mails, by these ids; those are missing that were used or replaced in the
+   * meantime.
+   */
   reveal(em: EntityManager, ids: readonly string[]): Promise<ReadonlyMap<string, MailedSecret>>;
 }
 
@@ -31,7 +34,7 @@ interface Recipe {
   readonly purpose?: MailedPurpose;
 }
 
-/** Which changes are told by mail. */
+/** The changes that are told by mail. */
 const RECIPES: Partial<Record<PublishedEventType, Recipe>> = {
   'user.email_verification_requested': { template: 'verify-email', purpose: 'email_verification' },
   'user.password_reset_requested': { template: 'reset-password', purpose: 'password_reset' },
@@ -76,7 +79,7 @@ export function queueMails({ tokens, now }: QueueMailsDeps): HandleEvents {
 
 const isOfErased = ({ event }: Due) => event.type === 'user.deleted';
 
-/** Whoever has confirmed their address is not asked to. */
+/** A user who has confirmed their address is not asked to. */
 function isWanted({ recipe }: Due, user: ActiveUser | undefined): boolean {
   return user !== undefined && !(recipe.purpose === 'email_verification' && user.verified);
 }

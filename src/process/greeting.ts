@@ -7,7 +7,7 @@ export interface BannerFacts {
   /** The folder of the embedded database, where that is used. */
   readonly dataDir: string | undefined;
   readonly tls: boolean;
-  /** Whether grpcurl finds the RPCs by itself. */
+  /** Tells whether grpcurl finds the RPCs by itself. */
   readonly reflection: boolean;
   /** The administrator's key of the embedded database: where it is kept, and itself where it was made just now. */
   readonly firstKey: FirstKey | undefined;

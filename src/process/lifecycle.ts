@@ -3,13 +3,15 @@ import type { loadConfig } from '../config.ts';
 
 export type Environment = Parameters<typeof loadConfig>[0];
 
-/** How the process comes to its end: somebody begins it, and `signal` is aborted. It has to be over in ten seconds (main.ts). */
+/**
+ * The shutdown of the process: somebody begins it, and `signal` is aborted. It has to be over in ten seconds (main.ts).
+ */
 export interface Ending {
   readonly signal: AbortSignal;
   readonly begin: () => void;
 }
 
-/** What a start has come to. */
+/** The result of a start. */
 export interface Started {
   readonly port: number;
   /** The administrator's key of the embedded database. */

@@ -13,7 +13,7 @@ import type { Ending, Environment, Started } from './lifecycle.ts';
 /** Serves until the end, and then ends in order what has begun, even if that is half a start; the exit code. `.env` adds to the environment. */
 export async function run(ending: Ending, env: Environment): Promise<number> {
   silenceConsole();
-  // What only some of the processes need is loaded by those: a primary is small.
+  // Code that only some of the processes need is loaded by those: a primary is small.
   if (cluster.isWorker) return (await import('./cluster/worker.ts')).runWorker(ending, env);
   try {
     loadEnvFile();
@@ -31,7 +31,7 @@ async function serve(end: AbortSignal, env: Environment): Promise<void> {
   try {
     started = await start(begun, end, env);
   } catch (error) {
-    // What fails once the end was asked for is no news: a Ctrl-C, for one, also reaches PostgreSQL's initdb.
+    // A failure after the end was asked for is no news: a Ctrl-C, for one, also reaches PostgreSQL's initdb.
     if (!end.aborted) throw error;
   }
   if (!end.aborted) await Promise.race([once(end, 'abort'), started?.failure ?? new Promise(() => undefined)]);

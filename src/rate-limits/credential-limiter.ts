@@ -1,7 +1,7 @@
 import { BoundedMap } from '../concurrency/bounded-map.ts';
 import type { Count } from './rate-limit.repository.ts';
 
-/** What is beyond this asks the database again. */
+/** The number of keys that are remembered; one beyond it asks the database again. */
 const MAX_BLOCKED = 10_000;
 
 type CountCalls = (keys: readonly string[], now: number, windowEnd: number) => Promise<Count[]>;
@@ -10,7 +10,7 @@ type CountCalls = (keys: readonly string[], now: number, windowEnd: number) => P
 export class CredentialLimiter {
   readonly #count: CountCalls;
   readonly #windowMs: number;
-  /** Whoever is over a limit is refused from memory, until its window ends. */
+  /** The keys that are over their limit. They are refused from memory, until their window ends. */
   readonly #blocked = new BoundedMap<string, number>(MAX_BLOCKED);
 
   constructor(count: CountCalls, windowMs: number) {

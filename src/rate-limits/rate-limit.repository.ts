@@ -2,7 +2,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import type { PreparedStatement, PreparedStatements } from '../database/prepared.ts';
 import type { CleanupStep } from '../jobs/cleanup.ts';
 
-/** How often something was counted in its window, which ends at `expire` (milliseconds since 1970). */
+/** The number of times that a key was counted in its window, which ends at `expire` (milliseconds since 1970). */
 export interface Count {
   readonly key: string;
   readonly points: number;

@@ -108,7 +108,7 @@ function callerLimiter(pool: Pool, points: number): LeasedLimiter {
     storeType: 'pool',
     tableName: TABLE,
     tableCreated: true,
-    // By timers that nobody could stop: housekeeping does that.
+    // These timers could not be stopped by anybody; the cleanup does their work.
     clearExpiredByTimeout: false,
     keyPrefix: 'caller',
     points,

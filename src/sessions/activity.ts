@@ -5,8 +5,9 @@ import { noteLastLogin } from '../users/user.repository.ts';
 import { noteActivity } from './session.repository.ts';
 
 /**
- * How many sessions a replica remembers: their access tokens (1.0 kB each), that they are live and how their users stand (0.45 kB), when they
- * were last active (0.16 kB). One of these without the others would save little, so they have one bound: 80 MB where all of it is in use.
+ * The number of sessions that a replica remembers: their access tokens (1.0 kB each), that they are live and what their
+ * users may do (0.45 kB), and the times of their last activity (0.16 kB). One of these without the others would save
+ * little, so they have one bound: 80 MB where all of it is in use.
  */
 export const REMEMBERED_SESSIONS = 50_000;
 
@@ -25,7 +26,9 @@ interface Activity {
   readonly at: Date;
 }
 
-/** When sessions and their users were last active: gathered in memory and written together. */
+/**
+ * The times at which sessions and their users were last active: gathered in memory and written together (write-behind).
+ */
 export class SessionActivity {
   readonly #noted = new BoundedMap<string, number>(REMEMBERED_SESSIONS);
   readonly #writes: WriteBehind<Activity>;

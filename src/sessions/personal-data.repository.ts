@@ -16,7 +16,7 @@ function exportSessions(em: EntityManager, userId: string, limit: number): Promi
   );
 }
 
-/** Since when the devices of a user are known; what is stored of them is a hash. */
+/** Exports the times since which the devices of a user are known; only a hash is stored of them. */
 function exportKnownDevices(em: EntityManager, userId: string, limit: number): Promise<Item[]> {
   return em.execute(
     `select ${rfc3339('first_seen_at')}, ${rfc3339('last_seen_at')}

@@ -2,7 +2,7 @@ import type { Client } from '../call/client.ts';
 import type { PreparedStatements } from '../database/prepared.ts';
 import { roleNamesOf } from '../users/user.entity.ts';
 
-/** A refresh token that is traded in for the next one. */
+/** A refresh token that is replaced by the next one. */
 export interface Rotation {
   readonly familyHash: Buffer;
   readonly presentedHash: Buffer;
@@ -13,7 +13,7 @@ export interface Rotation {
   readonly client: Client;
 }
 
-/** What the new tokens say. */
+/** The contents of the new tokens. */
 export interface RotatedSession {
   readonly id: string;
   readonly userId: string;

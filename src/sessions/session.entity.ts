@@ -11,7 +11,7 @@ const SessionSchema = defineEntity({
     ipAddress: p.string().length(45).nullable(),
     userAgent: p.string().length(1024).nullable(),
     deviceName: p.string().length(100).nullable(),
-    /** How the user proved who they are (RFC 8176), for the `amr` claim. */
+    /** The methods by which the user proved who they are (RFC 8176), for the `amr` claim. */
     authMethods: p.array().columnType('text[]'),
     createdAt: moment(),
     lastActiveAt: moment(),

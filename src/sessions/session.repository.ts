@@ -4,7 +4,7 @@ import { Session } from './session.entity.ts';
 
 export type DeviceOfSession = Pick<Session, 'id' | 'ipAddress' | 'userAgent' | 'deviceName'>;
 
-/** Where sessions were begun, by their ids. */
+/** The devices on which sessions were begun, by the ids of the sessions. */
 export async function findDevices(em: EntityManager, sessionIds: readonly string[]): Promise<ReadonlyMap<string, DeviceOfSession>> {
   const sql = `select id, ip_address as "ipAddress", user_agent as "userAgent", device_name as "deviceName"
     from sessions where id = any(cast(? as uuid[]))`;

@@ -12,14 +12,14 @@ import { addUser, findUserByRequestId } from './user.repository.ts';
 import { email, newProfile, type ProfileInput, type ProfileRules, username } from './user-fields.ts';
 import { type UserView, viewOf } from './user-view.ts';
 
-/** Who gets a password: it must not be built from this. */
+/** The user who gets a password: it must not be built from this. */
 export interface PasswordOwner {
   readonly email: string;
   readonly username?: string | undefined;
   readonly names: readonly string[];
 }
 
-/** What users need of passwords; `auth` provides it. */
+/** The operations on passwords that users need; `auth` provides them. */
 export interface NewPasswords {
   /** The rules that a password breaks, as far as that can be told at once. */
   problems(password: string, owner: PasswordOwner): string[];
@@ -72,8 +72,8 @@ function ownerOf({ email, username, profile: { firstName, lastName, fullName } =
 }
 
 /**
- * User, profile, password and audit event in one transaction. Whether email and username are free is decided by their unique indexes
- * alone: a check beforehand could be overtaken.
+ * User, profile, password and audit event are stored in one transaction. The unique indexes alone decide whether email
+ * and username are free: a check beforehand could be overtaken.
  */
 export async function createUser(call: Call, deps: CreateUserDeps, input: NewUser): Promise<UserView> {
   const passwordHash = input.password === undefined ? undefined : await deps.newPasswords.prepare(call, input.password, ownerOf(input));

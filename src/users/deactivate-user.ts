@@ -10,7 +10,7 @@ import { lockUser } from './user.repository.ts';
 
 export const deactivateUserInput = getUserInput;
 
-/** What users need of sessions; `sessions` provides it. */
+/** The operation on sessions that users need; `sessions` provides it. */
 export type EndSessions = (em: EntityManager, call: Call, userId: string, reason: string, exceptSessionId?: string) => Promise<number>;
 
 export interface DeactivateUserDeps {

@@ -8,7 +8,7 @@ import { findUsersByKeys, insertProfiles, insertUsers, type UserKeys } from './i
 import type { ImportRow, ImportUsersDeps } from './import-users.ts';
 import { emailAlreadyExists, requestIdReused, userConstraints, usernameAlreadyExists } from './user.errors.ts';
 
-/** What became of a row. */
+/** The outcome of a row. */
 export type RowOutcome =
   | { readonly kind: 'created'; readonly userId: string }
   /** The user is absent where the row before was only checked, too. */
@@ -22,8 +22,8 @@ type Outcomes = Map<ImportRow, RowOutcome>;
 const MAX_ROUNDS = 5;
 
 /**
- * Stores the rows in one transaction. Where the database refuses that, it is tried again with each half, so that what is wrong with one
- * row costs no other.
+ * Stores the rows in one transaction. If the database refuses that, it is tried again with each half, so that a fault
+ * of one row costs no other.
  */
 export async function storeRows(call: Call, deps: ImportUsersDeps, rows: readonly ImportRow[]): Promise<Outcomes> {
   if (rows.length === 0) return new Map();
@@ -52,8 +52,9 @@ function refusalBy(error: unknown): IdentityError | undefined {
 }
 
 /**
- * The unique indexes alone decide who gets an email or a username: first as many rows as collide with nobody are inserted, and then it is
- * read with whom the others collide. Who has gone meanwhile leaves the place to another round.
+ * The unique indexes alone decide who gets an email or a username: first as many rows as collide with nobody are
+ * inserted, and then the users are read that the others collide with. A user who has gone meanwhile leaves the place to
+ * another round.
  */
 async function store(em: EntityManager, call: Call, deps: ImportUsersDeps, rows: readonly ImportRow[]): Promise<Outcomes> {
   const roles = await deps.importRoles.resolve(em, call, [...new Set(rows.flatMap((row) => row.roles))]);
@@ -156,7 +157,7 @@ async function complete(em: EntityManager, call: Call, deps: ImportUsersDeps, ro
   for (const { userId, role } of grants) record(em, call, { type: 'role.assigned', userId, metadata: { role, source: 'import' } });
 }
 
-/** Who would give away more than they have is written down, as elsewhere; once for a batch. */
+/** A caller who would give away more than they have is written down, as elsewhere; once for a batch. */
 function noteExcessiveGrants(em: EntityManager, call: Call, outcomes: Outcomes): void {
   const excessive = [...outcomes.values()].some((outcome) => outcome.kind === 'refused' && outcome.error.reason === 'GRANT_EXCEEDS_CALLER');
   if (!excessive) return;

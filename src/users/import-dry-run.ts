@@ -3,7 +3,10 @@ import type { RowOutcome } from './import-batch.ts';
 import type { ImportRow } from './import-users.ts';
 import { emailAlreadyExists, requestIdReused, usernameAlreadyExists } from './user.errors.ts';
 
-/** So that the memory of a stream has a bound. What repeats itself at a greater distance is found when it is really imported. */
+/**
+ * The number of rows that are remembered, so that the memory of a stream has a bound. A repetition at a greater
+ * distance is found when the rows are really imported.
+ */
 const MAX_REMEMBERED = 1_000_000;
 
 /**
@@ -15,7 +18,7 @@ export class DryRun {
   readonly #usernames = new Set<number>();
   readonly #requestIds = new Set<number>();
 
-  /** What became of the row by the database, or by the rows before it. */
+  /** The outcome of the row by the database, or by the rows before it. */
   outcomeOf(row: ImportRow, stored: RowOutcome): RowOutcome {
     if (stored.kind !== 'valid') return stored;
     const email = fingerprint(row.email);

@@ -17,7 +17,7 @@ const MAX_ROLES = 100;
 /** A UUID has 36 characters; what is much longer is refused and need not wait in memory to be sent back. */
 const MAX_ECHO = 200;
 
-/** What an import needs of roles; `roles` provides it. */
+/** The operations on roles that an import needs; `access/roles` provides them. */
 export interface ImportRoles {
   /** For each name the id of the role, or why the caller cannot give it. It stays so until the transaction ends. */
   resolve(em: EntityManager, call: Call, names: readonly string[]): Promise<ReadonlyMap<string, string | IdentityError>>;
@@ -27,7 +27,7 @@ export interface ImportRoles {
 export interface ImportUsersDeps {
   readonly now: () => Date;
   readonly importRoles: ImportRoles;
-  /** Why a hash that was made elsewhere cannot be stored; `auth` knows. */
+  /** Returns the reason why a hash that was made elsewhere cannot be stored; `auth` knows. */
   readonly problemOfForeignHash: (hash: string) => string | undefined;
 }
 
@@ -62,7 +62,7 @@ export type GivenRow = Omit<Input, 'username' | 'passwordHash'> & Partial<Input>
 /** A row that is fine in itself, with the id that its user will have. */
 export type ImportRow = z.output<ReturnType<typeof importRow>> & { readonly id: string };
 
-/** What became of the row at this place of the stream. */
+/** The outcome of the row at this place of the stream. */
 export interface RowAnswer {
   readonly row: number;
   /** As given; empty where it is far too long for one. */

@@ -15,12 +15,13 @@ export interface UserRow {
   readonly requestId: string | null;
 }
 
-/** What is unique about a user. */
+/** The fields that are unique to a user. */
 export type UserKeys = Pick<UserRow, 'id' | 'email' | 'username' | 'requestId'>;
 
 /**
- * Inserts the users that collide with nobody, and returns the ids of those. Where somebody else is inserting the same user just now, it
- * waits for what becomes of that. In order of email, so that two that insert the same users do not wait for each other.
+ * Inserts the users that collide with nobody, and returns the ids of those. If somebody else is inserting the same user
+ * just now, it waits for the end of that. It goes in order of email, so that two that insert the same users do not wait
+ * for each other.
  */
 export async function insertUsers(em: EntityManager, rows: readonly UserRow[]): Promise<ReadonlySet<string>> {
   const inserted = await em.execute<{ id: string }[]>(
@@ -35,7 +36,7 @@ export async function insertUsers(em: EntityManager, rows: readonly UserRow[]): 
   return new Set(inserted.map(({ id }) => id));
 }
 
-/** Who has an email, a username or a request id of these. */
+/** The users who have an email, a username or a request id of these. */
 export async function findUsersByKeys(em: EntityManager, keys: readonly UserKeys[]): Promise<UserKeys[]> {
   const given = JSON.stringify(keys.map(({ email, username, requestId }) => ({ email, username, requestId })));
   return em.execute<UserKeys[]>(

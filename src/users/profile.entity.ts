@@ -28,6 +28,6 @@ const ProfileSchema = defineEntity({
   triggers: [PROFILE_SEARCH_TEXT],
 });
 
-/** Who the user is. Every user has one. */
+/** The names and personal details of a user. Every user has a profile. */
 export class Profile extends ProfileSchema.class {}
 ProfileSchema.setClass(Profile);

@@ -1,7 +1,7 @@
 /**
- * What ListUsers searches, as a part of SQL: email, username and full name in lower case, in one column, because one index cannot cover two
- * tables. Line breaks are in none of the three, so that nothing is found across them. Whoever inserts a user writes it as well: a trigger that
- * finds it right has nothing to do.
+ * The text that ListUsers searches, as a part of SQL: email, username and full name in lower case, in one column,
+ * because one index cannot cover two tables. Line breaks are in none of the three, so that nothing is found across
+ * them. A statement that inserts a user writes it as well: a trigger that finds it right has nothing to do.
  */
 export const searchTextOf = (email: string, username: string, fullName: string) =>
   `lower(concat_ws(E'\\n', ${email}, ${username}, ${fullName}))`;

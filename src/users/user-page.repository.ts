@@ -38,7 +38,7 @@ interface PageSql {
   readonly key: string;
   readonly id: string;
   readonly direction: 'asc' | 'desc';
-  /** Where in the order it begins. */
+  /** The place in the order where it begins. */
   readonly from: readonly Sql[];
   readonly conditions: readonly Sql[];
   readonly limit: number;
@@ -116,9 +116,10 @@ const READ_AHEAD = 20;
 const READ_AHEAD_BY_CHARACTER = 500;
 
 /**
- * What somebody searches for is either common, and then a page of it is soon found in order; or it is not, and then the index knows the few
- * places. PostgreSQL can only guess which, and a wrong guess reads the whole table; so the first is tried within bounds, and the second is
- * not begun where that has filled the page. `materialized` keeps PostgreSQL from going through all users in order there instead.
+ * A text that somebody searches for is either common, and then a page of it is soon found in order; or it is not, and
+ * then the index knows the few places. PostgreSQL can only guess which, and a wrong guess reads the whole table. So the
+ * first is tried within bounds, and the second is not begun where that has filled the page. `materialized` keeps
+ * PostgreSQL from going through all users in order there instead.
  */
 function searched({ source, key, id, direction, from, conditions, limit }: PageSql, readAhead: number): Sql {
   const [start, beginning] = all(from);

@@ -1,6 +1,6 @@
 import type { User } from './user.entity.ts';
 
-/** What the API shows of a user. Flat, so that a row of the database is one. */
+/** A user as the API shows them. It is flat, so that a row of the database is one. */
 export interface UserView {
   readonly id: string;
   readonly email: string;

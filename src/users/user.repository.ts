@@ -34,13 +34,16 @@ export function findUserByRequestId(em: EntityManager, requestId: string): Promi
   return em.findOne(User, { requestId }, WITH_PROFILE);
 }
 
-/** Whose email it is. The user is not deleted before the transaction ends. */
+/** The id of the user who has the email. They are not deleted before the transaction ends. */
 export async function lockUserIdByEmail(em: EntityManager, email: string): Promise<string | undefined> {
   const rows = await em.execute<{ id: string }[]>('select id from users where email = ? for key share', [email]);
   return rows[0]?.id;
 }
 
-/** The id of a user as a part of a statement: null for one who is gone. Who is there is not deleted before the transaction ends. */
+/**
+ * The id of a user as a part of a statement: null for one who is gone. A user who is there is not deleted before the
+ * transaction ends.
+ */
 export const lockedUserId = (id: string): string => `(select users.id from users where users.id = ${id} for key share)`;
 
 export interface ActiveUser {

@@ -9,7 +9,9 @@ const RANDOM_LENGTH = 30;
 /** 62^6 > 2^32. */
 const CHECKSUM_LENGTH = 6;
 const SHAPE = new RegExp(`^${PREFIX}[0-9A-Za-z]{${RANDOM_LENGTH + CHECKSUM_LENGTH}}$`);
-/** What a list of keys shows of each: enough to tell one's own keys apart, too little to help anybody. */
+/**
+ * The length of the part of a key that a list shows: enough to tell one's own keys apart, too little to help anybody.
+ */
 const HINT_LENGTH = PREFIX.length + 6;
 
 /** `idk_`, random letters and digits, and a checksum: a scanner, and we, can tell a key from a look-alike without a database. */
@@ -23,7 +25,7 @@ export function isApiKey(value: string): boolean {
   return SHAPE.test(value) && value.slice(-CHECKSUM_LENGTH) === checksum(value.slice(0, -CHECKSUM_LENGTH));
 }
 
-/** What is stored. The key is random, so a fast hash is enough: there is nothing to guess. */
+/** The stored form of a key, its SHA-256. A key is random, so a fast hash is enough: there is nothing to guess. */
 export function hashApiKey(key: string): Buffer {
   return hash('sha256', key, 'buffer');
 }

@@ -35,7 +35,7 @@ export const createApiKeyInput = z
   .refine(hasOneSubject, oneSubject('owner'));
 
 export interface CreateApiKeyDeps {
-  /** What users may do to themselves, named by the permission that it takes to do it to others. */
+  /** The things that users may do to themselves, each named by the permission that it takes to do it to others. */
   readonly permissionsOverSelf: readonly string[];
 }
 

@@ -4,7 +4,10 @@ import { noteLastUse } from './api-key.repository.ts';
 
 const INTERVAL_MS = 30_000;
 
-/** When keys were last used: gathered in memory and written together, because a key is used on every call. */
+/**
+ * The times at which keys were last used. A key is used on every call, so they are gathered in memory and written
+ * together.
+ */
 export class KeyUsage {
   readonly #writes: WriteBehind<Date>;
 

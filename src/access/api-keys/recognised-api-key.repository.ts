@@ -3,7 +3,7 @@ import { Permissions } from '../../call/permissions.ts';
 import { listOf, type PreparedStatements } from '../../database/prepared.ts';
 import { PERMISSIONS_OF_SERVICE_ACCOUNT, PERMISSIONS_OF_USER } from '../roles/role.repository.ts';
 
-/** Whose key it is, and until when it is good. */
+/** A key that was found: the caller that it stands for, and the time until which it is good. */
 export interface RecognisedApiKey {
   readonly caller: Caller;
   readonly keyId: string;
@@ -27,8 +27,8 @@ type Owner = { user_id: string; service_account_id: null } | { user_id: null; se
 type Row = Owner & { hash: string; id: string; scopes: string[]; expires_at: number | null; permissions: string[] };
 
 /**
- * Whose keys these are and what they permit, by their hashes (hexadecimal): those that were not revoked, of active owners. They may have expired.
- * In one query.
+ * Finds keys by their hashes (hexadecimal), in one query: those that were not revoked, of active owners. They may have
+ * expired.
  */
 export async function recogniseApiKeys(db: PreparedStatements, hashes: readonly string[]): Promise<ReadonlyMap<string, RecognisedApiKey>> {
   const rows = await db.run<Row>(FIND, [hashes.map((hash) => Buffer.from(hash, 'hex'))]);

@@ -6,10 +6,13 @@ import { mayGrant } from './grants.ts';
 import { grantExceedsCaller, roleNotFound } from './role.errors.ts';
 import { assignRolesToUsers, lockRolesToRead, permissionsByRole } from './role.repository.ts';
 
-/** How an import of users gives them roles: under the rule of AssignRole, but for many users at once. */
+/** The roles that an import gives to users: under the rule of AssignRole, but for many users at once. */
 export const importRoles: ImportRoles = { resolve, assign: assignRolesToUsers };
 
-/** For each name the id of the role, or why the caller cannot give it. What the roles permit stays so until the transaction ends. */
+/**
+ * Returns for each name the id of the role, or the reason why the caller cannot give it. The permissions of the roles
+ * stay as they are until the transaction ends.
+ */
 async function resolve(em: EntityManager, call: Call, names: readonly string[]): Promise<ReadonlyMap<string, string | IdentityError>> {
   const ids = await lockRolesToRead(em, names);
   const permissions = await permissionsByRole(em, [...ids.values()]);

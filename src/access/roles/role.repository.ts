@@ -54,7 +54,10 @@ export const PERMISSIONS_OF_USER =
 export const PERMISSIONS_OF_SERVICE_ACCOUNT =
   'array(select distinct permission::text from service_account_roles join role_permissions using (role_id) where service_account_id = service_accounts.id)';
 
-/** What the roles of an active user, or of a service account, permit; null where there is no such active subject. */
+/**
+ * The permissions that an active user, or an active service account, has by its roles; null where there is no such
+ * subject.
+ */
 export async function permissionsOfUser(em: EntityManager, userId: string): Promise<string[] | null> {
   return permissionsOf(em, `select ${PERMISSIONS_OF_USER} as permissions from users where id = ? and is_active`, userId);
 }
@@ -63,7 +66,7 @@ export async function permissionsOfServiceAccount(em: EntityManager, id: string)
   return permissionsOf(em, `select ${PERMISSIONS_OF_SERVICE_ACCOUNT} as permissions from service_accounts where id = ? and is_active`, id);
 }
 
-/** What the roles of a subject permit, active or not: who is deactivated may come back. */
+/** The permissions that a subject has by its roles, active or not: a deactivated one may come back. */
 export async function permissionsGranted(em: EntityManager, { userId, serviceAccountId }: Subject): Promise<string[]> {
   const [roles, id] =
     userId === undefined ? ['service_account_roles where service_account_id', serviceAccountId] : ['user_roles where user_id', userId];
@@ -88,7 +91,10 @@ export async function lockRolesToRead(em: EntityManager, names: readonly string[
   return new Map(rows.map(({ id, name }) => [name, id]));
 }
 
-/** What each of the roles permits. A statement of its own, after the lock: what is read along with a lock may be from before it. */
+/**
+ * The permissions of each of the roles. This is a statement of its own, after the lock: data that is read along with a
+ * lock may be from before it.
+ */
 export async function permissionsByRole(em: EntityManager, roleIds: readonly string[]): Promise<Map<string, string[]>> {
   const rows = await em.execute<{ role_id: string; permissions: string[] }[]>(
     `select role_id, array_agg(permission::text) as permissions from role_permissions

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { uuid } from '../../call/validation.ts';
 
-/** To whom a request refers: a user or a service account, exactly one. */
+/** The subject of a request: a user or a service account, exactly one. */
 export const subjectFields = { userId: uuid.optional(), serviceAccountId: uuid.optional() };
 
 export interface Subject {

@@ -46,7 +46,7 @@ function refuseUnknown(mask: readonly string[]): void {
   throw invalidFields(unknown.map((path) => ({ field: 'update_mask', description: `has the unknown path "${path.slice(0, 100)}"` })));
 }
 
-/** What is added and what is taken away must both be the caller's own. */
+/** Sets the permissions of a role. The caller must have both those that are added and those that are taken away. */
 function setPermissions(em: EntityManager, call: Call, role: Role, names: readonly string[]): void {
   const before = role.permissionNames();
   const removed = before.filter((name) => !names.includes(name));

@@ -1,11 +1,11 @@
 import { roleNamesOf } from '../../users/user.entity.ts';
 import { PERMISSIONS_OF_USER } from './role.repository.ts';
 
-/** What somebody has been given. */
+/** The roles and permissions of a user. */
 export interface UserGrants {
   /** Names, sorted. */
   readonly roles: string[];
-  /** What these permit. */
+  /** The permissions of these roles. */
   readonly permissions: string[];
 }
 

@@ -5,7 +5,7 @@ import { CoalescedReads, type FindAll } from '../../concurrency/coalesced-reads.
 import type { ChangeTail } from '../../events/change-tail.ts';
 import { REMEMBERED_SESSIONS } from '../../sessions/activity.ts';
 
-/** What has to be known of a session to rely on a token of it. */
+/** The facts about a session that it takes to rely on a token of it. */
 export interface LiveSession {
   readonly id: string;
   readonly userId: string;
@@ -14,7 +14,7 @@ export interface LiveSession {
   readonly authorization: UserAuthorization;
 }
 
-/** What the user of the session is and may do. */
+/** The roles and permissions of the user of a session. */
 export interface UserAuthorization {
   /** Names, sorted. */
   readonly roles: readonly string[];
@@ -22,9 +22,9 @@ export interface UserAuthorization {
 }
 
 /**
- * Remembers which sessions are live and how their users stand, so that checking a token costs no query. A session that ends anywhere is
- * forgotten as soon as its event arrives, all of them when anything about authorization has changed; while the answers about that are late,
- * nothing is relied on.
+ * Remembers the sessions that are live and what their users may do, so that checking a token costs no query. A session
+ * that ends anywhere is forgotten as soon as its event arrives, all of them when anything about authorization has
+ * changed; while the answers about that are late, nothing is relied on.
  */
 export class LiveSessions {
   readonly #find: FindAll<LiveSession>;
@@ -44,7 +44,7 @@ export class LiveSessions {
     });
   }
 
-  /** The session, unless it has ended. What is remembered is there at once. */
+  /** Returns the session, unless it has ended. One that is remembered is there at once. */
   get(id: string, now: Date): Awaitable<LiveSession | undefined> {
     const remembered = this.#tail.isCurrent() ? this.#sessions.get(id) : undefined;
     return unlessExpired(remembered, now) ?? this.#lookUps.get(id).then((found) => unlessExpired(found, now));

@@ -1,4 +1,4 @@
-/** How many wrong passwords lock an account, and for how long (ASVS 6.3.1). */
+/** The number of wrong passwords that lock an account, and the time for which they do (ASVS 6.3.1). */
 export interface LockoutPolicy {
   readonly maxAttempts: number;
   /** Seconds. */

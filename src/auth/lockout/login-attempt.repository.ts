@@ -1,7 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { PreparedStatement, PreparedStatements } from '../../database/prepared.ts';
 
-/** Which account somebody tries to enter; `hash` stands for it where there is no such account. */
+/** The account that somebody tries to enter; `hash` stands for it where there is no such account. */
 export interface AttemptedIdentifier {
   readonly column: 'email' | 'username' | 'id';
   readonly value: string;
@@ -11,7 +11,7 @@ export interface AttemptedIdentifier {
 export interface AttemptLimits {
   readonly now: Date;
   readonly maxAttempts: number;
-  /** When a lock that begins now ends. */
+  /** The end of a lock that begins now. */
   readonly lockUntil: Date;
 }
 

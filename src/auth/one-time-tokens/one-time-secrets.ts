@@ -4,8 +4,8 @@ import type { TokenPurpose } from './one-time-token-policy.ts';
 const CODES = 10n ** 8n;
 
 /**
- * What stands in the mails. A secret is derived from the id of its row and a key that the database does not hold: so it need not be stored
- * to be sent, and sent again after a failure, and the database alone does not yield it.
+ * The secrets in the mails. A secret is derived from the id of its row and a key that the database does not hold. So it
+ * need not be stored to be sent, and sent again after a failure, and the database alone does not yield it.
  */
 export class OneTimeSecrets {
   readonly #key: Buffer;
@@ -21,7 +21,10 @@ export class OneTimeSecrets {
     return purpose === 'login_code' ? String(bits.readBigUInt64BE() % CODES).padStart(8, '0') : bits.toString('base64url');
   }
 
-  /** What is stored. Keyed and bound to the row, because whoever sees the hash of a mere code could try all of them. */
+  /**
+   * The stored form of a secret. It is keyed and bound to the row, because somebody who sees the hash of a mere code
+   * could try all codes.
+   */
   hashOf(purpose: TokenPurpose, id: string): Buffer {
     const secret = this.reveal(purpose, id);
     return purpose === 'login_code' ? this.hashOfCode(id, secret) : this.hashOfToken(secret);

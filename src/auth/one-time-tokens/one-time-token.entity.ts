@@ -21,6 +21,8 @@ const OneTimeTokenSchema = defineEntity({
   indexes: [{ name: 'one_time_tokens_expires_at_idx', properties: ['expiresAt'] }],
 });
 
-/** What a mail lets its reader do once. A user has one of each purpose: the newest. Used, it is gone. */
+/**
+ * A token that a mail gives its reader, good for one use. A user has one of each purpose: the newest. Used, it is gone.
+ */
 export class OneTimeToken extends OneTimeTokenSchema.class {}
 OneTimeTokenSchema.setClass(OneTimeToken);

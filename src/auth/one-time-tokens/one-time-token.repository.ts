@@ -26,7 +26,7 @@ export async function replaceTokens(em: EntityManager, tokens: readonly NewOneTi
   );
 }
 
-/** Which of these are there, for what, and until when. */
+/** Those of the tokens that are there, each with its purpose and its expiry. */
 export async function findTokens(em: EntityManager, ids: readonly string[]): Promise<Pick<OneTimeToken, 'id' | 'purpose' | 'expiresAt'>[]> {
   if (ids.length === 0) return [];
   const rows = await em.execute<{ id: string; purpose: TokenPurpose; expiresAt: string }[]>(
@@ -72,7 +72,7 @@ export async function countWrongCode(em: EntityManager, userId: string): Promise
   );
 }
 
-/** What came by mail before, and is not wanted any more. */
+/** Deletes the tokens that a user was sent before and that are not wanted any more. */
 export async function deleteTokens(em: EntityManager, userId: string, purposes: readonly TokenPurpose[]): Promise<void> {
   await em.nativeDelete(OneTimeToken, { userId, purpose: { $in: [...purposes] } });
 }

@@ -13,19 +13,21 @@ import {
 } from './one-time-token.repository.ts';
 import { MAX_CODE_ATTEMPTS, type TokenPurpose, tokenExpiry } from './one-time-token-policy.ts';
 
-/** Whom a token is for, and what it lets them do. */
+/** The user that a token is for, and the purpose that it serves. */
 export interface WantedToken {
   readonly userId: string;
   readonly purpose: TokenPurpose;
 }
 
-/** What stands in a mail. */
+/** The secret that stands in a mail, and its expiry. */
 export interface MailedSecret {
   readonly secret: string;
   readonly expiresAt: Date;
 }
 
-/** What a user is sent by mail, to prove with it that the mail is theirs: good once, for a while. */
+/**
+ * The tokens that users are sent by mail, to prove with them that the mail is theirs. Each is good once, for a while.
+ */
 export class OneTimeTokens {
   readonly #secrets: OneTimeSecrets;
 

@@ -13,7 +13,10 @@ const MAX_QUEUE_PER_THREAD = 32;
 const MAX_QUEUE = 64;
 /** However slow they are: two a thread are no burst. */
 const MIN_QUEUE_PER_THREAD = 2;
-/** What hashes take now is the median of so many: one that a busy machine held up says nothing about the next. */
+/**
+ * The current duration of a hash is taken as the median of so many: one that a busy machine held up says nothing about
+ * the next.
+ */
 const SAMPLE = 9;
 
 /** At a low priority, a hash can take long on a busy machine; nobody waits for it any more. */
@@ -27,8 +30,8 @@ export class HashWithdrawn extends Error {
 }
 
 /**
- * How many threads each of several workers has: together about one a core. But a connection stays with its worker, so one thread would
- * leave the other cores idle while the passwords of one caller queue.
+ * The number of threads of each of several workers: together about one a core. But a connection stays with its worker,
+ * so one thread would leave the other cores idle while the passwords of one caller queue.
  */
 export function hashThreads(workers: number, cores = availableParallelism()): number {
   return Math.min(cores, Math.max(2, Math.ceil(cores / workers)));
@@ -39,27 +42,27 @@ export interface HashMetrics {
   readonly hashesShed: { inc(): void };
 }
 
-/** Who is told what hashes take; absent: nobody. */
+/** Those who are told how long hashes take; absent: nobody. */
 export interface HashObservers {
   readonly metrics?: HashMetrics | undefined;
   readonly step?: Step | undefined;
 }
 
 /**
- * Hashes passwords on threads of Node's own pool, one a core, at low priority, so that other calls stay quick while all cores hash. What
- * waits too long is not queued: a full queue refuses (OVERLOADED).
+ * Hashes passwords on threads of Node's own pool, one a core, at low priority, so that other calls stay quick while all
+ * cores hash. A password that would wait too long is not queued: a full queue refuses it (OVERLOADED).
  *
- * The queue is ours, and the threads get only what they can begin with: the lockout has to know whether a password was compared (then
- * the attempt counts) or not. JavaScript threads would do the same for 10 MB each.
+ * The queue is ours, and the threads get only the work that they can begin with: the lockout has to know whether a
+ * password was compared (then the attempt counts) or not. JavaScript threads would do the same for 10 MB each.
  */
 export class HashPool {
   readonly #settings: SchemeSettings;
   readonly #threadCount: number;
   readonly #metrics: HashMetrics | undefined;
   readonly #step: Step;
-  /** What the latest hashes took, the oldest first. */
+  /** The durations of the latest hashes, the oldest first. */
   readonly #latestMs: number[] = [];
-  /** Who waits for a thread, the longest first; calling it hands one over. */
+  /** The hashes that wait for a thread, in order of arrival; each is a function that hands one over. */
   readonly #queue = new Set<() => void>();
   #idle: number;
 
@@ -87,14 +90,14 @@ export class HashPool {
     return this.#run('hash password', signal, () => hashPassword(password, this.#settings));
   }
 
-  /** Whether the password is the one of the stored hash. */
+  /** Tells whether the password is the one of the stored hash. */
   matches(password: string, stored: StoredHash, signal: AbortSignal): Promise<boolean> {
     return this.#run('verify password', signal, () => stored.matches(password));
   }
 
   /** Finishes what was begun. */
   async close(): Promise<void> {
-    // Whoever has taken all threads knows that none is at work.
+    // Once all threads are taken, none is at work.
     const all = Array.from({ length: this.#threadCount }, () => this.#takeThread(NEVER));
     await endsWithin(CLOSE_LIMIT_MS, Promise.allSettled(all));
   }

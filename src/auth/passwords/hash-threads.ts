@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { constants, setPriority } from 'node:os';
 
-/** Where Linux shows the threads of this process. */
+/** The folder in which Linux shows the threads of this process. */
 const THREADS = '/proc/self/task';
 
 /**

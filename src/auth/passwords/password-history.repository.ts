@@ -23,7 +23,7 @@ export async function replaceInPasswordHistory(em: EntityManager, userId: string
   await em.nativeUpdate(PasswordHistory, { user: userId, passwordHash: oldHash }, { passwordHash: newHash });
 }
 
-/** When a user has chosen a password; the hashes are nobody's to see. */
+/** Exports the times at which a user has chosen a password; the hashes are nobody's to see. */
 function exportPasswordHistory(em: EntityManager, userId: string, limit: number): Promise<Record<string, string>[]> {
   return em.execute(
     `select ${rfc3339('created_at')} from password_history where user_id = ? order by password_history.created_at limit ?`,

@@ -8,9 +8,15 @@ const MAX_TEXT = 255;
 
 /** Shorter words, of a name for one, are in many a good password by chance. */
 const MIN_WORD = 4;
-/** Where a longer word was found, these count as part of it: "AdaLovelace" is no better than "Lovelace". */
+/**
+ * Once a longer word was found, words from this length on count as part of it: "AdaLovelace" is no better than
+ * "Lovelace".
+ */
 const MIN_FURTHER_WORD = 3;
-/** What has to be left of a password without the words that everybody can guess: more than a year or a row of digits. */
+/**
+ * The length that has to be left of a password without the words that everybody can guess: more than a year or a row of
+ * digits.
+ */
 const MIN_REST = 6;
 
 /** A rule that a new password can break. */
@@ -24,7 +30,7 @@ export interface Refusal {
 /** Passwords that are tried first. */
 export type CommonPasswords = Pick<ReadonlySet<string>, 'has' | 'size'>;
 
-/** What a new password is held against, whoever gets it. */
+/** The rules for every new password, for any user. */
 export interface PasswordRules {
   readonly minLength: number;
   /** In lower case. */
@@ -32,7 +38,7 @@ export interface PasswordRules {
   readonly serviceName: string;
 }
 
-/** What is known of who gets it. */
+/** The facts that are known of the user who gets the password. */
 export interface PersonalData {
   readonly email?: string | undefined;
   readonly username?: string | null | undefined;
@@ -57,7 +63,7 @@ export const presentedPassword = z
   .min(1, 'is required')
   .refine((password) => bytes(password) <= MAX_PASSWORD_BYTES, TOO_LONG.description);
 
-/** A password to be set, as far as it can be judged by itself. */
+/** A password to be set, as far as it can be checked by itself. */
 export const newPassword = (rules: PasswordRules) =>
   z.string().superRefine((password, context) => {
     for (const { description } of brokenRules(password, rules)) context.addIssue(description);
@@ -77,7 +83,7 @@ export function brokenRules(password: string, rules: PasswordRules, about: reado
   ];
 }
 
-/** Whether little is left of the password without the words that belong to the user or the service. */
+/** Tells whether little is left of the password without the words that belong to the user or the service. */
 function isPersonal(password: string, { common, serviceName }: PasswordRules, about: readonly PersonalData[]): boolean {
   const words = [serviceName, ...about.flatMap(textsOf)].flatMap(wordsOf);
   return [letters, withoutLeet].some((spelling) => isBuiltFrom(spelling(password), new Set(words.map(spelling)), common));

@@ -5,15 +5,16 @@ import { UnusableHash } from './schemes/foreign-hash.ts';
 import { readForeignHash } from './schemes/foreign-schemes.ts';
 
 /**
- * How a password is turned into what is stored, and checked against it. A stored value names its scheme:
+ * The scheme by which a password is turned into its stored value, and checked against it. A stored value names its
+ * scheme:
  *
  *   bcrypt-hmac-sha384:$2b$12$…                ours
  *   argon2id-hmac-sha384:$argon2id$v=19$…      ours
  *   $2b$12$…, $scrypt$…, pbkdf2_sha256$…       brought along from another system, see schemes/
  *
- * Ours are fed with base64(HMAC-SHA384(pepper, password)): bcrypt silently ignores everything after byte 72, and stops at a NUL; 64
- * characters of base64 have neither. These functions take a thread of Node's pool for long: only the hash pool
- * calls them, which knows how many it can take.
+ * Ours are fed with base64(HMAC-SHA384(pepper, password)): bcrypt silently ignores everything after byte 72, and stops
+ * at a NUL; 64 characters of base64 have neither. These functions take a thread of Node's pool for long: only the hash
+ * pool calls them, which knows how many it can take.
  */
 export type SchemeName = 'bcrypt' | 'argon2id';
 
@@ -77,10 +78,10 @@ export function problemOfHash(stored: string): string | undefined {
   }
 }
 
-/** Whether a value can be read does not depend on the settings. */
+/** Any settings will do: they make no difference to whether a value can be read. */
 const ANY: SchemeSettings = { scheme: 'bcrypt', bcryptCost: 12, pepper: '' };
 
-/** What all that is stored today begins with: scheme and parameters. */
+/** The beginning of all values that are stored today: scheme and parameters. */
 function beginning({ scheme, bcryptCost }: SchemeSettings): string {
   if (scheme === 'bcrypt') return `bcrypt-hmac-sha384:$2b$${String(bcryptCost).padStart(2, '0')}$`;
   const { memory, passes, parallelism } = ARGON2ID_PARAMETERS;

@@ -56,14 +56,14 @@ export interface PasswordsDeps {
   readonly threads?: number;
 }
 
-/** What everybody may know of a user, so that no password is built from it. */
+/** The facts that everybody may know of a user, so that no password is built from them. */
 export function personalData({ email, username, profile }: User): PersonalData {
   return { email, username, names: [profile.firstName, profile.lastName ?? '', profile.fullName] };
 }
 
 /** Sets and checks the passwords of users. */
 export class Passwords implements NewPasswords {
-  /** A new password, as far as it can be judged without knowing whose it is. */
+  /** A new password, as far as it can be checked without knowing whose it is. */
   readonly schema: ReturnType<typeof newPassword>;
   readonly #rules: PasswordRules;
   readonly #scheme: SchemeSettings;

@@ -118,7 +118,7 @@ function seconds(date: Date): number {
   return Math.floor(date.getTime() / 1000);
 }
 
-/** What a caller gets after a login or a refresh. */
+/** The tokens that a caller gets after a login or a refresh. */
 export interface IssuedTokens {
   readonly accessToken: string;
   readonly expiresIn: number;

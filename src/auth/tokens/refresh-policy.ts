@@ -1,4 +1,4 @@
-/** What a session knows of its refresh tokens. */
+/** The facts that a session keeps about its refresh tokens. */
 export interface RefreshState {
   readonly live: boolean;
   readonly userActive: boolean;
@@ -16,7 +16,7 @@ export interface RefreshState {
  */
 export type RefreshDecision = 'rotate' | 'repeat' | 'reused' | 'refused';
 
-/** Judges a token of the session's family, which nobody can name who has never held a token of the session. */
+/** Decides on a token of the session's family. Nobody can name the family who has never held a token of the session. */
 export function decideRefresh(presentedHash: Buffer, state: RefreshState, now: Date, graceSeconds: number): RefreshDecision {
   if (!state.live || !state.userActive) return 'refused';
   if (presentedHash.equals(state.currentHash)) return 'rotate';

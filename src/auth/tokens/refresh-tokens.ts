@@ -7,17 +7,17 @@ import { createHmac, hash, randomBytes } from 'node:crypto';
 
 const BYTES = 32;
 
-/** What is stored of a refresh token. It has 256 random bits, so a fast hash is enough: there is nothing to guess. */
+/** The stored form of a refresh token, its SHA-256: with 256 random bits there is nothing to guess. */
 export function hashRefreshToken(token: string): Buffer {
   return hash('sha256', token, 'buffer');
 }
 
-/** What is stored of the family of a token, for which the same holds. */
+/** The stored form of the family of a token, for which the same holds. */
 export function hashFamilyOf(token: string): Buffer {
   return hash('sha256', familyOf(token), 'buffer');
 }
 
-/** What a session that begins with the token keeps of it. */
+/** The hashes that a session keeps of the token that it begins with. */
 export function storedOf(token: string): { readonly refreshFamilyHash: Buffer; readonly refreshHash: Buffer } {
   return { refreshFamilyHash: hashFamilyOf(token), refreshHash: hashRefreshToken(token) };
 }

@@ -1,6 +1,6 @@
 import { SingleBar } from 'cli-progress';
 
-/** How far a command has come. */
+/** The progress of a command. */
 export interface Progress {
   /** `done` of the total, and what there is to say about it. */
   update(done: number, note: string): void;

@@ -40,7 +40,7 @@ export async function prepareCluster(folder: string): Promise<Cluster> {
   return cluster;
 }
 
-/** What both initdb and postgres are started with: the right user, in the cluster's folder. */
+/** The options that both initdb and postgres are started with: the right user, in the cluster's folder. */
 export function spawnOptions(cluster: Cluster, dir: string) {
   const { PATH, SystemRoot, TEMP, TMP } = process.env;
   // Not the service's environment: it holds secrets, and PG* variables meant for another server.

@@ -24,8 +24,8 @@ const pollMs = 20;
 const stopGraceMs = 8_000;
 const halfWrittenMs = 3_000;
 
-// What a start can meet because others live on this machine: the port was taken after we had chosen it, another service
-// started on this folder, or the backends of a killed server are still on their way out.
+// Failures that a start can meet because others live on this machine: the port was taken after we had chosen it,
+// another service started on this folder, or the backends of a killed server are still on their way out.
 const passing = /could not bind|lock file "postmaster\.pid" (already exists|is empty)|pre-existing shared memory block/;
 
 /**

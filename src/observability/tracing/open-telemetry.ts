@@ -18,7 +18,7 @@ const MAX_ATTRIBUTE_LENGTH = 256;
 /** Codes that say that the server is to blame: UNKNOWN, DEADLINE_EXCEEDED, UNIMPLEMENTED, INTERNAL, UNAVAILABLE, DATA_LOSS. */
 const SERVER_FAULTS: ReadonlySet<number> = new Set([2, 4, 12, 13, 14, 15]);
 
-/** Where spans are made and gathered; with the semantic conventions of OpenTelemetry for RPC and databases. */
+/** The maker and collector of spans, with the semantic conventions of OpenTelemetry for RPC and databases. */
 export class OpenTelemetryTracer implements Tracer {
   readonly takesOver: boolean;
   readonly #provider: TracerProvider;
@@ -66,7 +66,7 @@ export class OpenTelemetryTracer implements Tracer {
   readonly task: Step = (name, run, attributes) => this.#record(name, run, attributes);
 
   async close(): Promise<void> {
-    // What could not be sent was logged already.
+    // Spans that could not be sent were logged already.
     const flushed = () => this.#provider.shutdown().catch(() => undefined);
     this.#closing ??= endsWithin(FLUSH_MS, flushed());
     await this.#closing;

@@ -3,7 +3,10 @@ import type { TracingSettings } from './tracing-settings.ts';
 
 const PARENT_BASED = 'parentbased_';
 
-/** Which traces are recorded. `parentbased_`: those that the caller records, and of those that begin here the ones that the rest of the name says. */
+/**
+ * The choice of the traces that are recorded. `parentbased_`: those that the caller records, and of those that begin
+ * here the ones that the rest of the name says.
+ */
 export function samplerOf({ sampler, ratio }: Pick<TracingSettings, 'sampler' | 'ratio'>): Sampler {
   if (!sampler.startsWith(PARENT_BASED)) return rootSampler(sampler, ratio);
   return new ParentBasedSampler({ root: rootSampler(sampler.slice(PARENT_BASED.length), ratio) });

@@ -16,7 +16,7 @@ export interface RemoteParent extends TraceParent {
   readonly state: string | undefined;
 }
 
-/** How a call ended; the reason is one of the API's. */
+/** The end of a call; the reason is one of the API's. */
 export interface CallOutcome {
   readonly code: number;
   readonly reason?: string | undefined;
@@ -28,15 +28,15 @@ export interface CallSpan {
   end(outcome: CallOutcome): void;
 }
 
-/** Spans, for whoever collects them. Where nobody does, there is no tracer, and nothing is done for one. */
+/** Spans, for those who collect them. If nobody does, there is no tracer, and nothing is done for one. */
 export interface Tracer {
   /** For one RPC, by its path; what comes back begins the span of a call, unless that is not among those that are recorded. */
   forRpc(path: string): (parent: RemoteParent | undefined, attributes: () => Attributes) => CallSpan | undefined;
   /** Only within a call, or a task, that is recorded. */
   readonly step: Step;
-  /** For what the service does without a call. */
+  /** For work that the service does without a call. */
   readonly task: Step;
-  /** Whether a caller's span is to be the parent of ours. */
+  /** Tells whether a caller's span is to be the parent of ours. */
   readonly takesOver: boolean;
   /** Sends what was not sent yet, for a second at most. May be called again, to wait for it. */
   close(): Promise<void>;

@@ -1,22 +1,25 @@
 import type { Connection } from '../../app/resources.ts';
 import type { Snapshot } from '../../observability/metrics/metrics.ts';
 
-/** What a worker needs to begin. It comes over the channel between the processes: secrets are on no command line and in no new environment. */
+/**
+ * The data that a worker needs to begin. It comes over the channel between the processes: secrets are on no command
+ * line and in no new environment.
+ */
 export interface StartOrder extends Pick<Connection, 'databaseUrl' | 'secretKey'> {
   readonly kind: 'start';
-  /** Which worker it is. */
+  /** The number of the worker. */
   readonly number: number;
 }
 
-/** What the primary tells a worker. */
+/** A message from the primary to a worker. */
 export type Order =
   | StartOrder
-  /** Whether all workers are serving. */
+  /** `serving` tells whether all workers are serving. */
   | { readonly kind: 'health of all'; readonly serving: boolean }
   | { readonly kind: 'measure' }
   | { readonly kind: 'end' };
 
-/** What a worker tells the primary. */
+/** A message from a worker to the primary. */
 export type Report =
   /** It listens to the channel: what was said before may be lost. */
   | { readonly kind: 'awake' }

@@ -23,13 +23,13 @@ export class PrimaryChannel {
     this.#worker.once('disconnect', () => this.#onDisconnect());
   }
 
-  /** What to begin with. Never resolves where the primary is gone before it says so. */
+  /** Resolves with the order to begin, and the data for it; never, if the primary is gone before it gives the order. */
   start(): Promise<StartOrder> {
     this.tell({ kind: 'awake' });
     return this.#start.promise;
   }
 
-  /** What this worker has in common with the others. */
+  /** The things that this worker has in common with the others. */
   team(number: number): Team {
     let told: boolean | undefined;
     const health: HealthOfAll = {

@@ -7,7 +7,10 @@ import type { Started } from '../lifecycle.ts';
 import { MetricsOfAll } from './metrics-of-all.ts';
 import { Workers } from './workers.ts';
 
-/** Lets workers serve. What there is only one of is here: the port, the metrics, and (run.ts) the embedded database. */
+/**
+ * Lets workers serve. The things that there are only one of are here: the port, the metrics, and (run.ts) the embedded
+ * database.
+ */
 export async function startPrimary(
   begun: AsyncDisposableStack,
   config: Config,

@@ -6,8 +6,9 @@ const SHAPE = /^\$2[aby]\$(\d\d)\$([./A-Za-z0-9]{22})([./A-Za-z0-9]{31})$/;
 /**
  * The versions differ only in defects of long gone implementations, so all are compared as the current one, `$2b$`.
  *
- * bcrypt ignores what comes after byte 72, and after a NUL. Where another system has fed it with the bare password that cannot be made
- * good: until the first login has replaced the hash, longer passwords that begin alike are one and the same.
+ * bcrypt ignores everything after byte 72, and after a NUL. If another system has fed it with the bare password, that
+ * cannot be made good: until the first login has replaced the hash, longer passwords that begin alike are one and the
+ * same.
  */
 export function readBcrypt(stored: string): ForeignHash {
   const [rounds = '', salt, expected = ''] = parts(SHAPE, stored);

@@ -8,7 +8,10 @@ const SHAPE =
 
 const KEY_BYTES = 32;
 
-/** What Firebase stores is not what scrypt gives, but the signer key of the project, encrypted with that (AES-256-CTR, IV zero). */
+/**
+ * Firebase does not store the output of scrypt, but the signer key of the project, encrypted with that (AES-256-CTR, IV
+ * zero).
+ */
 export function readFirebaseScrypt(stored: string): ForeignHash {
   const [n = '', r = '', p = '', separator = '', signerKey = '', salt = '', hash = ''] = parts(SHAPE, stored);
   const derive = scryptWith(n, r, p);

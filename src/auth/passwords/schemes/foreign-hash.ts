@@ -6,7 +6,10 @@ export interface ForeignHash {
   matches(password: string): Promise<boolean>;
 }
 
-/** Why a stored value cannot be compared with. The value is not in it: it is as good as the password, for who can guess. */
+/**
+ * The reason why no password can be compared with a stored value. The value is not in it: it is as good as the
+ * password, to anybody who can guess.
+ */
 export class UnusableHash extends Error {
   override readonly name = 'UnusableHash';
 }

@@ -5,7 +5,7 @@ import { type ForeignHash, UnusableHash } from './foreign-hash.ts';
 import { readDjangoPbkdf2, readPbkdf2 } from './pbkdf2.ts';
 import { readScrypt } from './scrypt.ts';
 
-/** How the hashes of other systems begin, and who understands them. */
+/** The beginnings of the hashes of other systems, each with the function that reads it. */
 const SCHEMES: ReadonlyMap<string, (stored: string) => ForeignHash> = new Map([
   ['$2a$', readBcrypt],
   ['$2b$', readBcrypt],
