@@ -14,7 +14,7 @@ const COUNT: PreparedStatement = {
   text: `
     insert into rate_limits as counted (key, points, expire)
     select key, 1, $2::bigint from unnest($1::text[]) as given (key)
-    -- What is let through is followed by a commit that waits for the disk, for all that was written before.
+    -- A call that is let through commits later, and that commit waits for the disk for all that was written before.
     where set_config('synchronous_commit', 'off', true) is not null
     on conflict (key) do update set
       points = case when counted.expire <= $3 then 1 else counted.points + 1 end,
