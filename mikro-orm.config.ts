@@ -1,4 +1,4 @@
-import { ENTITIES } from './src/app/entities.ts';
+import { ENTITIES } from './src/app/orm.ts';
 import { ormOptions } from './src/database/orm.ts';
 
 /** For `npx mikro-orm …`; the scripts `npm run db:*` do not need it. */

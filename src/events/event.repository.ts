@@ -1,6 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
+import { rfc3339 } from '../database/moments.ts';
 import type { PreparedStatements } from '../database/prepared.ts';
-import { rfc3339 } from '../database/rfc3339.ts';
 import type { CleanupStep } from '../jobs/cleanup.ts';
 import type { Event } from './event.entity.ts';
 

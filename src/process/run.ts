@@ -55,7 +55,7 @@ async function start(begun: AsyncDisposableStack, end: AbortSignal, env: Environ
 
 async function prepare(config: Config, { url, embedded }: Database): Promise<Connection> {
   if (embedded) {
-    const [{ migrateUp }, { ENTITIES }] = await Promise.all([import('../database/migrate.ts'), import('../app/entities.ts')]);
+    const [{ migrateUp }, { ENTITIES }] = await Promise.all([import('../database/migrate.ts'), import('../app/orm.ts')]);
     await migrateUp(url, ENTITIES);
   }
   const secretKey = config.jwt.secretKey?.reveal() ?? (await keptSecret(config.dataDir, 'jwt.key'));

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import { ENTITIES } from '../../src/app/entities.ts';
+import { ENTITIES } from '../../src/app/orm.ts';
 import { startEmbeddedPostgres } from '../../src/database/embedded/embedded-postgres.ts';
 import { migrateUp } from '../../src/database/migrate.ts';
 import type { User } from '../../src/gen/identity/v1/user.ts';

@@ -4,7 +4,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { ENTITIES } from '../../src/app/entities.ts';
+import { ENTITIES } from '../../src/app/orm.ts';
 import { migrateUp } from '../../src/database/migrate.ts';
 import { pendingMigrations, requireCurrentSchema, SchemaBehindError } from '../../src/database/migrations.ts';
 import { type Orm, openOrm } from '../../src/database/orm.ts';

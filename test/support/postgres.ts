@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import pg from 'pg';
 import type { TestProject } from 'vitest/node';
-import { ENTITIES } from '../../src/app/entities.ts';
+import { ENTITIES } from '../../src/app/orm.ts';
 import { startEmbeddedPostgres } from '../../src/database/embedded/embedded-postgres.ts';
 import { migrateUp } from '../../src/database/migrate.ts';
 

@@ -1,5 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { rfc3339 } from '../../database/rfc3339.ts';
+import { rfc3339 } from '../../database/moments.ts';
 import type { CleanupStep } from '../../jobs/cleanup.ts';
 import type { PersonalData } from '../../users/personal-data.ts';
 import { OneTimeToken } from './one-time-token.entity.ts';
