@@ -7,6 +7,8 @@ import { serviceAccountService } from '../access/service-accounts/service-accoun
 import { auditService } from '../audit/audit.rpc.ts';
 import { RefusedCalls } from '../audit/refused-calls.ts';
 import { authService } from '../auth/auth.rpc.ts';
+import { endAllSessions, endCredentialsBy } from '../auth/credentials/credentials.ts';
+import { revokeCredentialsRpc } from '../auth/credentials/revoke-credentials.rpc.ts';
 import { Attempts } from '../auth/lockout/attempts.ts';
 import { problemOfHash } from '../auth/passwords/password-scheme.ts';
 import { permissionsOverSelf } from '../call/authorize.ts';
@@ -18,7 +20,6 @@ import { readAccess } from '../rpc/access.ts';
 import { DESCRIPTORS } from '../rpc/descriptors.ts';
 import type { Runtime } from '../rpc/runtime.ts';
 import type { Service } from '../rpc/server.ts';
-import { endSessions } from '../sessions/end-sessions.ts';
 import { sessionService } from '../sessions/session.rpc.ts';
 import { userConstraints } from '../users/user.errors.ts';
 import { userService } from '../users/user.rpc.ts';
@@ -33,7 +34,7 @@ export function servicesOf(config: Config, resources: Resources): Service[] {
   return [
     userService(users),
     authService(authDeps(config, resources, users)),
-    sessionService,
+    sessionService({ endAllSessions }),
     roleService,
     serviceAccountService,
     apiKeyService({ apiKeys: resources.apiKeys, permissionsOverSelf: permissionsOverSelf(ACCESS) }),
@@ -66,7 +67,8 @@ function usersDeps(config: Config, { now, passwords, secretKey, sealed, userLook
     requiredProfileFields: config.requiredProfileFields,
     newPasswords: passwords,
     pageTokens: createPageTokens(secretKey),
-    endSessions,
+    endCredentials: endCredentialsBy,
+    revokeCredentials: revokeCredentialsRpc,
     personalData: PERSONAL_DATA,
     importRoles,
     problemOfForeignHash: problemOfHash,

@@ -4,20 +4,19 @@ import { record } from '../audit/audit-log.ts';
 import type { Call } from '../call/call.ts';
 import { NO_CLIENT } from '../call/client.ts';
 import { uuid } from '../call/validation.ts';
-import type { EndSessions } from '../users/deactivate-user.ts';
 import type { User } from '../users/user.entity.ts';
 import { userNotFound } from '../users/user.errors.ts';
 import { findUser } from '../users/user.repository.ts';
+import type { CredentialKind } from './credentials/credential-policy.ts';
+import { endCredentialsBy } from './credentials/credentials.ts';
 import { presentedPassword } from './passwords/password-policy.ts';
 import { personalData } from './passwords/passwords.ts';
 import { type WithVerifiedPasswordDeps, withVerifiedPassword } from './with-verified-password.ts';
 
-export interface ChangePasswordDeps extends WithVerifiedPasswordDeps {
-  readonly endSessions: EndSessions;
-}
+export type ChangePasswordDeps = WithVerifiedPasswordDeps;
 
 export const changePasswordInput = ({ passwords }: ChangePasswordDeps) =>
-  z.object({ userId: uuid, currentPassword: presentedPassword, newPassword: passwords.schema });
+  z.object({ userId: uuid, currentPassword: presentedPassword, newPassword: passwords.schema, revokeApiKeys: z.boolean().default(true) });
 
 type ChangePasswordInput = z.output<ReturnType<typeof changePasswordInput>>;
 
@@ -32,16 +31,23 @@ export async function changePassword(call: Call, deps: ChangePasswordDeps, input
     // Only now: what is refused tells about the user, their names and what they had for a password.
     await deps.passwords.requireAcceptable(call, { ...personalData(owner), password: newPassword, field: 'new_password', userId });
     const newHash = await deps.passwords.hash(newPassword, call.signal);
-    await withLockedUser((em, user) => replacePassword(em, call, deps, user, newHash));
+    await withLockedUser((em, user) => replacePassword(em, call, deps, user, { newHash, revokeApiKeys: input.revokeApiKeys }));
   });
 }
 
-/** Password, history, sessions and audit event in one transaction. */
-async function replacePassword(em: EntityManager, call: Call, deps: ChangePasswordDeps, user: User, newHash: string): Promise<void> {
+/** Sets the new password and ends what the old one has opened, in one transaction. */
+async function replacePassword(
+  em: EntityManager,
+  call: Call,
+  { passwords }: ChangePasswordDeps,
+  user: User,
+  { newHash, revokeApiKeys }: { readonly newHash: string; readonly revokeApiKeys: boolean },
+): Promise<void> {
   user.failedAttempts = 0;
   user.lockedUntil = null;
-  await deps.passwords.replace(em, user, newHash, call.now());
-  await deps.endSessions(em, call, user.id, 'password_changed', ownSession(call, user.id));
+  await passwords.replace(em, user, newHash, call.now());
+  const keep: CredentialKind[] = revokeApiKeys ? [] : ['api_keys'];
+  await endCredentialsBy(em, call, 'password_changed', user, { exceptSessionId: ownSession(call, user.id), keep });
   record(em, call, { type: 'user.password_changed', userId: user.id });
 }
 

@@ -5,11 +5,10 @@ import type { Call } from '../call/call.ts';
 import { type Client, client, vouchedClient } from '../call/client.ts';
 import { transaction } from '../database/transaction.ts';
 import type { LimitCredentials } from '../rate-limits/rate-limits.ts';
-import type { EndSessions } from '../users/deactivate-user.ts';
 import type { User } from '../users/user.entity.ts';
 import { findUser, lockUserWithPassword } from '../users/user.repository.ts';
 import { invalidResetToken } from './auth.errors.ts';
-import { deleteTokens } from './one-time-tokens/one-time-token.repository.ts';
+import { endCredentialsBy } from './credentials/credentials.ts';
 import type { OneTimeTokens } from './one-time-tokens/one-time-tokens.ts';
 import { presentedPassword } from './passwords/password-policy.ts';
 import { type Passwords, personalData } from './passwords/passwords.ts';
@@ -20,7 +19,6 @@ export const resetPasswordInput = z.object({ resetToken: mailedToken, newPasswor
 export interface ResetPasswordDeps {
   readonly passwords: Passwords;
   readonly oneTimeTokens: OneTimeTokens;
-  readonly endSessions: EndSessions;
   readonly limitCredentials: LimitCredentials;
 }
 
@@ -53,7 +51,6 @@ async function giveNewPassword(em: EntityManager, call: Call, deps: ResetPasswor
   user.lockedUntil = null;
   markEmailVerified(em, call, user);
   await deps.passwords.replace(em, user, newHash, call.now());
-  await deps.endSessions(em, call, user.id, 'password_reset');
-  await deleteTokens(em, user.id, ['login_code', 'email_verification']);
+  await endCredentialsBy(em, call, 'password_reset', user);
   record(em, call, { type: 'user.password_changed', userId: user.id, client, metadata: { by: 'reset' } });
 }

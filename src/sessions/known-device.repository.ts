@@ -1,4 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
+import { KnownDevice } from './known-device.entity.ts';
 
 /** Devices are forgotten after half a year: that one was used is noted to the day. */
 export const SEEN_LONG_AGO = `known.last_seen_at < excluded.last_seen_at - interval '1 day'`;
@@ -12,6 +13,11 @@ export async function isAnotherDevice(em: EntityManager, userId: string, deviceH
     [userId, deviceHash, now, now, userId, deviceHash],
   );
   return rows[0]?.another === true;
+}
+
+/** Forgets all devices of a user; returns how many. */
+export function deleteKnownDevices(em: EntityManager, userId: string): Promise<number> {
+  return em.nativeDelete(KnownDevice, { user: userId });
 }
 
 /** Deletes up to `limit` devices that were not used since then. */

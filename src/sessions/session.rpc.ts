@@ -2,18 +2,19 @@ import { SessionServiceService } from '../gen/identity/v1/session_service.ts';
 import { type Service, service } from '../rpc/server.ts';
 import { rpc } from '../rpc/unary.ts';
 import { listSessions, listSessionsInput } from './list-sessions.ts';
-import { revokeAllSessions, revokeAllSessionsInput } from './revoke-all-sessions.ts';
+import { type RevokeAllSessionsDeps, revokeAllSessions, revokeAllSessionsInput } from './revoke-all-sessions.ts';
 import { revokeSession, revokeSessionInput } from './revoke-session.ts';
 import { toSessionMessage } from './session.mapper.ts';
 
-export const sessionService: Service = service(SessionServiceService, {
-  listSessions: rpc(listSessionsInput, async (call, input) => {
-    const sessions = await listSessions(call, input);
-    return { sessions: sessions.map((session) => toSessionMessage(session, call.caller)) };
-  }),
-  revokeSession: rpc(revokeSessionInput, async (call, input) => {
-    await revokeSession(call, input);
-    return {};
-  }),
-  revokeAllSessions: rpc(revokeAllSessionsInput, async (call, input) => ({ revokedCount: await revokeAllSessions(call, input) })),
-});
+export const sessionService = (deps: RevokeAllSessionsDeps): Service =>
+  service(SessionServiceService, {
+    listSessions: rpc(listSessionsInput, async (call, input) => {
+      const sessions = await listSessions(call, input);
+      return { sessions: sessions.map((session) => toSessionMessage(session, call.caller)) };
+    }),
+    revokeSession: rpc(revokeSessionInput, async (call, input) => {
+      await revokeSession(call, input);
+      return {};
+    }),
+    revokeAllSessions: rpc(revokeAllSessionsInput, async (call, input) => ({ revokedCount: await revokeAllSessions(call, deps, input) })),
+  });

@@ -10,11 +10,9 @@ import { lockUser } from './user.repository.ts';
 
 export const deactivateUserInput = getUserInput;
 
-/** The operation on sessions that users need; `sessions` provides it. */
-export type EndSessions = (em: EntityManager, call: Call, userId: string, reason: string, exceptSessionId?: string) => Promise<number>;
-
 export interface DeactivateUserDeps {
-  readonly endSessions: EndSessions;
+  /** Ends what a deactivation ends of the credentials of a user; `auth` knows all kinds. */
+  readonly endCredentials: (em: EntityManager, call: Call, event: 'user_deactivated', user: User) => Promise<unknown>;
 }
 
 /** A soft delete. The user's row is locked first, as a login locks it, so no session can begin in between. */
@@ -24,7 +22,7 @@ export function deactivateUser(call: Call, deps: DeactivateUserDeps, { userId }:
     if (!user) throw userNotFound();
     if (!user.active) return user;
     user.active = false;
-    await deps.endSessions(em, call, userId, 'user_deactivated');
+    await deps.endCredentials(em, call, 'user_deactivated', user);
     record(em, call, { type: 'user.deactivated', userId });
     return user;
   });

@@ -1,6 +1,6 @@
-import { UserServiceService } from '../gen/identity/v1/user_service.ts';
+import { type RevokeCredentialsRequest, type RevokeCredentialsResponse, UserServiceService } from '../gen/identity/v1/user_service.ts';
 import { type Service, service } from '../rpc/server.ts';
-import { rpc } from '../rpc/unary.ts';
+import { type Rpc, rpc } from '../rpc/unary.ts';
 import { batchGetUsers, batchGetUsersInput } from './batch-get-users.ts';
 import { type CreateUserDeps, createUser, createUserInput } from './create-user.ts';
 import { type DeactivateUserDeps, deactivateUser, deactivateUserInput } from './deactivate-user.ts';
@@ -23,7 +23,10 @@ export type UserDeps = GetUserDeps &
   DeactivateUserDeps &
   DeleteUserDeps &
   ExportUserDeps &
-  ImportUsersDeps;
+  ImportUsersDeps & {
+    /** Answered by `auth`, which knows all kinds of credentials. */
+    readonly revokeCredentials: Rpc<RevokeCredentialsRequest, RevokeCredentialsResponse>;
+  };
 
 const withUser = async (user: Promise<User>) => ({ user: toUserMessage(viewOf(await user)) });
 
@@ -44,6 +47,7 @@ export const userService = (deps: UserDeps): Service =>
     deactivateUser: rpc(deactivateUserInput, (call, input) => withUser(deactivateUser(call, deps, input))),
     reactivateUser: rpc(reactivateUserInput, (call, input) => withUser(reactivateUser(call, input))),
     unlockUser: rpc(unlockUserInput, (call, input) => withUser(unlockUser(call, input))),
+    revokeCredentials: deps.revokeCredentials,
     deleteUser: rpc(deleteUserInput, async (call, input) => ({ receipt: toReceiptMessage(await deleteUser(call, deps, input)) })),
     exportUser: rpc(exportUserInput, async (call, input) => toExportMessage(await exportUser(call, deps, input))),
     importUsers: {

@@ -29,6 +29,7 @@ const TABLE: Readonly<Record<string, string>> = {
   'UserService.UpdateUser': '- y - y - - - - - y',
   'UserService.DeactivateUser': '- - - - - - - - - y',
   'UserService.ReactivateUser': '- - - - - - - - - y',
+  'UserService.RevokeCredentials': '- - - - - - - - - y',
   'UserService.UnlockUser': '- - - - - - - - - y',
   'UserService.DeleteUser': '- - - - - - - - - y',
   'UserService.ExportUser': '- y - y - - - - - y',

@@ -13,6 +13,11 @@ export function findApiKeyByHash(em: EntityManager, hash: Buffer): Promise<ApiKe
   return em.findOne(ApiKey, { hash });
 }
 
+/** The keys of a user that nobody has revoked, expired ones among them. */
+export function findUnrevokedKeysOfUser(em: EntityManager, userId: string): Promise<ApiKey[]> {
+  return em.find(ApiKey, { user: userId, revokedAt: null });
+}
+
 export function lockApiKey(em: EntityManager, id: string): Promise<ApiKey | null> {
   return em.findOne(ApiKey, { id }, { lockMode: LockMode.PESSIMISTIC_WRITE });
 }

@@ -73,8 +73,8 @@ export async function countWrongCode(em: EntityManager, userId: string): Promise
 }
 
 /** Deletes the tokens that a user was sent before and that are not wanted any more. */
-export async function deleteTokens(em: EntityManager, userId: string, purposes: readonly TokenPurpose[]): Promise<void> {
-  await em.nativeDelete(OneTimeToken, { userId, purpose: { $in: [...purposes] } });
+export function deleteTokens(em: EntityManager, userId: string, purposes: readonly TokenPurpose[]): Promise<number> {
+  return em.nativeDelete(OneTimeToken, { userId, purpose: { $in: [...purposes] } });
 }
 
 /** Deletes up to `limit` tokens that nobody can use any more. */

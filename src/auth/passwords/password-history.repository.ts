@@ -18,6 +18,11 @@ export async function findLatestHashes(em: EntityManager, userId: string, limit:
   return [...new Set(hashes)].slice(0, limit);
 }
 
+/** Forgets the passwords of a user, for whom the one of now is none any more. */
+export async function deletePasswordHistory(em: EntityManager, userId: string): Promise<void> {
+  await em.nativeDelete(PasswordHistory, { user: userId });
+}
+
 /** Stores another hash of the same password. */
 export async function replaceInPasswordHistory(em: EntityManager, userId: string, oldHash: string, newHash: string): Promise<void> {
   await em.nativeUpdate(PasswordHistory, { user: userId, passwordHash: oldHash }, { passwordHash: newHash });

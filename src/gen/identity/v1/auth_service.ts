@@ -171,6 +171,8 @@ export interface ChangePasswordRequest {
   currentPassword: string;
   /** Password that the user shall have; see RegisterRequest.password. Required. */
   newPassword: string;
+  /** True revokes the API keys of the user as well. Absent: true. */
+  revokeApiKeys?: boolean | undefined;
 }
 
 /** ChangePasswordResponse is empty: the password is changed. */
@@ -1163,7 +1165,7 @@ export const IntrospectTokenResponse_Claims: MessageFns<IntrospectTokenResponse_
 };
 
 function createBaseChangePasswordRequest(): ChangePasswordRequest {
-  return { userId: "", currentPassword: "", newPassword: "" };
+  return { userId: "", currentPassword: "", newPassword: "", revokeApiKeys: undefined };
 }
 
 export const ChangePasswordRequest: MessageFns<ChangePasswordRequest> = {
@@ -1176,6 +1178,9 @@ export const ChangePasswordRequest: MessageFns<ChangePasswordRequest> = {
     }
     if (message.newPassword !== "") {
       writer.uint32(26).string(message.newPassword);
+    }
+    if (message.revokeApiKeys !== undefined) {
+      writer.uint32(32).bool(message.revokeApiKeys);
     }
     return writer;
   },
@@ -1215,6 +1220,14 @@ export const ChangePasswordRequest: MessageFns<ChangePasswordRequest> = {
             }
 
             message.newPassword = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.revokeApiKeys = reader.bool();
             continue;
           }
         }
@@ -2570,8 +2583,9 @@ export const AuthServiceService = {
   },
   /**
    * ChangePassword replaces the password and tells the user by mail. It ends every other session of the user: all but
-   * the one of the access token that the call carried (`authorization: Bearer …`). The current password goes through
-   * the same lockout as in Login, whoever calls.
+   * the one of the access token that the call carried (`authorization: Bearer …`). It revokes the user's API keys,
+   * unless `revoke_api_keys` is false, and voids the links and codes that the user was mailed. The current password
+   * goes through the same lockout as in Login, whoever calls.
    *
    * Needs identity.passwords.write; users may change their own.
    *
@@ -2820,8 +2834,9 @@ export interface AuthServiceServer extends UntypedServiceImplementation {
   introspectToken: handleUnaryCall<IntrospectTokenRequest, IntrospectTokenResponse>;
   /**
    * ChangePassword replaces the password and tells the user by mail. It ends every other session of the user: all but
-   * the one of the access token that the call carried (`authorization: Bearer …`). The current password goes through
-   * the same lockout as in Login, whoever calls.
+   * the one of the access token that the call carried (`authorization: Bearer …`). It revokes the user's API keys,
+   * unless `revoke_api_keys` is false, and voids the links and codes that the user was mailed. The current password
+   * goes through the same lockout as in Login, whoever calls.
    *
    * Needs identity.passwords.write; users may change their own.
    *
@@ -3045,8 +3060,9 @@ export interface AuthServiceClient extends Client {
   ): ClientUnaryCall;
   /**
    * ChangePassword replaces the password and tells the user by mail. It ends every other session of the user: all but
-   * the one of the access token that the call carried (`authorization: Bearer …`). The current password goes through
-   * the same lockout as in Login, whoever calls.
+   * the one of the access token that the call carried (`authorization: Bearer …`). It revokes the user's API keys,
+   * unless `revoke_api_keys` is false, and voids the links and codes that the user was mailed. The current password
+   * goes through the same lockout as in Login, whoever calls.
    *
    * Needs identity.passwords.write; users may change their own.
    *

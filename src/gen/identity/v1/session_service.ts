@@ -51,7 +51,11 @@ export interface RevokeAllSessionsRequest {
   /** UUID of the user. Required. */
   userId: string;
   /** UUID of a session to keep. */
-  exceptSessionId?: string | undefined;
+  exceptSessionId?:
+    | string
+    | undefined;
+  /** True revokes the API keys of the user as well. */
+  revokeApiKeys: boolean;
 }
 
 /** RevokeAllSessionsResponse tells how many sessions have ended. */
@@ -234,7 +238,7 @@ export const RevokeSessionResponse: MessageFns<RevokeSessionResponse> = {
 };
 
 function createBaseRevokeAllSessionsRequest(): RevokeAllSessionsRequest {
-  return { userId: "", exceptSessionId: undefined };
+  return { userId: "", exceptSessionId: undefined, revokeApiKeys: false };
 }
 
 export const RevokeAllSessionsRequest: MessageFns<RevokeAllSessionsRequest> = {
@@ -244,6 +248,9 @@ export const RevokeAllSessionsRequest: MessageFns<RevokeAllSessionsRequest> = {
     }
     if (message.exceptSessionId !== undefined) {
       writer.uint32(18).string(message.exceptSessionId);
+    }
+    if (message.revokeApiKeys !== false) {
+      writer.uint32(24).bool(message.revokeApiKeys);
     }
     return writer;
   },
@@ -275,6 +282,14 @@ export const RevokeAllSessionsRequest: MessageFns<RevokeAllSessionsRequest> = {
             }
 
             message.exceptSessionId = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.revokeApiKeys = reader.bool();
             continue;
           }
         }
@@ -384,7 +399,8 @@ export const SessionServiceService = {
     responseDeserialize: (value: Buffer): RevokeSessionResponse => RevokeSessionResponse.decode(value),
   },
   /**
-   * RevokeAllSessions ends every session of a user, but for the one named. They end as with RevokeSession.
+   * RevokeAllSessions ends every session of a user, but for the one named. They end as with RevokeSession. Where
+   * `revoke_api_keys` is set, it revokes the user's API keys as well.
    *
    * Needs identity.sessions.write; users may end their own.
    *
@@ -423,7 +439,8 @@ export interface SessionServiceServer extends UntypedServiceImplementation {
    */
   revokeSession: handleUnaryCall<RevokeSessionRequest, RevokeSessionResponse>;
   /**
-   * RevokeAllSessions ends every session of a user, but for the one named. They end as with RevokeSession.
+   * RevokeAllSessions ends every session of a user, but for the one named. They end as with RevokeSession. Where
+   * `revoke_api_keys` is set, it revokes the user's API keys as well.
    *
    * Needs identity.sessions.write; users may end their own.
    *
@@ -480,7 +497,8 @@ export interface SessionServiceClient extends Client {
     callback: (error: ServiceError | null, response: RevokeSessionResponse) => void,
   ): ClientUnaryCall;
   /**
-   * RevokeAllSessions ends every session of a user, but for the one named. They end as with RevokeSession.
+   * RevokeAllSessions ends every session of a user, but for the one named. They end as with RevokeSession. Where
+   * `revoke_api_keys` is set, it revokes the user's API keys as well.
    *
    * Needs identity.sessions.write; users may end their own.
    *

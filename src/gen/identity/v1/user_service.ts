@@ -29,6 +29,35 @@ export const protobufPackage = "identity.v1";
 
 export const protobufFileName = "identity/v1/user_service.proto";
 
+/** CredentialKind is a kind of thing with which somebody gets in, or could. */
+export const CredentialKind = {
+  /** CREDENTIAL_KIND_UNSPECIFIED - Never a valid kind. */
+  CREDENTIAL_KIND_UNSPECIFIED: 0,
+  /** CREDENTIAL_KIND_PASSWORD - The password, and the history of passwords. */
+  CREDENTIAL_KIND_PASSWORD: 1,
+  /** CREDENTIAL_KIND_SESSIONS - Sessions with their access and refresh tokens. */
+  CREDENTIAL_KIND_SESSIONS: 2,
+  /** CREDENTIAL_KIND_API_KEYS - API keys of the user. */
+  CREDENTIAL_KIND_API_KEYS: 3,
+  /** CREDENTIAL_KIND_LINKS - Links and codes that the user was mailed. */
+  CREDENTIAL_KIND_LINKS: 4,
+  /** CREDENTIAL_KIND_KNOWN_DEVICES - Devices on which the user has signed in: each next sign-in is told as one on a new device. */
+  CREDENTIAL_KIND_KNOWN_DEVICES: 5,
+  UNRECOGNIZED: -1,
+} as const;
+
+export type CredentialKind = typeof CredentialKind[keyof typeof CredentialKind];
+
+export namespace CredentialKind {
+  export type CREDENTIAL_KIND_UNSPECIFIED = typeof CredentialKind.CREDENTIAL_KIND_UNSPECIFIED;
+  export type CREDENTIAL_KIND_PASSWORD = typeof CredentialKind.CREDENTIAL_KIND_PASSWORD;
+  export type CREDENTIAL_KIND_SESSIONS = typeof CredentialKind.CREDENTIAL_KIND_SESSIONS;
+  export type CREDENTIAL_KIND_API_KEYS = typeof CredentialKind.CREDENTIAL_KIND_API_KEYS;
+  export type CREDENTIAL_KIND_LINKS = typeof CredentialKind.CREDENTIAL_KIND_LINKS;
+  export type CREDENTIAL_KIND_KNOWN_DEVICES = typeof CredentialKind.CREDENTIAL_KIND_KNOWN_DEVICES;
+  export type UNRECOGNIZED = typeof CredentialKind.UNRECOGNIZED;
+}
+
 /** CreateUserRequest describes the new user. */
 export interface CreateUserRequest {
   /**
@@ -221,6 +250,36 @@ export interface DeleteUserRequest {
 export interface DeleteUserResponse {
   /** Receipt of what was deleted and what was kept. */
   receipt: DeletionReceipt | undefined;
+}
+
+/** RevokeCredentialsRequest names the user, and what to end. */
+export interface RevokeCredentialsRequest {
+  /** UUID of the user. Required. */
+  userId: string;
+  /** Kinds of credentials to end, at least one. Required. */
+  kinds: CredentialKind[];
+}
+
+/** RevokeCredentialsResponse has the receipt. */
+export interface RevokeCredentialsResponse {
+  /** Receipt of what has ended. */
+  receipt: RevocationReceipt | undefined;
+}
+
+/** RevocationReceipt tells how many credentials have ended. */
+export interface RevocationReceipt {
+  /** UUID of the user. */
+  userId: string;
+  /** Number of credentials of each kind, in the order of the kinds. */
+  revoked: RevocationReceipt_Item[];
+}
+
+/** Item counts the credentials of one kind. */
+export interface RevocationReceipt_Item {
+  /** Kind of the credentials. */
+  kind: CredentialKind;
+  /** Number of credentials that this call ended. */
+  count: number;
 }
 
 /** DeletionReceipt proves an erasure. */
@@ -1502,6 +1561,237 @@ export const DeleteUserResponse: MessageFns<DeleteUserResponse> = {
   },
 };
 
+function createBaseRevokeCredentialsRequest(): RevokeCredentialsRequest {
+  return { userId: "", kinds: [] };
+}
+
+export const RevokeCredentialsRequest: MessageFns<RevokeCredentialsRequest> = {
+  encode(message: RevokeCredentialsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.userId !== "") {
+      writer.uint32(10).string(message.userId);
+    }
+    if (message.kinds.length !== 0) {
+      writer.uint32(18).fork();
+      for (const v of message.kinds) {
+        writer.int32(v);
+      }
+      writer.join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RevokeCredentialsRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRevokeCredentialsRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.userId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag === 16) {
+              message.kinds.push(reader.int32() as any);
+
+              continue;
+            }
+
+            if (tag === 18) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.kinds.push(reader.int32() as any);
+              }
+
+              continue;
+            }
+
+            break;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseRevokeCredentialsResponse(): RevokeCredentialsResponse {
+  return { receipt: undefined };
+}
+
+export const RevokeCredentialsResponse: MessageFns<RevokeCredentialsResponse> = {
+  encode(message: RevokeCredentialsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.receipt !== undefined) {
+      RevocationReceipt.encode(message.receipt, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RevokeCredentialsResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRevokeCredentialsResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.receipt = RevocationReceipt.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseRevocationReceipt(): RevocationReceipt {
+  return { userId: "", revoked: [] };
+}
+
+export const RevocationReceipt: MessageFns<RevocationReceipt> = {
+  encode(message: RevocationReceipt, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.userId !== "") {
+      writer.uint32(10).string(message.userId);
+    }
+    for (const v of message.revoked) {
+      RevocationReceipt_Item.encode(v!, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RevocationReceipt {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRevocationReceipt();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.userId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.revoked.push(RevocationReceipt_Item.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseRevocationReceipt_Item(): RevocationReceipt_Item {
+  return { kind: 0, count: 0 };
+}
+
+export const RevocationReceipt_Item: MessageFns<RevocationReceipt_Item> = {
+  encode(message: RevocationReceipt_Item, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.kind !== 0) {
+      writer.uint32(8).int32(message.kind);
+    }
+    if (message.count !== 0) {
+      writer.uint32(16).int32(message.count);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RevocationReceipt_Item {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRevocationReceipt_Item();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.kind = reader.int32() as any;
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.count = reader.int32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
 function createBaseDeletionReceipt(): DeletionReceipt {
   return { userId: "", deleted: [], kept: [] };
 }
@@ -2257,6 +2547,26 @@ export const UserServiceService = {
     responseDeserialize: (value: Buffer): UnlockUserResponse => UnlockUserResponse.decode(value),
   },
   /**
+   * RevokeCredentials ends all that a user has of the given kinds, in one transaction: an administrator takes back an
+   * account that somebody else has got into. Sessions and API keys stop working on every replica within 250
+   * milliseconds. An account without a password is signed in to by a login code, or gets one by a password reset.
+   *
+   * Needs identity.users.write.
+   *
+   * Errors: NOT_FOUND (USER_NOT_FOUND).
+   */
+  revokeCredentials: {
+    path: "/identity.v1.UserService/RevokeCredentials" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: RevokeCredentialsRequest): Buffer =>
+      Buffer.from(RevokeCredentialsRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): RevokeCredentialsRequest => RevokeCredentialsRequest.decode(value),
+    responseSerialize: (value: RevokeCredentialsResponse): Buffer =>
+      Buffer.from(RevokeCredentialsResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): RevokeCredentialsResponse => RevokeCredentialsResponse.decode(value),
+  },
+  /**
    * DeleteUser erases a user for good (GDPR art. 17): the account and all that hangs on it, in one transaction. Audit
    * events stay, without user, address or device. The email is free again. Refresh tokens are refused at once; access
    * tokens and API keys stop working on every replica within 250 milliseconds. One last mail tells the user.
@@ -2397,6 +2707,16 @@ export interface UserServiceServer extends UntypedServiceImplementation {
    * Errors: NOT_FOUND (USER_NOT_FOUND).
    */
   unlockUser: handleUnaryCall<UnlockUserRequest, UnlockUserResponse>;
+  /**
+   * RevokeCredentials ends all that a user has of the given kinds, in one transaction: an administrator takes back an
+   * account that somebody else has got into. Sessions and API keys stop working on every replica within 250
+   * milliseconds. An account without a password is signed in to by a login code, or gets one by a password reset.
+   *
+   * Needs identity.users.write.
+   *
+   * Errors: NOT_FOUND (USER_NOT_FOUND).
+   */
+  revokeCredentials: handleUnaryCall<RevokeCredentialsRequest, RevokeCredentialsResponse>;
   /**
    * DeleteUser erases a user for good (GDPR art. 17): the account and all that hangs on it, in one transaction. Audit
    * events stay, without user, address or device. The email is free again. Refresh tokens are refused at once; access
@@ -2639,6 +2959,30 @@ export interface UserServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: UnlockUserResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * RevokeCredentials ends all that a user has of the given kinds, in one transaction: an administrator takes back an
+   * account that somebody else has got into. Sessions and API keys stop working on every replica within 250
+   * milliseconds. An account without a password is signed in to by a login code, or gets one by a password reset.
+   *
+   * Needs identity.users.write.
+   *
+   * Errors: NOT_FOUND (USER_NOT_FOUND).
+   */
+  revokeCredentials(
+    request: RevokeCredentialsRequest,
+    callback: (error: ServiceError | null, response: RevokeCredentialsResponse) => void,
+  ): ClientUnaryCall;
+  revokeCredentials(
+    request: RevokeCredentialsRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: RevokeCredentialsResponse) => void,
+  ): ClientUnaryCall;
+  revokeCredentials(
+    request: RevokeCredentialsRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: RevokeCredentialsResponse) => void,
   ): ClientUnaryCall;
   /**
    * DeleteUser erases a user for good (GDPR art. 17): the account and all that hangs on it, in one transaction. Audit

@@ -1,0 +1,79 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { revokeApiKeysOfUser } from '../../access/api-keys/revoke-api-key.ts';
+import type { Call } from '../../call/call.ts';
+import { endSessions } from '../../sessions/end-sessions.ts';
+import { deleteKnownDevices } from '../../sessions/known-device.repository.ts';
+import type { User } from '../../users/user.entity.ts';
+import { deleteTokens } from '../one-time-tokens/one-time-token.repository.ts';
+import { TOKEN_PURPOSES } from '../one-time-tokens/one-time-token-policy.ts';
+import { deletePasswordHistory } from '../passwords/password-history.repository.ts';
+import { type CredentialEvent, type CredentialKind, ENDED_BY } from './credential-policy.ts';
+
+/** The credentials of a user that are to end; the user is locked. */
+export interface Ending {
+  readonly user: User;
+  /** The reason for the audit trail. */
+  readonly reason: string;
+  /** A session that goes on: the one in which the user asks for it. */
+  readonly exceptSessionId?: string | undefined;
+}
+
+/** Ends what a user has of one kind; returns how many there were. */
+type End = (em: EntityManager, call: Call, ending: Ending) => Promise<number>;
+
+const END: Readonly<Record<CredentialKind, End>> = {
+  async password(em, _call, { user }) {
+    await deletePasswordHistory(em, user.id);
+    if (user.passwordHash == null) return 0;
+    user.passwordHash = null;
+    return 1;
+  },
+  sessions: (em, call, { user, reason, exceptSessionId }) => endSessions(em, call, user.id, reason, exceptSessionId),
+  api_keys: (em, call, { user, reason }) => revokeApiKeysOfUser(em, call, user.id, reason),
+  links: (em, _call, { user }) => deleteTokens(em, user.id, TOKEN_PURPOSES),
+  known_devices: (em, _call, { user }) => deleteKnownDevices(em, user.id),
+};
+
+/** The number of credentials of each kind that have ended. */
+export type EndedCredentials = Partial<Record<CredentialKind, number>>;
+
+/** Ends the given kinds, in the transaction of what asks for it. */
+export async function endCredentials(
+  em: EntityManager,
+  call: Call,
+  kinds: readonly CredentialKind[],
+  ending: Ending,
+): Promise<EndedCredentials> {
+  const ended: EndedCredentials = {};
+  for (const kind of kinds) ended[kind] = await END[kind](em, call, ending);
+  return ended;
+}
+
+export interface EventOptions {
+  readonly exceptSessionId?: string | undefined;
+  /** Kinds that the caller wants to keep. */
+  readonly keep?: readonly CredentialKind[];
+}
+
+/** Ends what an event ends, by the table of the policy. */
+export function endCredentialsBy(
+  em: EntityManager,
+  call: Call,
+  event: CredentialEvent,
+  user: User,
+  { exceptSessionId, keep = [] }: EventOptions = {},
+): Promise<EndedCredentials> {
+  const kinds = ENDED_BY[event].filter((kind) => !keep.includes(kind));
+  return endCredentials(em, call, kinds, { user, reason: event, exceptSessionId });
+}
+
+/** Ends the sessions of a user and, where asked to, their API keys; returns how many sessions. */
+export async function endAllSessions(
+  em: EntityManager,
+  call: Call,
+  user: User,
+  { exceptSessionId, apiKeys }: { readonly exceptSessionId: string | undefined; readonly apiKeys: boolean },
+): Promise<number> {
+  const ended = await endCredentialsBy(em, call, 'revoked', user, { exceptSessionId, keep: apiKeys ? [] : ['api_keys'] });
+  return ended.sessions ?? 0;
+}
