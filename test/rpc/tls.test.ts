@@ -2,9 +2,12 @@ import { copyFileSync } from 'node:fs';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { type ChannelCredentials, credentials } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { forge } from '../support/access-tokens.ts';
+import { newEmail, PASSWORD, required } from '../support/builders.ts';
 import { Authority, type Certificate } from '../support/certificates.ts';
 import { type Clients, connect } from '../support/client.ts';
 import { expectStatus } from '../support/expect-status.ts';
+import { rows } from '../support/rows.ts';
 import { startService, type TestService } from '../support/service.ts';
 
 const authority = new Authority();
@@ -122,5 +125,50 @@ describe('mutual TLS', () => {
   it('refuses an expired certificate', async () => {
     const expired = client(mutual, trusting(authority.sign('shop-backend', { days: -1, file: 'expired' })), mutual.adminKey);
     await expect(expired.auth.getCaller({}, { timeout: 3000 })).rejects.toMatchObject(refused);
+  });
+});
+
+describe('mutual TLS, with a header that is no good', () => {
+  const admin = () => client(mutual, trusting(authority.sign('admin-script')), mutual.adminKey);
+  let backend: Clients;
+
+  beforeAll(async () => {
+    await admin().serviceAccounts.createServiceAccount({ name: 'other-backend', roles: ['service'] });
+    backend = client(mutual, trusting(authority.sign('other-backend')));
+  });
+
+  async function revokedKey(): Promise<string> {
+    const { serviceAccount } = await admin().serviceAccounts.createServiceAccount({ name: 'third-backend', roles: ['admin'] });
+    const { key, apiKey } = await admin().apiKeys.createApiKey({ serviceAccountId: required(serviceAccount).id, name: 'test' });
+    await admin().apiKeys.revokeApiKey({ apiKeyId: required(apiKey).id });
+    return key;
+  }
+
+  it('falls back neither to the certificate nor to nobody, and nothing happens', async () => {
+    const email = newEmail();
+    await admin().auth.register({ email, password: PASSWORD });
+    const { accessToken } = required((await admin().auth.login({ email, password: PASSWORD })).tokens);
+    // With the certificate alone, and with a header that is good, the same calls are let in.
+    expect((await backend.auth.getCaller({})).serviceAccount?.name).toBe('other-backend');
+    expect((await backend.auth.getCaller({}, { token: accessToken })).user).toBeDefined();
+    await backend.auth.register({ email: newEmail(), password: PASSWORD });
+
+    const headers = [
+      `Bearer ${await revokedKey()}`,
+      `Bearer ${mutual.adminKey.slice(0, -1)}`,
+      `Bearer ${forge(accessToken, { secret: 'another secret key, also of 32 bytes' })}`,
+      `Bearer ${forge(accessToken, { claims: { exp: 1 } })}`,
+      'Bearer',
+      `Basic ${Buffer.from('other-backend:').toString('base64')}`,
+      'other-backend',
+    ];
+    for (const authorization of headers) {
+      const settings = { metadata: { authorization } };
+      const unwanted = newEmail();
+      await expectStatus(backend.auth.getCaller({}, settings), 'UNAUTHENTICATED', 'CALLER_UNAUTHENTICATED');
+      const registration = backend.auth.register({ email: unwanted, password: PASSWORD }, settings);
+      await expectStatus(registration, 'UNAUTHENTICATED', 'CALLER_UNAUTHENTICATED');
+      expect(await rows(mutual, 'select 1 from users where email = $1', [unwanted])).toEqual([]);
+    }
   });
 });

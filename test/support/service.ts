@@ -55,7 +55,7 @@ export async function startService(
   const clock = new Clock();
   const dataDir = await mkdtemp(path.join(tmpdir(), 'identity-test-'));
   const config = loadConfig({ ...TEST_SETTINGS, DATABASE_URL: database.url, DATA_DIR: dataDir, ...env });
-  const connection = { databaseUrl: database.url, secretKey: SECRET_KEY };
+  const connection = { databaseUrl: database.url, secretKey: env.JWT_SECRET_KEY ?? SECRET_KEY };
   // Most tests wait for their mail, and nobody else's is about to follow.
   const app = await createApp(config, connection, { now: clock.now, connections, mailGatherMs: 0 });
   const address = `127.0.0.1:${app.port}`;
