@@ -66,7 +66,7 @@ async function serve(
   // At the same time: each of them may have to wait for somebody outside.
   begun.defer(async () => {
     const mails = tellUnlessEnded(log, 'mails', endsWithin(DRAIN_MS, stopMailer()));
-    await Promise.all([mails, tellUnlessEnded(log, 'calls', drain(server, DRAIN_MS))]);
+    await Promise.all([mails, tellUnlessEnded(log, 'calls', drain(server, { host: config.grpc.host, port }, DRAIN_MS))]);
   });
   // Several workers of one machine would all begin at the same moment, and wait for each other.
   if (!team || team.number === 1) begun.defer(startCleanup({ em: orm.em, now, log }, chores(config)));
