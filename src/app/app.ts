@@ -79,7 +79,7 @@ async function offerMetrics({ metricsPort, grpc }: Config, { metrics, team }: Re
   if (metricsPort === undefined) return undefined;
   const server = team ? undefined : await serveMetrics(metrics, grpc.host, metricsPort);
   team?.offerMetrics(() => metrics.snapshot());
-  await metrics.watchProcess();
+  metrics.watchProcess();
   return server;
 }
 
