@@ -10,6 +10,7 @@ import { startCleanup } from '../jobs/cleanup.ts';
 import { openMailer } from '../mail/mailer.ts';
 import { type MetricsServer, serveMetrics } from '../observability/metrics/metrics-server.ts';
 import { rateLimitChores } from '../rate-limits/rate-limit-chores.ts';
+import { releaseEndedCalls } from '../rpc/ended-calls.ts';
 import { addHealth } from '../rpc/health.ts';
 import { addReflection } from '../rpc/reflection.ts';
 import { addService, createServer, drain, listen } from '../rpc/server.ts';
@@ -36,6 +37,7 @@ export async function createApp(config: Config, connection: Connection, override
   await using begun = new AsyncDisposableStack();
   const parts = await openResources(config, connection, overrides, begun);
   const server = createServer(overrides.connections);
+  await releaseEndedCalls(parts.log);
   const ports = await serve(server, config, parts, begun, overrides);
   const running = begun.move();
   return { server, orm: parts.orm, ...ports, close: () => running.disposeAsync() };

@@ -6,7 +6,6 @@ import {
   setLogVerbosity,
   type UntypedServiceImplementation,
 } from '@grpc/grpc-js';
-import { releaseClosedStreams } from './ended-calls.ts';
 import { ListenError } from './listen-error.ts';
 import { addressAt } from './peer.ts';
 import type { Runtime } from './runtime.ts';
@@ -51,7 +50,6 @@ export type Rpcs<Definition> = { readonly [Name in keyof Definition]: RpcOf<Defi
 export function createServer(connections: Partial<ConnectionLimits> = {}): Server {
   const limits = { ...CONNECTION_LIMITS, ...connections };
   refineTransportErrors();
-  releaseClosedStreams();
   // By itself grpc-js writes headers that it does not accept to the console, with what is in them: tokens, or forged log lines.
   setLogVerbosity(logVerbosity.NONE);
   return new Server({
