@@ -49,10 +49,10 @@ export type Rpcs<Definition> = { readonly [Name in keyof Definition]: RpcOf<Defi
 
 export function createServer(connections: Partial<ConnectionLimits> = {}): Server {
   const limits = { ...CONNECTION_LIMITS, ...connections };
-  refineTransportErrors();
   // By itself grpc-js writes headers that it does not accept to the console, with what is in them: tokens, or forged log lines.
   setLogVerbosity(logVerbosity.NONE);
   return new Server({
+    interceptors: [refineTransportErrors],
     // channelz keeps books on every call; nobody reads them here.
     'grpc.enable_channelz': 0,
     'grpc.max_receive_message_length': MAX_RECEIVE_BYTES,
