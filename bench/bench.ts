@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os';
+import { fileURLToPath } from 'node:url';
 import type { Postgres, SeededDatabase } from './database/postgres.ts';
 import type { Goal } from './goal.ts';
 import { type Contestant, interleave, type Rounds } from './interleave.ts';
@@ -9,8 +10,7 @@ import type { Options } from './options.ts';
 import type { Progress } from './progress.ts';
 import { SECRET_KEY } from './requests.ts';
 import type { Usage } from './servers/report-usage.ts';
-import { type ServerProcess, startServer } from './servers/server-process.ts';
-import { startCommand } from './servers/start-command.ts';
+import { type ServerProcess, type ServerProgram, startServer } from './servers/server-process.ts';
 
 export interface Outcome {
   readonly measurements: readonly Measurement[];
@@ -26,8 +26,8 @@ export interface Scenario {
   readonly run: (bench: Bench) => Promise<Outcome>;
 }
 
-const SERVICE = new URL('../src/main.ts', import.meta.url);
-const CEILING = new URL('./servers/ceiling.ts', import.meta.url);
+const SERVICE = fileURLToPath(new URL('../bin/identity', import.meta.url));
+const CEILING = fileURLToPath(new URL('./servers/ceiling.ts', import.meta.url));
 
 /** As the service's default. */
 export const POOL_MAX = 10;
@@ -79,7 +79,7 @@ export class Bench {
   }
 
   /** The service as it runs in production, but for the limit of calls a minute: there is one caller here, and it calls for thousands. */
-  serviceProgram({ url }: SeededDatabase, env: Readonly<Record<string, string>> = {}) {
+  serviceProgram({ url }: SeededDatabase, env: Readonly<Record<string, string>> = {}): ServerProgram {
     const settings = {
       DATABASE_URL: url,
       JWT_SECRET_KEY: SECRET_KEY,
@@ -88,9 +88,7 @@ export class Bench {
       RATE_LIMIT_PER_CALLER: '1000000000',
       DATABASE_POOL_MAX: String(POOL_MAX),
     };
-    const command = startCommand();
-    const { execArgv } = command;
-    return { name: 'identity', script: SERVICE, execArgv, env: { ...command.env, ...settings, ...env }, cwd: this.postgres.folder };
+    return { name: 'identity', command: ['sh', SERVICE], env: { ...settings, ...env }, cwd: this.postgres.folder };
   }
 
   /** With the defaults, on the few users: the same process for every scenario that asks, warm from the one before. */
@@ -105,7 +103,7 @@ export class Bench {
 
   async ceiling(kind: 'echo' | 'read' | 'write', database?: SeededDatabase): Promise<ServerProcess> {
     const env = { DATABASE_URL: database?.url ?? '', DATABASE_POOL_MAX: String(POOL_MAX) };
-    return this.owned(await startServer({ name: kind, script: CEILING, args: [kind], env, cwd: this.postgres.folder }));
+    return this.owned(await startServer({ name: kind, command: [process.execPath, CEILING, kind], env, cwd: this.postgres.folder }));
   }
 
   owned(server: ServerProcess): ServerProcess {

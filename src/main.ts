@@ -15,7 +15,7 @@ const SAME_SIGNAL_MS = 250;
 // Before anything else is so much as loaded: until then a signal kills the process, or is nothing to it where it is a container's first.
 const ending = endOnSignal();
 // TypeScript is stripped and compiled once, not at every start: that takes 0.2 s and 50 MB. The result is not kept if
-// the folder cannot be written. NODE_COMPILE_CACHE, which `npm start` sets, takes precedence: it is in force early
+// the folder cannot be written. NODE_COMPILE_CACHE, which bin/identity sets, takes precedence: it is in force early
 // enough for this very file, and then the stripper, which would stay in memory, is not so much as loaded.
 enableCompileCache(fileURLToPath(new URL('../node_modules/.cache/identity', import.meta.url)));
 // Node's pool has four threads. Hashes take one a core (hash-pool.ts), and must not hold up names of hosts and files, for which it is there.

@@ -35,4 +35,11 @@ describe('the Dockerfile', () => {
     expect([...read]).toEqual(expect.arrayContaining(['migrations', 'templates']));
     expect(copied).toEqual(expect.arrayContaining([...read]));
   });
+
+  it('has the very Node that is tested', () => {
+    const { devDependencies } = JSON.parse(readFileSync(path.join(ROOT, 'package.json'), 'utf8')) as { devDependencies: { node: string } };
+    expect(devDependencies.node).toBe(process.versions.node);
+    expect(linesOf('Dockerfile')).toContain(`ARG NODE=node:${devDependencies.node}-slim`);
+    for (const line of linesOf('Dockerfile').filter((it) => it.startsWith('FROM '))) expect(line).toMatch(/^FROM \$\{NODE\}/);
+  });
 });

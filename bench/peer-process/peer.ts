@@ -1,10 +1,11 @@
+import { fileURLToPath } from 'node:url';
 import bcrypt from 'bcrypt';
 import { type Bench, POOL_MAX } from '../bench.ts';
 import { withClient } from '../database/postgres.ts';
 import { PASSWORD } from '../database/seed.ts';
 import { type ServerProcess, startServer } from '../servers/server-process.ts';
 
-const PROGRAM = new URL('../peer/server.ts', import.meta.url);
+const PROGRAM = fileURLToPath(new URL('../peer/server.ts', import.meta.url));
 /** As better-auth is told to be reached; it checks where requests come from. */
 const ORIGIN = 'http://127.0.0.1';
 const SECRET = 'a secret that only the bench uses, at least 32 characters';
@@ -17,7 +18,7 @@ export interface PeerSettings {
 /** better-auth in production mode, with the pool of the service. It makes its tables before it listens. */
 export async function startPeer(bench: Bench, databaseUrl: string, settings: PeerSettings): Promise<ServerProcess> {
   const env = { PEER_SETTINGS: JSON.stringify({ ...settings, databaseUrl, secret: SECRET, poolMax: POOL_MAX }) };
-  return bench.owned(await startServer({ name: 'better-auth', script: PROGRAM, env, cwd: bench.postgres.folder }));
+  return bench.owned(await startServer({ name: 'better-auth', command: [process.execPath, PROGRAM], env, cwd: bench.postgres.folder }));
 }
 
 /** As many users as the service has that it is compared with. */

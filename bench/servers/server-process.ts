@@ -1,15 +1,13 @@
-import { type ChildProcess, fork } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
+import path from 'node:path';
 import { ask, hasEnded } from './ask.ts';
 import type { Usage } from './report-usage.ts';
 
 export interface ServerProgram {
   readonly name: string;
-  readonly script: URL;
-  readonly args?: readonly string[];
-  /** Options of Node. */
-  readonly execArgv?: readonly string[];
+  /** The file that is run, and its arguments. */
+  readonly command: readonly [string, ...string[]];
   readonly env?: Readonly<Record<string, string>>;
   /** The working directory: one without a `.env`. */
   readonly cwd: string;
@@ -27,18 +25,17 @@ const REPORT_USAGE = new URL('./report-usage.ts', import.meta.url).href;
 const LISTENING = /listening on \S+:(\d+)/;
 const STOP_MS = 12_000;
 
-/** Not the bench's whole environment: settings in it would be for another service. */
-const { PATH, HOME, TMPDIR, SystemRoot, TEMP, TMP } = process.env;
+/** Not the bench's whole environment: settings in it would be for another service. And whoever asks for `node` gets the bench's. */
+const { HOME, TMPDIR, SystemRoot, TEMP, TMP } = process.env;
+const PATH = [path.dirname(process.execPath), process.env.PATH].join(path.delimiter);
 
 /** Starts a program and waits until it says where it listens. */
-export async function startServer(
-  { name, script, args = [], execArgv = [], env = {}, cwd }: ServerProgram,
-  { bare = false } = {},
-): Promise<ServerProcess> {
-  const child = fork(fileURLToPath(script), args, {
+export async function startServer({ name, command, env = {}, cwd }: ServerProgram, { bare = false } = {}): Promise<ServerProcess> {
+  const [file, ...args] = command;
+  const preload = bare ? {} : { NODE_OPTIONS: `--import=${REPORT_USAGE}` };
+  const child = spawn(file, args, {
     cwd,
-    env: { PATH, HOME, TMPDIR, SystemRoot, TEMP, TMP, NODE_ENV: 'production', ...env },
-    execArgv: [...execArgv, ...(bare ? [] : ['--import', REPORT_USAGE])],
+    env: { PATH, HOME, TMPDIR, SystemRoot, TEMP, TMP, NODE_ENV: 'production', ...preload, ...env },
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   });
   const port = await portOf(child, name);

@@ -10,6 +10,7 @@ import { startCleanup } from '../jobs/cleanup.ts';
 import { openMailer } from '../mail/mailer.ts';
 import { type MetricsServer, serveMetrics } from '../observability/metrics/metrics-server.ts';
 import { rateLimitCleanup } from '../rate-limits/rate-limit.repository.ts';
+import { releaseEndedCalls } from '../rpc/ended-calls.ts';
 import { addHealth } from '../rpc/health.ts';
 import { addReflection } from '../rpc/reflection.ts';
 import { addService, createServer, drain, listen } from '../rpc/server.ts';
@@ -36,6 +37,7 @@ export async function createApp(config: Config, connection: Connection, override
   await using begun = new AsyncDisposableStack();
   const resources = await openResources(config, connection, overrides, begun);
   const server = createServer(overrides.connections);
+  await releaseEndedCalls(resources.log);
   const ports = await serve(server, config, resources, begun, overrides);
   const running = begun.move();
   return { server, orm: resources.orm, ...ports, close: () => running.disposeAsync() };
@@ -66,7 +68,7 @@ async function serve(
   // At the same time: each of them may have to wait for somebody outside.
   begun.defer(async () => {
     const mails = tellUnlessEnded(log, 'mails', endsWithin(DRAIN_MS, stopMailer()));
-    await Promise.all([mails, tellUnlessEnded(log, 'calls', drain(server, DRAIN_MS))]);
+    await Promise.all([mails, tellUnlessEnded(log, 'calls', drain(server, { host: config.grpc.host, port }, DRAIN_MS))]);
   });
   // Several workers of one machine would all begin at the same moment, and wait for each other.
   if (!team || team.number === 1) begun.defer(startCleanup({ em: orm.em, now, log }, cleanupSteps(config)));
@@ -79,7 +81,7 @@ async function offerMetrics({ metricsPort, grpc }: Config, { metrics, team }: Re
   if (metricsPort === undefined) return undefined;
   const server = team ? undefined : await serveMetrics(metrics, grpc.host, metricsPort);
   team?.offerMetrics(() => metrics.snapshot());
-  await metrics.watchProcess();
+  metrics.watchProcess();
   return server;
 }
 

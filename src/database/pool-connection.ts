@@ -1,4 +1,4 @@
-import type { Socket } from 'node:net';
+import { Socket } from 'node:net';
 import pg from 'pg';
 
 /** How long saying goodbye to the server may take. */
@@ -22,13 +22,15 @@ const NOTHING = { command: '', rowCount: null, rows: [] };
  *   do not fail: the connection is given up, which rolls back, and whatever is to be run on it after BEGIN gets the failure.
  */
 export class PoolConnection extends pg.Client {
+  /** TLS, where the database wants it, is spoken over this one, too. */
+  readonly #socket: Socket;
   #givenUp: { readonly error: unknown } | undefined;
 
-  constructor(config?: string | pg.ClientConfig) {
-    super(config);
-    const { connectionParameters: settings } = this as unknown as Internals;
-    const patienceMs = settings.query_timeout;
-    settings.query_timeout = 0;
+  /** pg hides the password in the settings of a pool: copying them does not find it. */
+  constructor({ query_timeout: patienceMs, password, ...settings }: pg.ClientConfig) {
+    const socket = new Socket();
+    super({ ...settings, password, stream: () => socket });
+    this.#socket = socket;
     // The pool listens, too, but not to the connections over which queries are cancelled; unheard, an error would end the process.
     this.on('error', () => undefined);
     const watch = () => (patienceMs ? setTimeout(this.#hangUp, patienceMs) : undefined);
@@ -54,7 +56,7 @@ export class PoolConnection extends pg.Client {
 
   /** Whatever runs on the connection fails with this. */
   readonly #hangUp = (): void => {
-    socketOf(this).destroy(new Error(READ_TIMEOUT));
+    this.#socket.destroy(new Error(READ_TIMEOUT));
   };
 
   async #fail(sql: unknown, error: unknown): Promise<unknown> {
@@ -75,23 +77,12 @@ export class PoolConnection extends pg.Client {
   override end(): Promise<void>;
   override end(callback: (error: Error) => void): void;
   override end(callback?: (error: Error) => void): Promise<void> | void {
-    const stream = socketOf(this);
-    const timer = setTimeout(() => stream.destroy(), GOODBYE_MS).unref();
-    stream.once('close', () => clearTimeout(timer));
+    const timer = setTimeout(() => this.#socket.destroy(), GOODBYE_MS).unref();
+    this.#socket.once('close', () => clearTimeout(timer));
     return callback ? super.end(callback) : super.end();
   }
 }
 
 function isReadTimeout(error: unknown): boolean {
   return error instanceof Error && error.message === READ_TIMEOUT;
-}
-
-/** What the types of pg do not tell. */
-interface Internals {
-  readonly connectionParameters: { query_timeout?: number };
-  readonly connection: { readonly stream: Socket };
-}
-
-function socketOf(client: pg.Client): Socket {
-  return (client as unknown as Internals).connection.stream;
 }

@@ -12,8 +12,8 @@ const TABLE = /\b(?:from|into|update)\s+"?([a-z_]\w*)"?/i;
  */
 export function tracedConnection(step: Step): typeof PoolConnection {
   return class extends PoolConnection {
-    constructor(config?: string | pg.ClientConfig) {
-      super(config);
+    constructor(settings: pg.ClientConfig) {
+      super(settings);
       const query = this.query.bind(this) as (...given: unknown[]) => Promise<unknown>;
       // The pool gives a callback, and runs in the context of whoever gave the connection back; a cursor is a stream.
       this.query = ((...given: unknown[]) => {

@@ -7,7 +7,6 @@ import {
   type UntypedServiceImplementation,
 } from '@grpc/grpc-js';
 import { ListenError } from '../settings/start-error.ts';
-import { releaseClosedStreams } from './ended-calls.ts';
 import type { GrpcSettings } from './grpc-settings.ts';
 import { addressAt } from './peer.ts';
 import type { Runtime } from './runtime.ts';
@@ -51,11 +50,10 @@ export type Rpcs<Definition> = { readonly [Name in keyof Definition]: RpcOf<Defi
 
 export function createServer(connections: Partial<ConnectionLimits> = {}): Server {
   const limits = { ...CONNECTION_LIMITS, ...connections };
-  refineTransportErrors();
-  releaseClosedStreams();
   // By itself grpc-js writes headers that it does not accept to the console, with what is in them: tokens, or forged log lines.
   setLogVerbosity(logVerbosity.NONE);
   return new Server({
+    interceptors: [refineTransportErrors],
     // channelz keeps books on every call; nobody reads them here.
     'grpc.enable_channelz': 0,
     'grpc.max_receive_message_length': MAX_RECEIVE_BYTES,
@@ -116,27 +114,19 @@ export function listen(server: Server, { host, port, tls }: Omit<GrpcSettings, '
 }
 
 /** Takes no new calls and waits for those in flight; ends what is still open after `patienceMs`. Returns whether nothing was. */
-export function drain(server: Server, patienceMs: number): Promise<boolean> {
+export function drain(server: Server, { host, port }: { host: string; port: number }, patienceMs: number): Promise<boolean> {
   return new Promise((resolve) => {
     const timer = setTimeout(() => {
-      const connections = connectionsOf(server);
       server.forceShutdown();
-      for (const connection of connections) connection.destroy();
       resolve(false);
     }, patienceMs);
+    // Before the other: it ends only connections that nobody has told to go yet. Without channelz, forceShutdown ends none.
+    server.drain(addressAt(host, port), patienceMs);
     server.tryShutdown(() => {
       clearTimeout(timer);
       resolve(true);
     });
   });
-}
-
-/** Without channelz, grpc-js (1.14.7) does not find its own connections when it is to end them: a stream would stay open for ever. */
-function connectionsOf(server: Server): { destroy(): void }[] {
-  const { http2Servers } = server as unknown as {
-    readonly http2Servers: ReadonlyMap<unknown, { readonly sessions: Set<{ destroy(): void }> }>;
-  };
-  return [...http2Servers.values()].flatMap(({ sessions }) => [...sessions]);
 }
 
 /** `/identity.v1.UserService/GetUser` → `identity.v1.UserService` */

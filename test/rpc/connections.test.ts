@@ -5,6 +5,7 @@ import { connect as connectTcp, type Socket } from 'node:net';
 import { afterAll, describe, expect, it, vi } from 'vitest';
 import type { Overrides } from '../../src/app/resources.ts';
 import { GetCallerRequest } from '../../src/gen/identity/v1/auth_service.ts';
+import { drain } from '../../src/rpc/server.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { frame } from '../support/raw-http2.ts';
 import { startService, type TestService } from '../support/service.ts';
@@ -116,6 +117,35 @@ function connectionsOf({ app }: TestService) {
   subscribe('net.server.socket', onSocket);
   return counter;
 }
+
+/** The server has got all that was sent before: it answers in order. */
+async function heard(session: ClientHttp2Session): Promise<void> {
+  await once(session, 'remoteSettings');
+  await new Promise((resolve) => session.ping(resolve));
+}
+
+describe('a server that drains', () => {
+  it('answers the call in flight, and ends the connection then', async () => {
+    const service = await start({});
+    const session = open(service);
+    const stream = begin(session, service);
+    await heard(session);
+    const drained = drain(service.app.server, { host: '127.0.0.1', port: service.app.port }, 60_000);
+    await once(session, 'goaway');
+    expect(await finish(stream)).toBe('0');
+    expect(await drained).toBe(true);
+  });
+
+  it('ends the call that takes longer than it waits', async () => {
+    const service = await start({});
+    const session = open(service);
+    const stream = begin(session, service);
+    await heard(session);
+    const ends = Promise.all([closed(stream), closed(session)]);
+    expect(await drain(service.app.server, { host: '127.0.0.1', port: service.app.port }, 100)).toBe(false);
+    await ends;
+  });
+});
 
 describe('a connection whose other end', () => {
   const KEEPALIVE = { keepaliveMs: 100, keepaliveTimeoutMs: 100 };

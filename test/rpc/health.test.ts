@@ -132,6 +132,6 @@ describe('one process of several', () => {
     expect(await client.check()).toBe('NOT_SERVING');
     health.stop();
     client.close();
-    await drain(server, 1000);
+    await drain(server, { host: '127.0.0.1', port }, 1000);
   });
 });

@@ -10,6 +10,7 @@ import { useService } from '../support/service.ts';
 interface Answer {
   readonly list_services_response?: { readonly service: readonly { readonly name: string }[] };
   readonly file_descriptor_response?: { readonly file_descriptor_proto: readonly Uint8Array[] };
+  readonly all_extension_numbers_response?: { readonly base_type_name: string; readonly extension_number: readonly number[] };
   readonly error_response?: { readonly error_code: number };
 }
 
@@ -146,8 +147,35 @@ describe.each(['v1', 'v1alpha'])('grpc.reflection.%s', (version) => {
     expect(response?.service).toContainEqual({ name: 'identity.v1.UserService' });
   });
 
-  it('answers NOT_FOUND for what it does not know', async () => {
-    expect((await ask(version, symbol('identity.v1.NoSuchThing'))).error_response?.error_code).toBe(5);
+  it.each([
+    ['a method', 'identity.v1.UserService.GetUser', 'identity/v1/user_service.proto'],
+    ['a field', 'identity.v1.User.username', 'identity/v1/user.proto'],
+    ['a value of an enum', 'identity.v1.USER_NOT_FOUND', 'identity/v1/error_reason.proto'],
+    ['a message within another', 'google.rpc.BadRequest.FieldViolation', 'google/rpc/error_details.proto'],
+    ['an extension', 'identity.v1.access', 'identity/v1/access.proto'],
+  ])('knows %s', async (_, name, file) => {
+    expect((await filesOf(version, symbol(name)))[0]?.name).toBe(file);
+  });
+
+  it('knows what extends the options of an RPC', async () => {
+    const type = 'google.protobuf.MethodOptions';
+    const { all_extension_numbers_response: numbers } = await ask(version, { all_extension_numbers_of_type: type });
+    expect(numbers).toEqual({ base_type_name: type, extension_number: [ACCESS] });
+    const [file] = await filesOf(version, { file_containing_extension: { containing_type: type, extension_number: ACCESS } });
+    expect(file?.extension.map(({ number }) => number)).toEqual([ACCESS]);
+  });
+
+  it.each([
+    ['a symbol', symbol('identity.v1.NoSuchThing')],
+    ['a file', { file_by_filename: 'identity/v1/no_such_thing.proto' }],
+    ['an extension', { file_containing_extension: { containing_type: 'google.protobuf.MethodOptions', extension_number: 1 } }],
+    ['a type that could be extended', { all_extension_numbers_of_type: 'identity.v1.NoSuchThing' }],
+  ])('answers NOT_FOUND for %s that it does not know', async (_, question) => {
+    expect((await ask(version, question)).error_response?.error_code).toBe(status.NOT_FOUND);
+  });
+
+  it('answers INVALID_ARGUMENT where nothing is asked', async () => {
+    expect((await ask(version, {})).error_response?.error_code).toBe(status.INVALID_ARGUMENT);
   });
 });
 

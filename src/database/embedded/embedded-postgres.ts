@@ -1,3 +1,4 @@
+import { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { StartError } from '../../settings/start-error.ts';
@@ -110,12 +111,14 @@ async function withdraw(cluster: Cluster, last: Launch | undefined): Promise<voi
 
 /** A connection holding the lock, with the database made sure of; undefined when the server is on its way up or down. */
 async function takeOver(cluster: Cluster, server: Postmaster): Promise<pg.Client | undefined> {
-  const client = lockClient(cluster, server.port);
+  const socket = new Socket();
+  const client = lockClient(cluster, server.port, socket);
   try {
     await client.connect();
     if (!(await tryLock(client))) throw new InUseError(`Another identity service is already using ${cluster.dataDir}`);
     await ensureDatabase(client);
-    unref(client);
+    // Holding the lock must not keep a process running that has nothing else to do.
+    socket.unref();
     return client;
   } catch (error) {
     close(client);
@@ -125,8 +128,9 @@ async function takeOver(cluster: Cluster, server: Postmaster): Promise<pg.Client
 }
 
 /** Every option is given: pg would take what is missing from PG* variables. */
-function lockClient(cluster: Cluster, port: number): pg.Client {
+function lockClient(cluster: Cluster, port: number, socket: Socket): pg.Client {
   const client = new pg.Client({
+    stream: () => socket,
     host: '127.0.0.1',
     port,
     user: 'identity',
@@ -154,11 +158,6 @@ async function tryLock(client: pg.Client): Promise<boolean> {
 async function ensureDatabase(client: pg.Client): Promise<void> {
   const { rowCount } = await client.query(`select from pg_database where datname = 'identity'`);
   if (rowCount === 0) await client.query('create database identity');
-}
-
-/** Holding the lock must not keep a process running that has nothing else to do. (The method is missing in pg's types.) */
-function unref(client: pg.Client): void {
-  (client as unknown as { unref(): void }).unref();
 }
 
 function close(client: pg.Client): void {

@@ -1,9 +1,4 @@
-// One by one: the whole of it loads OpenTelemetry's API, for what it measures of the process.
-import type { Aggregator } from 'prom-client';
-import Counter from 'prom-client/lib/counter.js';
-import Gauge from 'prom-client/lib/gauge.js';
-import Histogram from 'prom-client/lib/histogram.js';
-import Registry from 'prom-client/lib/registry.js';
+import { type Aggregator, Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 
 /** The metrics of a process at one moment, as they can be sent to another one. */
 export type Snapshot = Awaited<ReturnType<Registry['getMetricsAsJSON']>>;
@@ -76,8 +71,7 @@ export class Metrics {
   }
 
   /** Memory, CPU, event loop: measuring that costs something, so only where somebody reads it. */
-  async watchProcess(): Promise<void> {
-    const { collectDefaultMetrics } = await import('prom-client');
+  watchProcess(): void {
     collectDefaultMetrics({ register: this.#registry });
   }
 

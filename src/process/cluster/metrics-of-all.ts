@@ -1,7 +1,4 @@
-import AggregatorRegistry from 'prom-client/lib/cluster.js';
-import Counter from 'prom-client/lib/counter.js';
-import Gauge from 'prom-client/lib/gauge.js';
-import Registry from 'prom-client/lib/registry.js';
+import { AggregatorRegistry, Counter, Gauge, Registry } from 'prom-client';
 import type { Snapshot } from '../../observability/metrics/metrics.ts';
 import type { MetricsText } from '../../observability/metrics/metrics-server.ts';
 import type { WorkerProcess } from './worker-process.ts';

@@ -1,10 +1,11 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmod, mkdir, mkdtemp, readdir, readFile, readlink, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import pg from 'pg';
 import { afterAll, describe, expect, it, vi } from 'vitest';
 import { stageBinaries } from '../../../src/database/embedded/binaries.ts';
@@ -144,6 +145,14 @@ describe.concurrent('an embedded PostgreSQL', () => {
     await database.stop();
     await until(() => !isRunning(pid));
     await expect(query(database.url, 'select 1')).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+  });
+
+  it('keeps no process running that has nothing else to do', async () => {
+    const folder = await temporaryFolder();
+    const script = `await (await import('${moduleUrl}')).startEmbeddedPostgres(process.env.FOLDER)`;
+    const options = { env: { ...process.env, FOLDER: folder }, timeout: 20_000 };
+    await promisify(execFile)(process.execPath, ['--input-type=module', '-e', script], options);
+    expect((await start(folder)).reused).toBe(true);
   });
 });
 

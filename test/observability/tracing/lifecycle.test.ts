@@ -72,18 +72,14 @@ async function useIt({ auth }: Clients): Promise<void> {
 const loaded = ({ stderr }: Process) => stderr.split('\n').filter((line) => line.startsWith('loaded @opentelemetry/'));
 
 describe('without a setting that asks for traces', () => {
-  it('nothing of OpenTelemetry is loaded', async () => {
-    const { process, client } = await start({ OTEL_SERVICE_NAME: 'accounts' });
+  it.each([
+    ['OTEL_SERVICE_NAME', 'accounts'],
+    ['METRICS_PORT', '0'],
+  ])('only the API is loaded, by prom-client: %s=%s', async (name, value) => {
+    const { process, client } = await start({ [name]: value });
     await useIt(client);
     expect(await process.end('SIGTERM')).toBe(0);
     expect(process.stderr).toContain('loaded pg');
-    expect(loaded(process)).toEqual([]);
-  });
-
-  it('only the API is, and not by us, where metrics of the process are measured', async () => {
-    const { process, client } = await start({ METRICS_PORT: '0' });
-    await useIt(client);
-    expect(await process.end('SIGTERM')).toBe(0);
     expect(loaded(process)).toEqual(['loaded @opentelemetry/api']);
   });
 });
