@@ -6,7 +6,7 @@ import type { LimitCredentials } from '../rate-limits/rate-limits.ts';
 import { lockUserWithPassword } from '../users/user.repository.ts';
 import { email } from '../users/user-fields.ts';
 import { invalidCredentials } from './auth.errors.ts';
-import { type Attempts, recordFailure } from './lockout/attempts.ts';
+import { type Attempts, recordExpiredLock, recordFailure } from './lockout/attempts.ts';
 import { lockAccountOf } from './lockout/login-attempt.repository.ts';
 import type { OneTimeTokens } from './one-time-tokens/one-time-tokens.ts';
 import { type SignInDeps, signIn } from './sign-in.ts';
@@ -49,9 +49,10 @@ export async function loginWithCode(
     const right = await deps.oneTimeTokens.takeCode(em, userId, input.code, call.now());
     const user = right ? await lockUserWithPassword(em, userId) : undefined;
     if (!user?.active) {
-      recordFailure(em, call, account, client);
+      recordFailure(em, call, { attempt, account, client });
       return undefined;
     }
+    if (attempt.lockExpired) recordExpiredLock(em, call, user.id);
     markEmailVerified(em, call, user);
     return signIn(em, call, deps, { user, client, authMethods: ['otp'] });
   }).catch(async (error: unknown) => {

@@ -16,12 +16,17 @@ export interface VerifyEmailDeps {
   readonly oneTimeTokens: OneTimeTokens;
 }
 
-/** The user is locked before the token is taken, as everywhere. */
+/**
+ * The token is not used up: mail clients open links before their readers do, and a lost answer is asked for again. It does no more than it has
+ * done, for as long as it lives.
+ */
 export function verifyEmail(call: Call, deps: VerifyEmailDeps, { verificationToken }: z.output<typeof verifyEmailInput>): Promise<User> {
   return transaction(call.em, async (em) => {
-    const token = await deps.oneTimeTokens.find(em, 'email_verification', verificationToken, call.now());
+    const find = () => deps.oneTimeTokens.find(em, 'email_verification', verificationToken, call.now());
+    const token = await find();
     const user = token && (await lockUser(em, token.userId));
-    if (!token || !user?.active || !(await deps.oneTimeTokens.take(em, token))) throw invalidVerificationToken();
+    // Again under the lock: a newer token may have taken its place meanwhile.
+    if (!user?.active || !(await find())) throw invalidVerificationToken();
     markEmailVerified(em, call, user);
     return user;
   });

@@ -17,7 +17,7 @@ export function unlockUser(call: Call, { userId }: z.output<typeof unlockUserInp
     if (user.failedAttempts === 0 && user.lockedUntil == null) return user;
     user.failedAttempts = 0;
     user.lockedUntil = null;
-    record(em, call, { type: 'user.unlocked', userId });
+    record(em, call, { type: 'user.unlocked', userId, metadata: { reason: 'manual' } });
     return user;
   });
 }

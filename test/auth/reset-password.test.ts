@@ -55,6 +55,8 @@ describe('ResetPassword', () => {
     await expectStatus(logIn(service, email), 'RESOURCE_EXHAUSTED', 'TOO_MANY_ATTEMPTS');
     await reset(token);
     expect(await counterOf(service, id)).toEqual({ failed: 0, locked: false });
+    const unlocks = await rows(service, `select metadata from audit_events where type = 'user.unlocked' and user_id = $1`, [id]);
+    expect(unlocks).toEqual([{ metadata: { reason: 'reset' } }]);
     await logIn(service, email, NEW);
   });
 

@@ -94,7 +94,7 @@ describe('a change that others follow', () => {
     const guess = () => expectStatus(auth.login({ email, password: 'wrong', client: DEVICE }), 'UNAUTHENTICATED', 'INVALID_CREDENTIALS');
     for (let failed = 0; failed < 4; failed++) await expectEvents(guess, []);
     await expectEvents(guess, [['user.locked']]);
-    await expectEvents(() => users.unlockUser({ userId }), [['user.unlocked']]);
+    await expectEvents(() => users.unlockUser({ userId }), [['user.unlocked', { reason: 'manual' }]]);
 
     await expectEvents(() => roles.assignRole({ role: 'reader', userId }), [['role.assigned', { role: 'reader' }]]);
     await expectEvents(() => roles.unassignRole({ role: 'reader', userId }), [['role.unassigned', { role: 'reader' }]]);

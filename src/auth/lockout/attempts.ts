@@ -48,13 +48,28 @@ export class Attempts {
 
   /** The password was wrong: the attempt stays counted and is written down, with the lock that it has led to. */
   async fail(call: Call, attempt: ClaimedAttempt, client: Client): Promise<void> {
-    await transaction(call.uncancelled().em, async (em) => recordFailure(em, call, await lockAccountOf(em, attempt), client));
+    await transaction(call.uncancelled().em, async (em) =>
+      recordFailure(em, call, { attempt, account: await lockAccountOf(em, attempt), client }),
+    );
   }
 }
 
+/** A failed attempt, with its account unless there is none. */
+export interface Failure {
+  readonly attempt: ClaimedAttempt;
+  readonly account: AttemptedAccount | undefined;
+  readonly client: Client;
+}
+
 /** The same as a part of a unit of work that has locked the account. */
-export function recordFailure(em: EntityManager, call: Call, account: AttemptedAccount | undefined, client: Client): void {
+export function recordFailure(em: EntityManager, call: Call, { attempt, account, client }: Failure): void {
   const subject = account ? { userId: account.id } : {};
+  if (account && attempt.lockExpired) recordExpiredLock(em, call, account.id);
   record(em, call, { type: 'user.login_failed', ...subject, client });
   if (account?.lockStands) record(em, call, { type: 'user.locked', ...subject, client });
+}
+
+/** A lock runs out without anybody doing it; the first attempt after it tells the audit trail. */
+export function recordExpiredLock(em: EntityManager, call: Call, userId: string): void {
+  record(em, call, { type: 'user.unlocked', userId, metadata: { reason: 'auto' } });
 }

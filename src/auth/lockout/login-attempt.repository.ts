@@ -23,6 +23,8 @@ export interface ClaimedAttempt {
   /** Set where this attempt was the last one allowed: the account is locked unless it succeeds. */
   readonly lockedUntil: Date | null;
   readonly identifierHash: Buffer;
+  /** The account was locked before, and the lock had run out: this attempt is the first one after it. */
+  readonly lockExpired: boolean;
 }
 
 export interface RefusedAttempt {
@@ -35,6 +37,7 @@ interface ClaimRow {
   password_hash: string | null;
   /** The driver's text form; rows of raw queries are not hydrated. */
   locked_until: string | null;
+  lock_expired: boolean;
 }
 
 /**
@@ -51,7 +54,7 @@ export async function claimAttempt(
   const [row] = await db.run<ClaimRow>(CLAIM[column], [value, hash, now, maxAttempts, lockUntil]);
   const lockedUntil = row?.locked_until ? new Date(row.locked_until) : null;
   if (!row?.claimed) return { lockedUntil };
-  return { userId: row.user_id, passwordHash: row.password_hash, lockedUntil, identifierHash: hash };
+  return { userId: row.user_id, passwordHash: row.password_hash, lockedUntil, identifierHash: hash, lockExpired: row.lock_expired };
 }
 
 export const isClaimed = (attempt: ClaimedAttempt | RefusedAttempt): attempt is ClaimedAttempt => 'identifierHash' in attempt;
@@ -88,14 +91,16 @@ const claimStatement = (column: AttemptedIdentifier['column']): PreparedStatemen
         where ${UNLOCKED('unknown')}
       returning locked_until
     )
-    select true as claimed, id as user_id, password_hash, locked_until from claimed
+    select true as claimed, id as user_id, password_hash, locked_until,
+      coalesce((select locked_until <= $3 from account), false) as lock_expired
+    from claimed
     union all
-    select true, null, null, locked_until from claimed_unknown
+    select true, null, null, locked_until, false from claimed_unknown
     union all
     select false, null, null, coalesce(
       (select locked_until from account),
       (select locked_until from unknown_logins where identifier_hash = $2)
-    )
+    ), false
     order by claimed desc
     limit 1`,
 });

@@ -89,7 +89,7 @@ export async function deleteExpiredTokens(em: EntityManager, before: Date, limit
 /** Exports what mails still let a user do; neither the id nor the hash, to which the secret hangs. */
 function exportOneTimeTokens(em: EntityManager, userId: string, limit: number): Promise<Record<string, string | number>[]> {
   return em.execute(
-    `select purpose, failed_attempts, ${rfc3339('created_at')}, ${rfc3339('expires_at')}
+    `select purpose, ${rfc3339('created_at')}, ${rfc3339('expires_at')}
      from one_time_tokens where user_id = ? order by one_time_tokens.created_at limit ?`,
     [userId, limit],
   );

@@ -4,7 +4,7 @@ import { auditEvents, countEvents, DEVICE } from '../../support/audit.ts';
 import { atOnce, logIn, newEmail, newUsername, PASSWORD, register } from '../../support/builders.ts';
 import { decode, expectStatus, type Failure } from '../../support/expect-status.ts';
 import { counterOf } from '../../support/passwords.ts';
-import { bookkeeping } from '../../support/rows.ts';
+import { bookkeeping, rows } from '../../support/rows.ts';
 import { SECRET_KEY, startService, type TestService, useService } from '../../support/service.ts';
 
 const service = useService();
@@ -260,5 +260,56 @@ describe('beside the rate limits, the lockout', () => {
     } finally {
       await limited.stop();
     }
+  });
+});
+
+describe('the end of a lock in the audit trail', () => {
+  const unlocks = async (userId: string) =>
+    (
+      await rows<{ reason: string }>(
+        service,
+        `select metadata->>'reason' as reason from audit_events where type = 'user.unlocked' and user_id = $1`,
+        [userId],
+      )
+    ).map(({ reason }) => reason);
+
+  async function locked() {
+    const user = await register(service);
+    for (let failed = 0; failed < 5; failed++) {
+      await expectStatus(service.auth.login({ email: user.email, password: 'wrong' }), 'UNAUTHENTICATED', 'INVALID_CREDENTIALS');
+    }
+    return user;
+  }
+
+  it('is told by the first sign-in after it has run out', async () => {
+    const { id, email } = await locked();
+    service.clock.advance(1800);
+    await logIn(service, email);
+    expect(await unlocks(id)).toEqual(['auto']);
+    await logIn(service, email);
+    expect(await unlocks(id)).toEqual(['auto']);
+  });
+
+  it('is told by a wrong password after it has run out, too, and once', async () => {
+    const { id, email } = await locked();
+    service.clock.advance(1800);
+    await expectStatus(service.auth.login({ email, password: 'wrong' }), 'UNAUTHENTICATED', 'INVALID_CREDENTIALS');
+    await logIn(service, email);
+    expect(await unlocks(id)).toEqual(['auto']);
+  });
+
+  it('is not told of a right password that was the last attempt allowed', async () => {
+    const { id, email } = await register(service);
+    for (let failed = 0; failed < 4; failed++) {
+      await expectStatus(service.auth.login({ email, password: 'wrong' }), 'UNAUTHENTICATED', 'INVALID_CREDENTIALS');
+    }
+    await logIn(service, email);
+    expect(await unlocks(id)).toEqual([]);
+  });
+
+  it('has the reason manual where somebody lifts it', async () => {
+    const { id } = await locked();
+    await service.users.unlockUser({ userId: id });
+    expect(await unlocks(id)).toEqual(['manual']);
   });
 });

@@ -2666,7 +2666,8 @@ export const AuthServiceService = {
       RequestEmailVerificationResponse.decode(value),
   },
   /**
-   * VerifyEmail marks the email as verified. The token is good once, for 24 hours.
+   * VerifyEmail marks the email as verified. The token is good for 24 hours, and may be sent again: it changes nothing
+   * the second time.
    *
    * Needs identity.auth.recover.
    *
@@ -2876,7 +2877,8 @@ export interface AuthServiceServer extends UntypedServiceImplementation {
    */
   requestEmailVerification: handleUnaryCall<RequestEmailVerificationRequest, RequestEmailVerificationResponse>;
   /**
-   * VerifyEmail marks the email as verified. The token is good once, for 24 hours.
+   * VerifyEmail marks the email as verified. The token is good for 24 hours, and may be sent again: it changes nothing
+   * the second time.
    *
    * Needs identity.auth.recover.
    *
@@ -3158,7 +3160,8 @@ export interface AuthServiceClient extends Client {
     callback: (error: ServiceError | null, response: RequestEmailVerificationResponse) => void,
   ): ClientUnaryCall;
   /**
-   * VerifyEmail marks the email as verified. The token is good once, for 24 hours.
+   * VerifyEmail marks the email as verified. The token is good for 24 hours, and may be sent again: it changes nothing
+   * the second time.
    *
    * Needs identity.auth.recover.
    *
