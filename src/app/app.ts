@@ -13,7 +13,7 @@ import { rateLimitCleanup } from '../rate-limits/rate-limit.repository.ts';
 import { releaseEndedCalls } from '../rpc/ended-calls.ts';
 import { addHealth } from '../rpc/health.ts';
 import { addReflection } from '../rpc/reflection.ts';
-import { addService, createServer, drain, listen } from '../rpc/server.ts';
+import { addService, createServer, listen } from '../rpc/server.ts';
 import { sessionCleanup } from '../sessions/session-cleanup.ts';
 import { type Connection, type Overrides, openResources, type Resources } from './resources.ts';
 import { runtimeOf, servicesOf } from './services.ts';
@@ -61,14 +61,14 @@ async function serve(
   const mailerResources = { em: orm.em, now, log, sealed, tokens: oneTimeTokens, tail, tracer };
   const startMailer = await openMailer(config, mailerResources, mailGatherMs);
   await tail.start();
-  const port = await listen(server, config.grpc);
+  const { port, drain } = await listen(server, config.grpc);
   const stopMailer = startMailer();
   // Begun when the last span has ended, and waited for after everything else (resources.ts).
   begun.defer(() => void tracer?.close());
   // At the same time: each of them may have to wait for somebody outside.
   begun.defer(async () => {
     const mails = tellUnlessEnded(log, 'mails', endsWithin(DRAIN_MS, stopMailer()));
-    await Promise.all([mails, tellUnlessEnded(log, 'calls', drain(server, { host: config.grpc.host, port }, DRAIN_MS))]);
+    await Promise.all([mails, tellUnlessEnded(log, 'calls', drain(DRAIN_MS))]);
   });
   // Several workers of one machine would all begin at the same moment, and wait for each other.
   if (!team || team.number === 1) begun.defer(startCleanup({ em: orm.em, now, log }, cleanupSteps(config)));

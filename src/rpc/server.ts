@@ -7,6 +7,7 @@ import {
   type UntypedServiceImplementation,
 } from '@grpc/grpc-js';
 import { ListenError } from '../settings/start-error.ts';
+import { Connections } from './connections.ts';
 import type { GrpcSettings } from './grpc-settings.ts';
 import { addressAt } from './peer.ts';
 import type { Runtime } from './runtime.ts';
@@ -105,23 +106,37 @@ function streamed(endpoint: StreamEndpoint<unknown, unknown>, runtime: Runtime) 
   return runtime.tracer ? tracedStream(handler, endpoint.method.path, runtime.tracer) : handler;
 }
 
-/** Binds to an address; returns the port, which the system chooses where it is 0. */
-export function listen(server: Server, { host, port, tls }: Omit<GrpcSettings, 'reflection'>): Promise<number> {
+/** A server that takes calls. */
+export interface Listening {
+  readonly port: number;
+  /** Takes no new calls and waits for those in flight; ends what is still open after `limitMs`. Returns whether nothing was. */
+  drain(limitMs: number): Promise<boolean>;
+}
+
+/** Binds to an address; where the port is 0, the system chooses one. */
+export function listen(server: Server, { host, port, tls }: Omit<GrpcSettings, 'reflection'>): Promise<Listening> {
   const address = addressAt(host, port);
   return new Promise((resolve, reject) => {
-    server.bindAsync(address, serverCredentials(tls), (error, bound) => (error ? reject(new ListenError(address, error)) : resolve(bound)));
+    server.bindAsync(address, serverCredentials(tls), (error, bound) => {
+      if (error) return reject(new ListenError(address, error));
+      const connections = new Connections(bound);
+      resolve({ port: bound, drain: (limitMs) => drain(server, connections, limitMs) });
+    });
   });
 }
 
-/** Takes no new calls and waits for those in flight; ends what is still open after `patienceMs`. Returns whether nothing was. */
-export function drain(server: Server, { host, port }: { host: string; port: number }, patienceMs: number): Promise<boolean> {
+/**
+ * Without channelz, grpc-js does not find its connections when it is to end them (forceShutdown), and a stream would stay open for ever. Its
+ * `drain` finds them, and tells clients that their calls were cancelled: they would not try again elsewhere.
+ */
+function drain(server: Server, connections: Connections, limitMs: number): Promise<boolean> {
+  connections.stop();
   return new Promise((resolve) => {
     const timer = setTimeout(() => {
       server.forceShutdown();
+      connections.destroy();
       resolve(false);
-    }, patienceMs);
-    // Before the other: it ends only connections that nobody has told to go yet. Without channelz, forceShutdown ends none.
-    server.drain(addressAt(host, port), patienceMs);
+    }, limitMs);
     server.tryShutdown(() => {
       clearTimeout(timer);
       resolve(true);

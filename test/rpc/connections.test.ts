@@ -2,10 +2,11 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { once } from 'node:events';
 import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants, type IncomingHttpHeaders } from 'node:http2';
 import { connect as connectTcp, type Socket } from 'node:net';
-import { afterAll, describe, expect, it, vi } from 'vitest';
+import { Client, credentials, type sendUnaryData, status } from '@grpc/grpc-js';
+import { afterAll, afterEach, describe, expect, it, vi } from 'vitest';
 import type { Overrides } from '../../src/app/resources.ts';
 import { GetCallerRequest } from '../../src/gen/identity/v1/auth_service.ts';
-import { drain } from '../../src/rpc/server.ts';
+import { createServer, listen } from '../../src/rpc/server.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { frame } from '../support/raw-http2.ts';
 import { startService, type TestService } from '../support/service.ts';
@@ -118,32 +119,44 @@ function connectionsOf({ app }: TestService) {
   return counter;
 }
 
-/** The server has got all that was sent before: it answers in order. */
-async function heard(session: ClientHttp2Session): Promise<void> {
-  await once(session, 'remoteSettings');
-  await new Promise((resolve) => session.ping(resolve));
-}
-
 describe('a server that drains', () => {
-  it('answers the call in flight, and ends the connection then', async () => {
-    const service = await start({});
-    const session = open(service);
-    const stream = begin(session, service);
-    await heard(session);
-    const drained = drain(service.app.server, { host: '127.0.0.1', port: service.app.port }, 60_000);
-    await once(session, 'goaway');
-    expect(await finish(stream)).toBe('0');
+  const PATH = '/test.Slow/Wait';
+  const asItIs = (bytes: Buffer) => bytes;
+  const clients: Client[] = [];
+  afterEach(() => {
+    for (const client of clients.splice(0)) client.close();
+  });
+
+  /** A server with a call in flight: what answers it, and its outcome. */
+  async function withCallInFlight() {
+    const server = createServer();
+    const called = Promise.withResolvers<() => void>();
+    const codec = { requestSerialize: asItIs, requestDeserialize: asItIs, responseSerialize: asItIs, responseDeserialize: asItIs };
+    const answer = (_: unknown, callback: sendUnaryData<Buffer>) => called.resolve(() => callback(null, Buffer.of(1)));
+    server.addService({ wait: { path: PATH, requestStream: false, responseStream: false, ...codec } }, { wait: answer });
+    const { port, drain } = await listen(server, { host: '127.0.0.1', port: 0, tls: undefined });
+    const client = new Client(`127.0.0.1:${port}`, credentials.createInsecure());
+    clients.push(client);
+    const outcome = new Promise((resolve) =>
+      client.makeUnaryRequest(PATH, asItIs, asItIs, Buffer.alloc(0), (error, response) => resolve(error?.code ?? response)),
+    );
+    return { port, drain, outcome, answer: await called.promise };
+  }
+
+  it('answers the call in flight and takes no other one', async () => {
+    const { port, drain, outcome, answer } = await withCallInFlight();
+    const drained = drain(60_000);
+    const [refused] = await once(connectTcp(port, '127.0.0.1'), 'error');
+    expect(refused).toMatchObject({ code: 'ECONNREFUSED' });
+    answer();
+    expect(await outcome).toEqual(Buffer.of(1));
     expect(await drained).toBe(true);
   });
 
-  it('ends the call that takes longer than it waits', async () => {
-    const service = await start({});
-    const session = open(service);
-    const stream = begin(session, service);
-    await heard(session);
-    const ends = Promise.all([closed(stream), closed(session)]);
-    expect(await drain(service.app.server, { host: '127.0.0.1', port: service.app.port }, 100)).toBe(false);
-    await ends;
+  it('ends a call that takes longer than it waits: UNAVAILABLE, so that clients try another server', async () => {
+    const { drain, outcome } = await withCallInFlight();
+    expect(await drain(100)).toBe(false);
+    expect(await outcome).toBe(status.UNAVAILABLE);
   });
 });
 

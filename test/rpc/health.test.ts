@@ -1,7 +1,7 @@
 import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { addHealth } from '../../src/rpc/health.ts';
-import { createServer, drain, listen } from '../../src/rpc/server.ts';
+import { createServer, listen } from '../../src/rpc/server.ts';
 import { logIn, register } from '../support/builders.ts';
 import { connectHealth, type HealthClient } from '../support/health.ts';
 import { connectRaw, frame } from '../support/raw-http2.ts';
@@ -115,7 +115,7 @@ describe('one process of several', () => {
       },
     };
     const health = await addHealth(server, [], async () => undefined, ofAll);
-    const port = await listen(server, { host: '127.0.0.1', port: 0, tls: undefined });
+    const { port, drain } = await listen(server, { host: '127.0.0.1', port: 0, tls: undefined });
     const client = connectHealth(`127.0.0.1:${port}`);
     expect(await client.check()).toBe('SERVING');
     tellAll(false);
@@ -132,6 +132,6 @@ describe('one process of several', () => {
     expect(await client.check()).toBe('NOT_SERVING');
     health.stop();
     client.close();
-    await drain(server, { host: '127.0.0.1', port }, 1000);
+    await drain(1000);
   });
 });
