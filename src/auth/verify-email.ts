@@ -26,7 +26,7 @@ export function verifyEmail(call: Call, deps: VerifyEmailDeps, { verificationTok
     const token = await find();
     const user = token && (await lockUser(em, token.userId));
     // Again under the lock: a newer token may have taken its place meanwhile.
-    if (!user?.active || !(await find())) throw invalidVerificationToken();
+    if (!user?.active || (await find())?.id !== token?.id) throw invalidVerificationToken();
     markEmailVerified(em, call, user);
     return user;
   });
