@@ -23,5 +23,5 @@ export const PROFILE_SEARCH_TEXT = {
   name: 'profiles_search_text',
   timing: 'after' as const,
   events: ['insert' as const, 'update' as const],
-  body: `update users set search_text = ${OF_PROFILE} where id = NEW.user_id and search_text is distinct from ${OF_PROFILE}; RETURN NULL`,
+  body: `update users set search_text = ${OF_PROFILE} where id = NEW.user_id and (TG_OP = 'UPDATE' or search_text is distinct from ${OF_PROFILE}); RETURN NULL`,
 };

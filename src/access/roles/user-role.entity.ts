@@ -21,6 +21,13 @@ const UserRoleSchema = defineEntity({
       events: ['insert'],
       body: 'NEW.user_created_at := (select created_at from users where id = NEW.user_id); RETURN NEW',
     },
+    {
+      // A change of the roles is a change of the user, for which users_touch moves `updated_at`.
+      name: 'user_roles_touch',
+      timing: 'after',
+      events: ['insert', 'update', 'delete'],
+      body: 'update users set is_active = is_active where id = coalesce(NEW.user_id, OLD.user_id); RETURN NULL',
+    },
     bumpEpoch('user_roles_epoch', ['insert', 'update', 'delete']),
   ],
 });
