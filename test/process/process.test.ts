@@ -9,6 +9,7 @@ import { type Clients, connect } from '../support/client.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { failureOf } from '../support/expect-status.ts';
 import { connectHealth } from '../support/health.ts';
+import { type HeldUser, holdUser, untilBlocked } from '../support/locks.ts';
 import { freePort, listening } from '../support/ports.ts';
 import { MAIN, Process } from '../support/process.ts';
 import { connectRaw, frame } from '../support/raw-http2.ts';
@@ -213,34 +214,32 @@ describe('with the embedded database', () => {
 });
 
 describe('a signal', () => {
-  const SLOW = { BCRYPT_COST: '13', LOG_LEVEL: 'silent' };
-
-  /** A login whose password is being compared. */
-  async function slowLogin(service: Process): Promise<{ login: Promise<unknown>; address: string }> {
+  /** A login that is under way, and stays so until its account is released. */
+  async function heldLogin(service: Process): Promise<{ login: Promise<unknown>; account: HeldUser; address: string }> {
     const address = await service.address();
     const { auth } = clientOf(address);
-    const account = { email: newEmail(), password: PASSWORD };
-    await auth.register(account);
-    const login = auth.login(account);
+    const credentials = { email: newEmail(), password: PASSWORD };
+    const { id } = required((await auth.register(credentials)).user);
+    const account = await holdUser({ database }, id);
+    const login = auth.login(credentials);
     login.catch(() => undefined);
-    await vi.waitFor(async () => {
-      const { rows } = await database.pool.query('select failed_attempts from users where email = $1', [account.email]);
-      expect(rows).toEqual([{ failed_attempts: 1 }]);
-    });
-    return { login, address };
+    await untilBlocked({ database }, 1);
+    return { login, account, address };
   }
 
   it.each(['SIGTERM', 'SIGINT'] as const)(
     '%s: health says NOT_SERVING, the call in flight is answered, then the process ends',
     async (name) => {
-      const service = start({ ...external(), ...SLOW });
-      const { login, address } = await slowLogin(service);
+      const service = start({ ...external(), LOG_LEVEL: 'silent' });
+      const { login, account, address } = await heldLogin(service);
       const health = connectHealth(address);
       const watch = health.watch();
-      await vi.waitFor(() => expect(watch.seen).toEqual(['SERVING']));
+      await expect.poll(() => watch.seen).toEqual(['SERVING']);
       const begin = performance.now();
       service.child.kill(name);
-      await vi.waitFor(() => expect(watch.seen).toEqual(['SERVING', 'NOT_SERVING']), { timeout: 5000 });
+      await expect.poll(() => watch.seen).toEqual(['SERVING', 'NOT_SERVING']);
+      expect(service.ended).toBe(false);
+      await account.release();
       expect(await login).toMatchObject({ tokens: { tokenType: 'Bearer' } });
       // The watch stays open: it must not keep the process.
       expect(await service.exit).toBe(0);
@@ -261,29 +260,30 @@ describe('a signal', () => {
   });
 
   it('once more, at once after the first, is the same wish', async () => {
-    const service = start({ ...external(), ...SLOW });
-    const { login } = await slowLogin(service);
+    const service = start({ ...external(), LOG_LEVEL: 'silent' });
+    const { login, account } = await heldLogin(service);
     service.child.kill('SIGINT');
     service.child.kill('SIGTERM');
+    await account.release();
     expect(await login).toMatchObject({ tokens: { tokenType: 'Bearer' } });
     expect(await service.exit).toBe(0);
   });
 
   it('once more, later, ends the process at once', async () => {
-    const service = start({ ...external(), ...SLOW, BCRYPT_COST: '16' });
-    const address = await service.address();
-    const { auth } = clientOf(address);
-    const register = failureOf(auth.register({ email: newEmail(), password: PASSWORD }));
+    const service = start({ ...external(), LOG_LEVEL: 'silent' });
+    const { login, account, address } = await heldLogin(service);
     const health = connectHealth(address);
     const watch = health.watch();
-    await vi.waitFor(() => expect(watch.seen).toEqual(['SERVING']));
+    await expect.poll(() => watch.seen).toEqual(['SERVING']);
     service.child.kill('SIGTERM');
-    await vi.waitFor(() => expect(watch.seen).toEqual(['SERVING', 'NOT_SERVING']));
+    await expect.poll(() => watch.seen).toEqual(['SERVING', 'NOT_SERVING']);
+    // Sooner, it would be the same wish.
     await sleep(300);
     expect(service.ended).toBe(false);
     service.child.kill('SIGTERM');
     expect(await service.exit).toBe(1);
-    expect(await register).toMatchObject({ code: 'UNAVAILABLE' });
+    expect(await failureOf(login)).toMatchObject({ code: 'UNAVAILABLE' });
+    await account.release();
     health.close();
   });
 });

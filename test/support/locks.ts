@@ -2,13 +2,15 @@ import { expect } from 'vitest';
 import { rows } from './rows.ts';
 import type { TestService } from './service.ts';
 
+type Held = Pick<TestService, 'database'>;
+
 /** A transaction of the test that holds the row of a user. */
 export interface HeldUser {
   query(sql: string, values?: unknown[]): Promise<unknown>;
   release(): Promise<void>;
 }
 
-export async function holdUser(service: TestService, userId: string): Promise<HeldUser> {
+export async function holdUser(service: Held, userId: string): Promise<HeldUser> {
   const connection = await service.database.pool.connect();
   await connection.query('begin');
   await connection.query('select 1 from users where id = $1 for update', [userId]);
@@ -22,7 +24,7 @@ export async function holdUser(service: TestService, userId: string): Promise<He
 }
 
 /** Waits until as many statements, or as many that begin so, are stopped by somebody's lock. */
-export async function untilBlocked(service: TestService, count: number, beginning = ''): Promise<void> {
+export async function untilBlocked(service: Held, count: number, beginning = ''): Promise<void> {
   const sql = `select count(*)::int as count from pg_stat_activity
     where datname = current_database() and wait_event_type = 'Lock' and starts_with(query, $1)`;
   await expect.poll(async () => (await rows(service, sql, [beginning]))[0]?.count, { interval: 5, timeout: 5000 }).toBe(count);
@@ -32,7 +34,7 @@ export async function untilBlocked(service: TestService, count: number, beginnin
  * Stops a call that checks a password at the moment after it: the attempt is claimed, the password is compared, and what follows waits
  * for the user, whom the result holds. The service needs a BCRYPT_COST that gives the test time to get there first.
  */
-export async function holdAfterCompare(service: TestService, userId: string, start: () => void): Promise<HeldUser> {
+export async function holdAfterCompare(service: Held, userId: string, start: () => void): Promise<HeldUser> {
   const before = await holdUser(service, userId);
   start();
   await untilBlocked(service, 1);

@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
-import { expect } from 'vitest';
+import bcrypt from 'bcrypt';
+import { expect, onTestFinished, vi } from 'vitest';
 import { newEmail, register } from './builders.ts';
 import { rows } from './rows.ts';
 import type { TestService } from './service.ts';
@@ -17,17 +18,35 @@ export async function storeHash(service: TestService, userId: string, hash: stri
 /** A hash that no password matches, and that takes long to find out: 2^cost rounds. */
 export const slowHash = (cost: number) => `$2b$${cost}$${'abcdefghijklmnopqrstuu'}${'x'.repeat(30)}e`;
 
-/** Keeps every hashing thread busy for at least a few hundred milliseconds: what comes now has to wait. `done` when they are free. */
-export async function occupyHashThreads(service: TestService, cost = 13): Promise<{ readonly done: Promise<unknown> }> {
+/** Lets the hashes be made that were held up; resolves when the threads are free. */
+type Release = () => Promise<void>;
+
+/** Keeps every hashing thread of the service busy until the release, or the end of the test: what comes now has to wait. */
+export async function occupyHashThreads(service: TestService): Promise<Release> {
   const emails = Array.from({ length: availableParallelism() }, newEmail);
-  for (const email of emails) {
-    const { id } = await register(service, { email });
-    await storeHash(service, id, slowHash(cost));
-  }
-  const logins = emails.map((email) => service.auth.login({ email, password: 'wrong' }));
-  const done = Promise.allSettled(logins);
-  await expect.poll(() => totalAttempts(service, emails), { interval: 5, timeout: 10_000 }).toBe(emails.length);
-  return { done };
+  for (const email of emails) await register(service, { email });
+  const goOn = holdHashes();
+  const ends = Promise.allSettled(emails.map((email) => service.auth.login({ email, password: 'wrong' })));
+  await expect.poll(() => totalAttempts(service, emails)).toBe(emails.length);
+  return async () => {
+    goOn();
+    await ends;
+  };
+}
+
+/** bcrypt begins none of its hashes before the result is called: as if each took that long, but without work for the processor. */
+function holdHashes(): () => void {
+  const hash = bcrypt.hash;
+  const { promise: held, resolve: goOn } = Promise.withResolvers<void>();
+  const hold = vi.spyOn(bcrypt, 'hash').mockImplementation(async (...given: Parameters<typeof hash>) => {
+    await held;
+    return hash(...given);
+  });
+  onTestFinished(() => {
+    hold.mockRestore();
+    goOn();
+  });
+  return goOn;
 }
 
 async function totalAttempts(service: TestService, emails: readonly string[]): Promise<unknown> {

@@ -3,7 +3,11 @@ import type { TestService } from './service.ts';
 type Row = Record<string, unknown>;
 
 /** Looks behind the API. */
-export async function rows<T extends Row = Row>({ database }: TestService, sql: string, values: unknown[] = []): Promise<T[]> {
+export async function rows<T extends Row = Row>(
+  { database }: Pick<TestService, 'database'>,
+  sql: string,
+  values: unknown[] = [],
+): Promise<T[]> {
   return (await database.pool.query<T>(sql, values)).rows;
 }
 

@@ -37,6 +37,16 @@ export async function statementsOf(run: () => Promise<unknown>): Promise<unknown
   }
 }
 
+/** What statements do, without the values that the ORM writes into them. */
+export function withoutValues(statements: readonly unknown[]): string[] {
+  return statements.map((statement) => String(statement).replace(/E?'(?:[^']|'')*'|\bnull\b/g, '?'));
+}
+
+/** Leaves mails and whatever else follows from events undone from here on: whoever does it would ask the database at the same time. */
+export async function stopFollowingEvents({ pool }: TestDatabase): Promise<void> {
+  await pool.query(`update event_cursors set position = 1e15 where consumer = 'mail'`);
+}
+
 /** Until so many services in this process have noticed all that was changed before. */
 export async function untilChangesAreKnown({ pool }: TestDatabase, services: number): Promise<void> {
   await untilNoMailIsPending(pool);

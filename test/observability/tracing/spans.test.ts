@@ -8,6 +8,7 @@ import { importOne, newRow } from '../../support/import-users.ts';
 import { untilMailsAreSent } from '../../support/mails.ts';
 import { useService } from '../../support/service.ts';
 import { partsOf } from '../../support/sessions.ts';
+import { untilCallerIsKnown } from '../../support/statements.ts';
 
 const collector = new Collector();
 const breachServer = new BreachServer();
@@ -37,6 +38,9 @@ const newRequestId = () => `trace-test-${++calls}`;
 const callSpan = (requestId: string) => collector.span(({ attributes }) => attributes['identity.request_id'] === requestId);
 const named = (name: string) => (span: CollectedSpan) => span.name === name;
 
+/** So many at once that they wait for each other's connections, and so few that none waits for longer than it may. */
+const CALLS = 8;
+
 describe('the span of a call', () => {
   it('says which RPC it was and how it ended, as the conventions have it', async () => {
     const { email } = await register(service);
@@ -61,6 +65,7 @@ describe('the span of a call', () => {
 
   it('has below it what took the time: the wait for a thread and the hash on it, and the statements', async () => {
     const { email } = await register(service);
+    await untilCallerIsKnown(service);
     const requestId = newRequestId();
     await service.auth.login({ email, password: PASSWORD }, { metadata: { 'x-request-id': requestId } });
     const span = await callSpan(requestId);
@@ -106,12 +111,13 @@ describe('the span of a call', () => {
   });
 
   it('has the statements of its unit of work, by what they do to which table', async () => {
-    const users = await Promise.all(Array.from({ length: 20 }, () => register(service)));
+    const users = await Promise.all(Array.from({ length: CALLS }, () => register(service)));
     const requestIds = users.map(newRequestId);
-    await atOnce(20, (index) => {
+    const calls = await atOnce(CALLS, (index) => {
       const metadata = { 'x-request-id': required(requestIds[index]) };
       return service.users.deactivateUser({ userId: required(users[index]).id }, { metadata });
     });
+    expect(calls).toEqual(calls.map(() => expect.objectContaining({ status: 'fulfilled' })));
     for (const requestId of requestIds) {
       const steps = collector.childrenOf(await callSpan(requestId)).map(({ name }) => name);
       expect(steps.filter((name) => ['begin', 'update users', 'commit'].includes(name))).toEqual(['begin', 'update users', 'commit']);
@@ -119,9 +125,9 @@ describe('the span of a call', () => {
   });
 
   it('has its own statements below it and nobody else’s, also where calls wait for the connections of others', async () => {
-    const sessions = await Promise.all(Array.from({ length: 20 }, () => signedIn(service)));
+    const sessions = await Promise.all(Array.from({ length: CALLS }, () => signedIn(service)));
     const requestIds = sessions.map(newRequestId);
-    await atOnce(20, (index) => {
+    await atOnce(CALLS, (index) => {
       const { refreshToken } = required(sessions[index]).tokens;
       return service.auth.refreshToken({ refreshToken }, { metadata: { 'x-request-id': required(requestIds[index]) } });
     });
@@ -130,7 +136,7 @@ describe('the span of a call', () => {
       expect(steps.filter((name) => name === 'sessions.rotate')).toHaveLength(1);
     }
     const logins = sessions.map(newRequestId);
-    await atOnce(20, (index) => {
+    await atOnce(CALLS, (index) => {
       const { email } = required(sessions[index]).user;
       return service.auth.login({ email, password: PASSWORD }, { metadata: { 'x-request-id': required(logins[index]) } });
     });

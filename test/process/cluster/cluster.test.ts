@@ -14,6 +14,7 @@ import { type Clients, connect } from '../../support/client.ts';
 import { createDatabase, type TestDatabase } from '../../support/database.ts';
 import { failureOf } from '../../support/expect-status.ts';
 import { connectHealth, type HealthClient } from '../../support/health.ts';
+import { type HeldUser, holdUser, untilBlocked } from '../../support/locks.ts';
 import { freePort, listening } from '../../support/ports.ts';
 import { MAIN, Process } from '../../support/process.ts';
 import { SECRET_KEY } from '../../support/service.ts';
@@ -72,7 +73,7 @@ async function workerOf(service: Process, { users }: Clients): Promise<unknown> 
   const requestId = randomUUID();
   await failureOf(users.getUser({ userId: 'none' }, { metadata: { 'x-request-id': requestId } }));
   const line = () => service.logged('call failed').find((fields) => fields.requestId === requestId);
-  await vi.waitFor(() => expect(line()).toBeDefined());
+  await expect.poll(line).toBeDefined();
   return line()?.worker;
 }
 
@@ -198,9 +199,9 @@ describe('two workers behind one port', () => {
     const counted = required(await metric(calls));
     const [first = 0] = workersOf(service);
     process.kill(first, 'SIGKILL');
-    await vi.waitFor(() => expect(service.logged('worker ended')).toMatchObject([{ worker: 1, pid: first, how: 'SIGKILL' }]));
+    await expect.poll(() => service.logged('worker ended')).toMatchObject([{ worker: 1, pid: first, how: 'SIGKILL' }]);
     await living.users.listUsers({});
-    await vi.waitFor(() => expect(pidsOf(service, 1)).toHaveLength(2), { timeout: 20_000 });
+    await expect.poll(() => pidsOf(service, 1)).toHaveLength(2);
     expect(await metric(calls)).toBe(counted + 1);
     expect(await metric('identity_worker_ends_total')).toBe(1);
     expect(await metric('identity_workers')).toBe(2);
@@ -226,25 +227,25 @@ describe('two workers behind one port', () => {
 describe('the end of a service of two workers', () => {
   afterEach(endAll);
 
-  /** On both workers: logins whose passwords are being compared, and somebody who watches the health. */
-  async function busy(settings: Record<string, string>, ownGroup = false) {
-    const service = start({ LOG_LEVEL: 'debug', ...settings }, { ownGroup });
+  /** On both workers: a login that is under way until its account is released, and somebody who watches the health. */
+  async function busy() {
+    const service = start({ LOG_LEVEL: 'debug' }, { ownGroup: true });
     const address = await service.address();
     const watches = Array.from({ length: 4 }, () => watchAnew(address));
-    for (const { seen } of watches) await vi.waitFor(() => expect(seen).toEqual(['SERVING']));
-    const clients = await connectToEach(service, address);
-    const logins = clients.map(async ({ auth }) => {
-      const email = newEmail();
-      await auth.register({ email, password: PASSWORD });
-      const login = auth.login({ email, password: PASSWORD });
+    for (const { seen } of watches) await expect.poll(() => seen).toEqual(['SERVING']);
+    const accounts: HeldUser[] = [];
+    const logins: Promise<unknown>[] = [];
+    for (const { auth } of await connectToEach(service, address)) {
+      const credentials = { email: newEmail(), password: PASSWORD };
+      const { id } = required((await auth.register(credentials)).user);
+      accounts.push(await holdUser({ database }, id));
+      const login = auth.login(credentials);
       login.catch(() => undefined);
-      await vi.waitFor(async () => {
-        const { rows } = await database.pool.query('select failed_attempts from users where email = $1', [email]);
-        expect(rows).toEqual([{ failed_attempts: 1 }]);
-      });
-      return { login };
-    });
-    return { service, watches, logins: (await Promise.all(logins)).map(({ login }) => login) };
+      logins.push(login);
+      await untilBlocked({ database }, logins.length);
+    }
+    const release = () => Promise.all(accounts.map((account) => account.release()));
+    return { service, watches, logins, release };
   }
 
   it.each([
@@ -252,9 +253,10 @@ describe('the end of a service of two workers', () => {
     ['Ctrl-C, which the workers get as well', 'SIGINT', (pid: number) => -pid, 0],
     ['the sudden death of the primary', 'SIGKILL', (pid: number) => pid, 'SIGKILL'],
   ] as const)('%s: health says NOT_SERVING, the calls in flight are answered, and no process is left', async (_, signal, target, code) => {
-    const { service, watches, logins } = await busy({ BCRYPT_COST: '11' }, true);
+    const { service, watches, logins, release } = await busy();
     process.kill(target(required(service.child.pid)), signal);
-    for (const { seen } of watches) await vi.waitFor(() => expect(seen).toEqual(['SERVING', 'NOT_SERVING']), { timeout: 5000 });
+    for (const { seen } of watches) await expect.poll(() => seen).toEqual(['SERVING', 'NOT_SERVING']);
+    await release();
     for (const login of logins) expect(await login).toMatchObject({ tokens: { tokenType: 'Bearer' } });
     // The workers hold its standard output as well: this is when the last of them has ended.
     expect(await service.exit).toBe(code);
@@ -263,21 +265,16 @@ describe('the end of a service of two workers', () => {
   });
 
   it('a second signal ends all of them at once', async () => {
-    const service = start({ LOG_LEVEL: 'silent', BCRYPT_COST: '16' });
-    const address = await service.address();
-    const watches = [watchAnew(address), watchAnew(address)];
-    const calls = [connectAnew(address), connectAnew(address)].map(({ auth }) =>
-      failureOf(auth.register({ email: newEmail(), password: PASSWORD })),
-    );
-    for (const { seen } of watches) await vi.waitFor(() => expect(seen).toEqual(['SERVING']));
+    const { service, watches, logins, release } = await busy();
     service.child.kill('SIGTERM');
-    for (const { seen } of watches) await vi.waitFor(() => expect(seen).toEqual(['SERVING', 'NOT_SERVING']));
+    for (const { seen } of watches) await expect.poll(() => seen).toEqual(['SERVING', 'NOT_SERVING']);
     // Sooner, it would be the same wish.
     await sleep(300);
     expect(service.ended).toBe(false);
     service.child.kill('SIGTERM');
     expect(await service.exit).toBe(1);
-    for (const call of calls) expect(await call).toMatchObject({ code: 'UNAVAILABLE' });
+    for (const login of logins) expect(await failureOf(login)).toMatchObject({ code: 'UNAVAILABLE' });
+    await release();
   });
 });
 
@@ -328,6 +325,6 @@ describe('a start of two workers', () => {
     const renewed = authority.sign('localhost', { file: 'renewed' });
     copyFileSync(renewed.keyFile, server.keyFile);
     copyFileSync(renewed.certFile, server.certFile);
-    await expect.poll(async () => (await serials()).isDisjointFrom(before), { timeout: 10_000 }).toBe(true);
+    await expect.poll(async () => (await serials()).isDisjointFrom(before)).toBe(true);
   });
 });
