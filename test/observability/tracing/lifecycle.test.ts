@@ -12,7 +12,7 @@ import { Collector, SERVER } from '../../support/collector.ts';
 import { createDatabase, type TestDatabase } from '../../support/database.ts';
 import { expectStatus } from '../../support/expect-status.ts';
 import { MAIN, Process } from '../../support/process.ts';
-import { SECRET_KEY } from '../../support/service.ts';
+import { SECRET_KEY, startService } from '../../support/service.ts';
 
 const TELL_MODULES = new URL('../../support/tell-modules.ts', import.meta.url).href;
 
@@ -61,7 +61,7 @@ async function collector(): Promise<Collector> {
   return collector;
 }
 
-async function useIt({ auth }: Clients): Promise<void> {
+async function useIt({ auth }: Pick<Clients, 'auth'>): Promise<void> {
   const email = newEmail();
   await auth.register({ email, password: PASSWORD });
   const { tokens } = await auth.login({ email, password: PASSWORD });
@@ -121,9 +121,9 @@ describe('OTEL_TRACES_SAMPLER', () => {
     const there = await collector();
     const endpoint = await there.start();
     const sampling = { OTEL_TRACES_SAMPLER: sampler, OTEL_TRACES_SAMPLER_ARG: ratio };
-    const { process, client } = await start({ OTEL_EXPORTER_OTLP_ENDPOINT: endpoint, ...sampling, ...NEVER_BY_ITSELF });
-    await useIt(client);
-    await process.end('SIGTERM');
+    const service = await startService({ OTEL_EXPORTER_OTLP_ENDPOINT: endpoint, ...sampling, ...NEVER_BY_ITSELF }, database);
+    await useIt(service);
+    await service.stop();
     expect(there.spans.filter(({ kind }) => kind === SERVER)).toHaveLength(count);
   });
 });
@@ -178,8 +178,9 @@ describe('the log line of a failed call', () => {
   const debug = { LOG_LEVEL: 'debug' };
 
   const failWith = async ({ process, client }: Awaited<ReturnType<typeof start>>, settings: { metadata?: Record<string, string> }) => {
+    const before = process.logged('call failed').length;
     await expectStatus(client.auth.login({ email: newEmail(), password: 'wrong' }, settings), 'UNAUTHENTICATED', 'INVALID_CREDENTIALS');
-    await process.says('call failed');
+    await expect.poll(() => process.logged('call failed')).toHaveLength(before + 1);
     return process.logged('call failed').at(-1);
   };
 
@@ -193,14 +194,14 @@ describe('the log line of a failed call', () => {
     expect(line).toMatchObject({ trace_id: traceId, span_id: span?.spanId });
   });
 
-  it('names the span of the caller where traces are off', async () => {
-    expect(await failWith(await start(debug), { metadata })).toMatchObject({ trace_id: traceId, span_id: spanId });
-  });
-
-  it.each([[{}], [{ metadata: { traceparent: `00-${traceId}` } }]])('names none where there is none: %j', async (settings) => {
-    const line = await failWith(await start(debug), settings);
-    expect(line).toHaveProperty('requestId');
-    expect(line).not.toHaveProperty('trace_id');
-    expect(line).not.toHaveProperty('span_id');
+  it('names the span of the caller where traces are off, and none where there is none', async () => {
+    const service = await start(debug);
+    for (const settings of [{}, { metadata: { traceparent: `00-${traceId}` } }]) {
+      const line = await failWith(service, settings);
+      expect(line).toHaveProperty('requestId');
+      expect(line).not.toHaveProperty('trace_id');
+      expect(line).not.toHaveProperty('span_id');
+    }
+    expect(await failWith(service, { metadata })).toMatchObject({ trace_id: traceId, span_id: spanId });
   });
 });
