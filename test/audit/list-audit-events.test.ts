@@ -125,4 +125,27 @@ describe('a refused call', () => {
     };
     await expect.poll(reasons, { timeout: 3000 }).toContain('GRANT_EXCEEDS_CALLER');
   });
+
+  it('is written down also where nobody knows who makes it, for each RPC once', async () => {
+    const before = (await list({ pageSize: 1000, ...filtered({ type: 'call.refused' }) })).events.map(({ id }) => id);
+    const { tokens } = await signedIn(service);
+    await service.sessions.revokeSession({ sessionId: tokens.sessionId });
+    for (const token of [null, tokens.accessToken, 'made up']) {
+      await expectStatus(service.users.listUsers({}, { token }), 'UNAUTHENTICATED', 'CALLER_UNAUTHENTICATED');
+      await expectStatus(service.roles.listRoles({}, { token }), 'UNAUTHENTICATED', 'CALLER_UNAUTHENTICATED');
+    }
+    const refusals = async () => {
+      const { events } = await list({ pageSize: 1000, ...filtered({ type: 'call.refused' }) });
+      return events.filter(({ id }) => !before.includes(id));
+    };
+    await expect.poll(refusals, { timeout: 3000 }).toHaveLength(2);
+    for (const { actor, userId, client } of await refusals()) {
+      expect({ actor, userId, ipAddress: client?.ipAddress }).toEqual({ actor: 'anonymous', userId: undefined, ipAddress: '127.0.0.1' });
+    }
+    const facts = (await refusals()).map(({ metadata }) => Object.fromEntries(metadata));
+    expect(facts.toSorted((a, b) => String(a.rpc).localeCompare(String(b.rpc)))).toEqual([
+      { rpc: '/identity.v1.RoleService/ListRoles', reason: 'CALLER_UNAUTHENTICATED' },
+      { rpc: '/identity.v1.UserService/ListUsers', reason: 'CALLER_UNAUTHENTICATED' },
+    ]);
+  });
 });

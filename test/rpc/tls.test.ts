@@ -172,3 +172,13 @@ describe('mutual TLS, with a header that is no good', () => {
     }
   });
 });
+
+describe('mutual TLS, with the name of an account elsewhere than among the DNS names', () => {
+  it('does not take it for that account: not by the common name (RFC 6125)', async () => {
+    const admin = client(mutual, trusting(authority.sign('admin-script')), mutual.adminKey);
+    await admin.serviceAccounts.createServiceAccount({ name: 'billing', roles: ['admin'] });
+    expect((await client(mutual, trusting(authority.sign('billing'))).auth.getCaller({})).serviceAccount?.name).toBe('billing');
+    const imposter = authority.sign('imposter', { commonName: 'billing' });
+    await expectStatus(client(mutual, trusting(imposter)).auth.getCaller({}), 'UNAUTHENTICATED', 'CALLER_UNAUTHENTICATED');
+  });
+});

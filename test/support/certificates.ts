@@ -23,9 +23,9 @@ export class Authority {
     return readFileSync(this.caFile);
   }
 
-  /** A certificate for a DNS name, good for `days` from now; negative: expired. */
-  sign(name: string, { days = 1, file = name } = {}): Certificate {
-    this.#openssl(['req', ...NEW_KEY, '-subj', `/CN=${name}`, '-keyout', `${file}.key`, '-out', `${file}.csr`]);
+  /** A certificate for a DNS name, good for `days` from now; negative: expired. The common name says the same unless it is given. */
+  sign(name: string, { days = 1, file = name, commonName = name } = {}): Certificate {
+    this.#openssl(['req', ...NEW_KEY, '-subj', `/CN=${commonName}`, '-keyout', `${file}.key`, '-out', `${file}.csr`]);
     writeFileSync(this.#file(`${file}.ext`), `subjectAltName=DNS:${name},IP:127.0.0.1`);
     const authority = ['-CA', 'ca.crt', '-CAkey', 'ca.key', '-CAcreateserial'];
     this.#openssl([

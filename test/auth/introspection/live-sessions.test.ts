@@ -1,3 +1,4 @@
+import { status } from '@grpc/grpc-js';
 import { describe, expect, test } from 'vitest';
 import { logIn, PASSWORD, required, signedIn } from '../../support/builders.ts';
 import { expectStatus } from '../../support/expect-status.ts';
@@ -97,6 +98,27 @@ describe('without the database', () => {
         );
       // UNAVAILABLE, once what is known is older than 250 ms.
       await expect.poll(failures, { timeout: 10_000 }).toBe(14);
+    } finally {
+      await service.stop();
+      await proxy.close();
+    }
+  });
+
+  test('nobody is taken for the user of a token from memory', async () => {
+    const proxy = await startTcpProxy(database.url);
+    const service = await startService({}, { ...database, url: proxy.url });
+    try {
+      const { user, tokens } = await signedIn(service);
+      const caller = async () =>
+        service.auth.getCaller({}, { token: tokens.accessToken }).then(
+          (answer) => answer.user?.userId,
+          ({ code }) => status[code],
+        );
+      expect(await caller()).toBe(user.id);
+      await proxy.refuse();
+      await expect.poll(caller, { timeout: 10_000 }).toBe('UNAVAILABLE');
+      await proxy.restore();
+      await expect.poll(caller, { timeout: 10_000 }).toBe(user.id);
     } finally {
       await service.stop();
       await proxy.close();
