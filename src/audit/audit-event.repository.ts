@@ -28,10 +28,17 @@ export async function insertAuditEvents(em: EntityManager, events: readonly NewA
   const rows = events.map(({ client, ...event }) => ({ ...event, ...client }));
   await em.execute(
     `insert into audit_events (type, user_id, actor, ip_address, user_agent, device_name, occurred_at, metadata)
-     select type, ${lockedUserId('"userId"')}, case when "callerId" is null then actor else coalesce('user:' || ${lockedUserId('"callerId"')}, '${ERASED}') end,
-       "ipAddress", "userAgent", "deviceName", "occurredAt", metadata
-     from json_to_recordset(?) as given (type text, "userId" uuid, "callerId" uuid, actor text, "ipAddress" text, "userAgent" text,
-       "deviceName" text, "occurredAt" timestamptz, metadata jsonb)`,
+     select type, subject, case when "callerId" is null then actor else coalesce('user:' || caller, '${ERASED}') end,
+       case when present then "ipAddress" end, case when present then "userAgent" end, case when present then "deviceName" end,
+       "occurredAt", metadata
+     from (
+       select *, ("callerId" is null or caller is not null) and ("userId" is null or subject is not null) as present
+       from (
+         select *, ${lockedUserId('"userId"')} as subject, ${lockedUserId('"callerId"')} as caller
+         from json_to_recordset(?) as given (type text, "userId" uuid, "callerId" uuid, actor text, "ipAddress" text, "userAgent" text,
+           "deviceName" text, "occurredAt" timestamptz, metadata jsonb)
+       ) named
+     ) known`,
     [JSON.stringify(rows)],
   );
 }

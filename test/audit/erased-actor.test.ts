@@ -92,10 +92,11 @@ function untilItWaits(): Promise<void> {
 }
 
 const written = async (since: Date) =>
-  rows(service, 'select type, actor from audit_events where actor <> $1 and occurred_at >= $2 order by type', [
-    'service_account:test-admin',
-    since,
-  ]);
+  rows(
+    service,
+    'select type, actor, coalesce(ip_address, user_agent, device_name) as device from audit_events where actor <> $1 and occurred_at >= $2 order by type',
+    ['service_account:test-admin', since],
+  );
 
 /** The events that name a user anywhere. */
 const namedBy = (userId: string) => rows(service, 'select 1 from audit_events where audit_events::text like $1', [`%${userId}%`]);
@@ -111,7 +112,7 @@ describe('somebody who is being erased while they make a call', () => {
       () => call(token, other),
       (ended) => Promise.race([untilItWaits(), ended]),
     );
-    expect(await written(since)).toEqual(types.map((type) => ({ type, actor: 'erased user' })));
+    expect(await written(since)).toEqual(types.map((type) => ({ type, actor: 'erased user', device: null })));
     expect(await namedBy(id)).toEqual([]);
   });
 });
@@ -124,9 +125,11 @@ describe('somebody who is being erased while a call of theirs is refused', () =>
 
   it.each(REFUSED)('is not named (%s)', async (_, call) => {
     const { id, token } = await caller();
+    const since = service.clock.now();
     await whileErased(id, () => call(token), untilItWaits);
     // A refusal is written down behind the back of whoever is refused.
     await untilBlocked(service, 0);
+    await expect.poll(() => written(since)).toEqual([{ type: 'call.refused', actor: 'erased user', device: null }]);
     expect(await namedBy(id)).toEqual([]);
   });
 });

@@ -72,7 +72,7 @@ async function experienced() {
   const newPassword = 'an entirely different secret';
   await service.users.updateUser({ user: { id, profile: { bio: `Bio ${word} 2` } } }, { token });
   await expectStatus(service.users.unlockUser({ userId: randomUUID() }, { token }), 'PERMISSION_DENIED', 'PERMISSION_DENIED');
-  await service.auth.changePassword({ userId: id, currentPassword: PASSWORD, newPassword }, { token });
+  await service.auth.changePassword({ userId: id, currentPassword: PASSWORD, newPassword, revokeApiKeys: false }, { token });
   const second = required((await service.auth.login({ username, password: newPassword, client: elsewhere })).tokens);
   const refreshed = required((await service.auth.refreshToken({ refreshToken: second.refreshToken, client: elsewhere })).tokens);
   // Asked for, mailed, and not used.

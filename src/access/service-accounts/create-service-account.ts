@@ -8,7 +8,7 @@ import { roleName } from '../roles/create-role.ts';
 import { requireGrantable } from '../roles/grants.ts';
 import type { Role } from '../roles/role.entity.ts';
 import { roleNotFound } from '../roles/role.errors.ts';
-import { findRolesByName } from '../roles/role.repository.ts';
+import { findRolesByName, lockRolesToRead } from '../roles/role.repository.ts';
 import { ServiceAccountRole } from '../roles/service-account-role.entity.ts';
 import { ServiceAccount } from './service-account.entity.ts';
 
@@ -35,6 +35,8 @@ export function createServiceAccount(call: Call, input: z.output<typeof createSe
 }
 
 async function grantableRoles(em: EntityManager, call: Call, names: readonly string[]): Promise<Role[]> {
+  // Read again under the lock: what they permit stays so until the transaction ends.
+  await lockRolesToRead(em, names);
   const roles = await findRolesByName(em, names);
   if (roles.length < names.length) throw roleNotFound();
   requireGrantable(
