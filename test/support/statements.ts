@@ -62,7 +62,7 @@ export async function untilChangesAreKnown({ pool }: TestDatabase, services: num
   try {
     // Each asks again only after it has dealt with the answer. They ask equally often: with three questions for each, none has asked only once.
     const asked = () => watch.all().filter((statement) => statement === CHANGES_QUESTION).length;
-    await expect.poll(asked, { interval: 5, timeout: 10_000 }).toBeGreaterThanOrEqual(services === 1 ? 2 : 3 * services);
+    await expect.poll(asked).toBeGreaterThanOrEqual(services === 1 ? 2 : 3 * services);
   } finally {
     watch.stop();
   }

@@ -84,9 +84,7 @@ async function experienced() {
   closed.add(email);
   await service.auth.requestPasswordReset({ email, client: elsewhere });
   await service.auth.requestLoginCode({ email, client });
-  await expect
-    .poll(() => rows(service, 'select 1 from mails where user_id = $1 and attempts > 0', [id]), { timeout: 10_000 })
-    .toHaveLength(2);
+  await expect.poll(() => rows(service, 'select 1 from mails where user_id = $1 and attempts > 0', [id])).toHaveLength(2);
 
   const traces = [word, email, username, profile.phone, '1987-06-05', client.ipAddress, elsewhere.ipAddress];
   return { id, email, username, tokens: [first, refreshed], apiKey, reset, code, traces };
@@ -170,7 +168,7 @@ describe('the erasure of somebody with everything', () => {
     await service.users.deleteUser({ userId: id });
     const pending = () =>
       rows<{ data: Record<string, string>; user_id: unknown }>(service, `select data, user_id from mails where attempts > 0`);
-    await expect.poll(pending, { timeout: 10_000 }).toHaveLength(1);
+    await expect.poll(pending).toHaveLength(1);
     expect(await pending()).toEqual([{ user_id: null, data: { recipient: expect.any(String) } }]);
     expect(await tracesIn([email, Buffer.from(email).toString('base64').slice(0, -4), Buffer.from(email).toString('hex')])).toEqual([]);
     closed.delete(email);
