@@ -71,7 +71,7 @@ describe('ListAuditEvents', () => {
     await expectInvalid(list({ pageToken: nextPageToken, ...filtered({ type: 'user.login' }) }), ['page_token']);
     await service.roles.assignRole({ role: 'reader', userId: user.id });
     await expect
-      .poll(async () => (await service.auth.getCaller({}, { token: tokens.accessToken })).permissions, { timeout: 3000 })
+      .poll(async () => (await service.auth.getCaller({}, { token: tokens.accessToken })).permissions)
       .toContain('identity.audit.read');
     await expectInvalid(list({ pageToken: nextPageToken, ...filtered({ userId: user.id }) }, tokens.accessToken), ['page_token']);
   });
@@ -103,7 +103,7 @@ describe('a refused call', () => {
       await expectStatus(service.users.listUsers({}, { token: tokens.accessToken }), 'PERMISSION_DENIED', 'PERMISSION_DENIED');
     }
     const refusals = async () => (await list(filtered({ type: 'call.refused', userId: user.id }))).events;
-    await expect.poll(refusals, { timeout: 3000 }).toHaveLength(1);
+    await expect.poll(refusals).toHaveLength(1);
     expect((await refusals())[0]).toMatchObject({ actor: `user:${user.id}`, client: { ipAddress: '127.0.0.1' } });
     expect(Object.fromEntries(required((await refusals())[0]).metadata)).toEqual({
       rpc: '/identity.v1.UserService/ListUsers',
@@ -116,14 +116,12 @@ describe('a refused call', () => {
     await service.roles.createRole({ role: { name: 'role-maker', permissions: ['identity.roles.write'] } });
     await service.roles.assignRole({ role: 'role-maker', userId: user.id });
     const raise = () => service.roles.createRole({ role: { name: 'mine', permissions: ['*'] } }, { token: tokens.accessToken });
-    await expect
-      .poll(() => raise().catch((error: Error) => error.message), { timeout: 3000 })
-      .toContain('permissions that the caller does not have');
+    await expect.poll(() => raise().catch((error: Error) => error.message)).toContain('permissions that the caller does not have');
     const reasons = async () => {
       const { events } = await list(filtered({ type: 'call.refused', userId: user.id }));
       return events.map(({ metadata }) => metadata.get('reason'));
     };
-    await expect.poll(reasons, { timeout: 3000 }).toContain('GRANT_EXCEEDS_CALLER');
+    await expect.poll(reasons).toContain('GRANT_EXCEEDS_CALLER');
   });
 
   it('is written down also where nobody knows who makes it, for each RPC once', async () => {

@@ -244,7 +244,7 @@ describe('Login while the account changes', () => {
     // Its SQL ends with the call; now what takes the attempt back waits for the user.
     await untilBlocked(service, 1, 'update users');
     await held.release();
-    await expect.poll(() => counterOf(service, id), { timeout: 10_000 }).toEqual({ failed: 0, locked: false });
+    await expect.poll(() => counterOf(service, id)).toEqual({ failed: 0, locked: false });
     expect(await liveSessions(id)).toEqual([]);
   });
 

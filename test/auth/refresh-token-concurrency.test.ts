@@ -166,7 +166,7 @@ describe('RefreshToken racing', () => {
   it('is never a deadlock', async () => {
     // A server process reports what it counted when it exits at the latest.
     await service.stop();
-    await expect.poll(() => connections(database), { timeout: 5000 }).toBe(0);
+    await expect.poll(() => connections(database)).toBe(0);
     const { rows: counted } = await database.pool.query<{ deadlocks: string }>(
       'select deadlocks from pg_stat_database where datname = current_database()',
     );

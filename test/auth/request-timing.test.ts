@@ -24,7 +24,7 @@ const REQUESTS: [string, Request][] = [
 ];
 
 const WARM_UP = 30;
-const ROUNDS = 200;
+const ROUNDS = 300;
 
 /** The request, for emails that somebody has and for ones that nobody has. */
 async function bothOf(request: Request): Promise<{ known: () => Promise<unknown>; unknown: () => Promise<unknown> }> {

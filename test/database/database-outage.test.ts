@@ -42,7 +42,7 @@ afterAll(async () => {
 
 /** The service has to come back by itself. */
 afterEach(async () => {
-  await vi.waitFor(async () => expect(await health.check()).toBe('SERVING'), { timeout: 8000, interval: 50 });
+  await vi.waitFor(async () => expect(await health.check()).toBe('SERVING'), { timeout: 20_000 });
   const { tokens } = await service.auth.login({ email: user.email, password: PASSWORD });
   expect(await service.auth.introspectToken({ accessToken: tokens?.accessToken ?? '' })).toMatchObject({ active: true });
   await register(service);
@@ -78,16 +78,16 @@ describe('while the database is away', () => {
     ['hangs', () => proxy.freeze()],
   ])('and %s, every call answers UNAVAILABLE in time, alone or with many, and health says so', async (_, takeAway) => {
     const watch = health.watch();
-    await vi.waitFor(() => expect(watch.seen).toEqual(['SERVING']));
+    await expect.poll(() => watch.seen).toEqual(['SERVING']);
     await takeAway();
     try {
       await allUnavailable(CALLS.length);
-      await vi.waitFor(async () => expect(await health.check()).toBe('NOT_SERVING'), { timeout: 3000, interval: 50 });
+      await expect.poll(() => health.check()).toBe('NOT_SERVING');
       await allUnavailable(60);
     } finally {
       await proxy.restore();
     }
-    await vi.waitFor(() => expect(watch.seen).toEqual(['SERVING', 'NOT_SERVING', 'SERVING']), { timeout: 8000 });
+    await expect.poll(() => watch.seen).toEqual(['SERVING', 'NOT_SERVING', 'SERVING']);
     watch.cancel();
   });
 
@@ -124,7 +124,7 @@ describe('when the database comes back', () => {
     await atOnce(5, () => expectUnavailable(service.users.getUser({ userId: user.id })));
     proxy.replace();
     const outcomes = async () => (await atOnce(20, () => service.users.getUser({ userId: user.id }))).map(({ status }) => status);
-    await vi.waitFor(async () => expect(new Set(await outcomes())).toEqual(new Set(['fulfilled'])), { timeout: 8000 });
+    await expect.poll(async () => new Set(await outcomes())).toEqual(new Set(['fulfilled']));
   });
 
   it('on the same address, with another server behind it', async () => {
@@ -140,7 +140,7 @@ describe('when the database comes back', () => {
       const second = await startEmbeddedPostgres(folder);
       try {
         ownProxy.redirect(second.url);
-        await vi.waitFor(() => own.users.getUser({ userId: user.id }), { timeout: 8000 });
+        await vi.waitFor(() => own.users.getUser({ userId: user.id }), { timeout: 20_000 });
         expect(await own.auth.introspectToken({ accessToken: tokens.accessToken })).toMatchObject({ active: true });
       } finally {
         await own.stop();

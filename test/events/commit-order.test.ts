@@ -133,7 +133,7 @@ describe('events', () => {
     await insert(other, 'waits');
     const commit = other.query('commit');
     const blocked = `select from pg_stat_activity where datname = current_database() and wait_event = 'advisory' and query = 'commit'`;
-    await expect.poll(async () => (await database.pool.query(blocked)).rowCount, { interval: 5, timeout: 5000 }).toBe(1);
+    await expect.poll(async () => (await database.pool.query(blocked)).rowCount).toBe(1);
     await database.pool.query(`update event_cursors set position = position where consumer = 'mail'`);
     const { rows } = await database.pool.query('select type from events');
     expect(rows).toEqual([]);

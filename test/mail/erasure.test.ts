@@ -73,7 +73,7 @@ describe('the mails of an account', () => {
     await expectStatus(service.auth.login({ email, password: 'wrong', client: DEVICE }), 'UNAUTHENTICATED', 'INVALID_CREDENTIALS');
     const waiting = () => rows<{ template: string }>(service, 'select template from mails where attempts > 0 order by template');
     await expect
-      .poll(async () => (await waiting()).map(({ template }) => template), { timeout: 10_000 })
+      .poll(async () => (await waiting()).map(({ template }) => template))
       .toEqual(['login-code', 'new-device', 'reset-password', 'verify-email']);
     // The search finds what is there; the mails and events that wait are not among it.
     expect(await tablesWith([email])).toEqual(['users']);
@@ -81,7 +81,7 @@ describe('the mails of an account', () => {
 
     const other = await register(service);
     await service.users.deleteUser({ userId: id });
-    await expect.poll(async () => (await waiting()).length, { timeout: 10_000 }).toBe(2);
+    await expect.poll(async () => (await waiting()).length).toBe(2);
     expect(await tablesWith([email])).toEqual([]);
     closed = false;
     service.clock.advance(60);

@@ -131,7 +131,7 @@ describe('a mail server that hangs', () => {
     const users = await Promise.all(Array.from({ length: 12 }, () => register(service)));
     await hanging.untilConnected();
     const queued = async () => (await database.pool.query('select from mails')).rowCount;
-    await expect.poll(queued, { timeout: 10_000 }).toBe(users.length);
+    await expect.poll(queued).toBe(users.length);
     expect(await timeToStop(service)).toBeLessThan(SHUTDOWN_MS);
     expect(await queued()).toBe(users.length);
 
@@ -170,11 +170,11 @@ describe('a service that is stopped', () => {
     });
     const service = await start(url);
     const users = await Promise.all(Array.from({ length: 12 }, () => register(service)));
-    await expect.poll(() => waiting.length, { timeout: 10_000 }).toBeGreaterThan(0);
+    await expect.poll(() => waiting.length).toBeGreaterThan(0);
     const queued = () => rows<{ attempts: number }>(service, 'select attempts from mails order by attempts');
-    await expect.poll(async () => (await queued()).length, { timeout: 10_000 }).toBe(users.length);
+    await expect.poll(async () => (await queued()).length).toBe(users.length);
     const claimed = (await queued()).filter(({ attempts }) => attempts > 0).length;
-    await expect.poll(() => waiting.length, { timeout: 10_000 }).toBe(claimed);
+    await expect.poll(() => waiting.length).toBe(claimed);
     const stopped = timeToStop(service);
     for (const answer of waiting.splice(0)) answer();
     expect(await stopped).toBeLessThan(SHUTDOWN_MS);

@@ -52,15 +52,13 @@ async function pauseAfter(failures: number): Promise<number> {
     [last] = await queued();
     return last?.attempts === failures && !(last.pause > LEASE - 3 && last.pause <= LEASE);
   };
-  await expect.poll(settled, { timeout: 10_000, interval: 20 }).toBe(true);
+  await expect.poll(settled).toBe(true);
   return last?.pause ?? 0;
 }
 
 /** Until as many mails wait for another attempt. */
 const untilWaiting = (count: number) =>
-  expect
-    .poll(async () => (await queued()).filter(({ attempts, pause }) => attempts > 0 && pause <= 20).length, { timeout: 10_000 })
-    .toBe(count);
+  expect.poll(async () => (await queued()).filter(({ attempts, pause }) => attempts > 0 && pause <= 20).length).toBe(count);
 
 const untilQueueIsEmpty = () => untilNoMailIsPending(service.database.pool);
 

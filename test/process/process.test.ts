@@ -178,7 +178,7 @@ describe('with the embedded database', () => {
   });
 
   /** Waits for a sign of how far a start has come. */
-  const until = (sign: () => Promise<boolean>) => expect.poll(sign, { timeout: 20_000, interval: 5 }).toBe(true);
+  const until = (sign: () => Promise<boolean>) => expect.poll(sign).toBe(true);
 
   it('a signal while PostgreSQL starts ends it in order', async () => {
     const service = start(embedded());

@@ -30,7 +30,7 @@ async function waiting(holder: PoolClient): Promise<number> {
   return required(rows[0]).count;
 }
 
-const soon = { timeout: 5000, interval: 10 };
+const SOON = { timeout: 20_000 };
 
 const rename = (user: User, settings: { timeout?: number; signal?: AbortSignal }) =>
   service.users.updateUser({ user: { id: user.id, profile: { firstName: 'Changed' } } }, settings);
@@ -50,10 +50,10 @@ describe('a call that waits for a lock', () => {
   it('stops its SQL when its deadline passes, while the lock is still held', async () => {
     const user = await register(service);
     await whileLocked(user, async (holder) => {
-      const call = failureOf(rename(user, { timeout: 400 }));
-      await vi.waitFor(async () => expect(await waiting(holder)).toBe(1), soon);
+      const call = failureOf(rename(user, { timeout: 1500 }));
+      await expect.poll(() => waiting(holder)).toBe(1);
       expect(await call).toMatchObject({ code: 'DEADLINE_EXCEEDED' });
-      await vi.waitFor(async () => expect(await waiting(holder)).toBe(0), soon);
+      await expect.poll(() => waiting(holder)).toBe(0);
     });
     await expectUnchanged(user);
   });
@@ -63,10 +63,10 @@ describe('a call that waits for a lock', () => {
     await whileLocked(user, async (holder) => {
       const cancel = new AbortController();
       const call = failureOf(rename(user, { signal: cancel.signal }));
-      await vi.waitFor(async () => expect(await waiting(holder)).toBe(1), soon);
+      await expect.poll(() => waiting(holder)).toBe(1);
       cancel.abort();
       expect(await call).toMatchObject({ code: 'CANCELLED' });
-      await vi.waitFor(async () => expect(await waiting(holder)).toBe(0), soon);
+      await expect.poll(() => waiting(holder)).toBe(0);
     });
     await expectUnchanged(user);
   });
@@ -78,7 +78,7 @@ describe('a call that waits for a lock', () => {
     const user = await register(service);
     await whileLocked(user, async (holder) => {
       for (const { status } of await atOnce(30, () => rename(user, settings()))) expect(status).toBe('rejected');
-      await vi.waitFor(async () => expect(await waiting(holder)).toBe(0), soon);
+      await expect.poll(() => waiting(holder)).toBe(0);
       // The lock is still held: what does not want it goes on.
       const others = await atOnce(POOL * 5, () => service.users.getUser({ userId: user.id }));
       expect(others.filter(({ status }) => status === 'rejected')).toEqual([]);
@@ -107,7 +107,7 @@ describe('calls that are cancelled at any moment', () => {
          where (p.first_name = 'Changed') <> exists (select from audit_events e where e.user_id = u.id and e.type = 'user.updated')`,
       );
       expect(rows).toEqual([]);
-    }, soon);
+    }, SOON);
   });
 });
 
@@ -135,7 +135,7 @@ describe('a call without a deadline', () => {
          where datname = current_database() and application_name = 'identity' and (wait_event = 'PgSleep' or xact_start < now() - interval '1 s')`,
       );
       expect(rows).toEqual([]);
-    }, soon);
+    }, SOON);
     expect((await own.users.getUser({ userId })).user?.active).toBe(true);
     await own.stop();
   });

@@ -1,9 +1,10 @@
 import { status } from '@grpc/grpc-js';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { addHealth } from '../../src/rpc/health.ts';
 import { createServer, listen } from '../../src/rpc/server.ts';
 import { logIn, register } from '../support/builders.ts';
 import { connectHealth, type HealthClient } from '../support/health.ts';
+import { holdUser, untilBlocked } from '../support/locks.ts';
 import { connectRaw, frame } from '../support/raw-http2.ts';
 import { startService, useService } from '../support/service.ts';
 
@@ -51,7 +52,7 @@ describe('a service with its database', () => {
 
   it('Watch says nothing as long as nothing changes', async () => {
     const watch = health.watch();
-    await vi.waitFor(() => expect(watch.seen).toEqual(['SERVING']));
+    await expect.poll(() => watch.seen).toEqual(['SERVING']);
     const lastProbe = async () => {
       const { rows } = await service.database.pool.query(
         `select max(query_start)::text as at from pg_stat_activity
@@ -61,7 +62,7 @@ describe('a service with its database', () => {
     };
     for (let probes = 0; probes < 2; probes++) {
       const before = await lastProbe();
-      await vi.waitFor(async () => expect(await lastProbe()).not.toBe(before), { timeout: 5000 });
+      await expect.poll(lastProbe).not.toBe(before);
     }
     expect(await health.check()).toBe('SERVING');
     expect(watch.seen).toEqual(['SERVING']);
@@ -71,7 +72,7 @@ describe('a service with its database', () => {
   it('Watch begins with the status now, and with SERVICE_UNKNOWN for a service that nobody knows', async () => {
     const known = health.watch(SERVICES[0]);
     const unknown = health.watch('identity.v1.NoSuchService');
-    await vi.waitFor(() => expect([known.seen, unknown.seen]).toEqual([['SERVING'], ['SERVICE_UNKNOWN']]));
+    await expect.poll(() => [known.seen, unknown.seen]).toEqual([['SERVING'], ['SERVICE_UNKNOWN']]);
     known.cancel();
     unknown.cancel();
   });
@@ -79,23 +80,19 @@ describe('a service with its database', () => {
 
 describe('a service that drains', () => {
   it('says NOT_SERVING to those who watch and ends their calls, while it finishes what it has begun', async () => {
-    const service = await startService({ BCRYPT_COST: '13' });
+    const service = await startService();
     const health = connectHealth(service.address);
     const watches = ['', ...SERVICES].map((name) => health.watch(name));
-    const { email } = await register(service);
-    let finished = false;
-    const login = logIn(service, email).finally(() => {
-      finished = true;
-    });
-    await vi.waitFor(async () => {
-      const { rows } = await service.database.pool.query('select failed_attempts from users where email = $1', [email]);
-      expect(rows).toEqual([{ failed_attempts: 1 }]);
-    });
+    await expect.poll(() => watches.map(({ seen }) => seen)).toEqual(watches.map(() => ['SERVING']));
+    const { id, email } = await register(service);
+    const account = await holdUser(service, id);
+    const login = logIn(service, email);
+    await untilBlocked(service, 1);
 
     const closed = service.app.close();
-    await vi.waitFor(() => expect(watches.map(({ seen }) => seen)).toEqual(watches.map(() => ['SERVING', 'NOT_SERVING'])));
-    await vi.waitFor(() => expect(watches.every(({ ended }) => ended)).toBe(true));
-    expect(finished).toBe(false);
+    await expect.poll(() => watches.map(({ seen }) => seen)).toEqual(watches.map(() => ['SERVING', 'NOT_SERVING']));
+    await expect.poll(() => watches.every(({ ended }) => ended)).toBe(true);
+    await account.release();
     expect((await login).accessToken).not.toBe('');
     health.close();
     await closed;
@@ -122,7 +119,7 @@ describe('one process of several', () => {
     expect(await client.check()).toBe('NOT_SERVING');
     // Its own probe succeeds, and is told; but another one fails.
     const told = reported.length;
-    await vi.waitFor(() => expect(reported.length).toBeGreaterThan(told), { timeout: 5000 });
+    await expect.poll(() => reported.length).toBeGreaterThan(told);
     expect(reported.at(-1)).toBe(true);
     expect(await client.check()).toBe('NOT_SERVING');
     tellAll(true);

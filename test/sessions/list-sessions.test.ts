@@ -75,7 +75,7 @@ describe('ListSessions', () => {
     await isActive(service, second.accessToken);
     // Activity is noted in batches.
     const order = () => idsOf(user.id);
-    await expect.poll(order, { timeout: 10_000 }).toEqual([second.sessionId, first.sessionId, third.sessionId]);
+    await expect.poll(order).toEqual([second.sessionId, first.sessionId, third.sessionId]);
   });
 
   it('lists neither ended nor expired sessions', async () => {

@@ -98,7 +98,7 @@ export class Collector {
 
   /** Waits for a span, and gives the newest one. */
   async span(matches: (span: CollectedSpan) => boolean): Promise<CollectedSpan> {
-    await expect.poll(() => this.spans.some(matches), { timeout: 10_000, interval: 20 }).toBe(true);
+    await expect.poll(() => this.spans.some(matches)).toBe(true);
     return this.spans.findLast(matches) as CollectedSpan;
   }
 

@@ -27,7 +27,7 @@ export async function holdUser(service: Held, userId: string): Promise<HeldUser>
 export async function untilBlocked(service: Held, count: number, beginning = ''): Promise<void> {
   const sql = `select count(*)::int as count from pg_stat_activity
     where datname = current_database() and wait_event_type = 'Lock' and starts_with(query, $1)`;
-  await expect.poll(async () => (await rows(service, sql, [beginning]))[0]?.count, { interval: 5, timeout: 5000 }).toBe(count);
+  await expect.poll(async () => (await rows(service, sql, [beginning]))[0]?.count).toBe(count);
 }
 
 /**

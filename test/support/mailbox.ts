@@ -66,7 +66,7 @@ function textOf(to: ParsedMail['to']): string {
 export async function untilNoMailIsPending(pool: Pool): Promise<void> {
   const sql = `select (select count(*) from mails)::int as mails, (select count(*) from events
     where position > (select position from event_cursors where consumer = 'mail'))::int as events`;
-  await expect.poll(async () => (await pool.query(sql)).rows[0], { timeout: 20_000, interval: 20 }).toEqual({ mails: 0, events: 0 });
+  await expect.poll(async () => (await pool.query(sql)).rows[0]).toEqual({ mails: 0, events: 0 });
 }
 
 /** What stands behind "Token:" in a mail. */

@@ -11,7 +11,6 @@ import { rows } from '../support/rows.ts';
 import { startService, type TestService, useService } from '../support/service.ts';
 
 const service = useService();
-const soon = { timeout: 10_000, interval: 10 };
 
 const IMPORT = '/identity.v1.UserService/ImportUsers';
 const HEADERS = { ':method': 'POST', ':path': IMPORT, 'content-type': 'application/grpc', te: 'trailers' };
@@ -36,7 +35,7 @@ async function halfImported(of: TestService): Promise<unknown[]> {
 async function expectIdleDatabase(of: TestService): Promise<void> {
   const busy = `select state, query from pg_stat_activity where datname = current_database() and application_name = 'identity'
     and (state like 'idle in transaction%' or (state = 'active' and query !~ 'authorization_epoch|^select 1$|events|mails'))`;
-  await expect.poll(() => rows(of, busy), soon).toEqual([]);
+  await expect.poll(() => rows(of, busy)).toEqual([]);
 }
 
 describe('an import', () => {
@@ -82,7 +81,7 @@ describe('who imports', () => {
     await expectStatus(running.answers().next(), 'PERMISSION_DENIED', 'PERMISSION_DENIED');
     const refusals = `select metadata from audit_events where type = 'call.refused' and actor = $1`;
     const expected = [{ metadata: { rpc: IMPORT, reason: 'PERMISSION_DENIED' } }];
-    await expect.poll(() => rows(service, refusals, [`service_account:${name}`]), soon).toEqual(expected);
+    await expect.poll(() => rows(service, refusals, [`service_account:${name}`])).toEqual(expected);
   });
 
   it('has a limit of calls, of which a stream is one', async () => {
@@ -132,7 +131,7 @@ describe('who imports', () => {
       await running.send(newRow({ roles: ['admin'] }));
       return (await answers.next()).value?.reason;
     };
-    await expect.poll(last, soon).toBe('GRANT_EXCEEDS_CALLER');
+    await expect.poll(last).toBe('GRANT_EXCEEDS_CALLER');
     running.end();
   });
 });
@@ -217,7 +216,7 @@ describe('an import that breaks off', () => {
       for (let index = 0; index < 2000; index++) stream.write(encoded(newRow(row())));
       return session;
     });
-    await expect.poll(async () => (await rows(own, 'select 1 from users limit 1')).length, soon).toBe(1);
+    await expect.poll(async () => (await rows(own, 'select 1 from users limit 1')).length).toBe(1);
     for (const session of sessions) session.destroy();
     await expectIdleDatabase(own);
     expect(await halfImported(own)).toEqual([]);
@@ -253,7 +252,7 @@ describe('a client that sends as fast as it can and reads nothing', () => {
       for (; sent < ROWS; sent++) await new Promise((resolve) => stream.write(row, resolve));
       stream.end();
     })();
-    await expect.poll(() => sent, soon).toBeGreaterThan(100);
+    await expect.poll(() => sent).toBeGreaterThan(100);
     // While somebody else's whole import goes by, nothing more is taken in.
     const taken = async () => {
       const before = sent;

@@ -18,9 +18,7 @@ import { type HeldUser, holdUser, untilBlocked } from '../../support/locks.ts';
 import { freePort, listening } from '../../support/ports.ts';
 import { MAIN, Process } from '../../support/process.ts';
 import { SECRET_KEY } from '../../support/service.ts';
-
-/** The promise is 250 ms; a machine that runs everything else at the same time gets some more. */
-const OBEYED_WITHIN_MS = 400;
+import { PROMISED_MS, staleFor } from '../../support/staleness.ts';
 
 let folder: string;
 let database: TestDatabase;
@@ -73,7 +71,7 @@ async function workerOf(service: Process, { users }: Clients): Promise<unknown> 
   const requestId = randomUUID();
   await failureOf(users.getUser({ userId: 'none' }, { metadata: { 'x-request-id': requestId } }));
   const line = () => service.logged('call failed').find((fields) => fields.requestId === requestId);
-  await expect.poll(line).toBeDefined();
+  await vi.waitFor(() => expect(line()).toBeDefined(), { timeout: 20_000 });
   return line()?.worker;
 }
 
@@ -162,9 +160,7 @@ describe('two workers behind one port', () => {
       for (const clients of [...connections, ...connections]) expect(await isActive(clients)).toBe(true);
       await here.sessions.revokeSession({ sessionId });
       expect(await isActive(here)).toBe(false);
-      const endedAt = performance.now();
-      while ((await Promise.all(connections.map(isActive))).includes(true) && performance.now() - endedAt < 5000);
-      expect(performance.now() - endedAt).toBeLessThan(OBEYED_WITHIN_MS);
+      expect(await staleFor(async () => (await Promise.all(connections.map(isActive))).includes(true))).toBeLessThanOrEqual(PROMISED_MS);
     }
   });
 
@@ -179,9 +175,7 @@ describe('two workers behind one port', () => {
       );
     for (const clients of [...connections, ...connections]) expect(await isKnown(clients)).toBe(true);
     await here.apiKeys.revokeApiKey({ apiKeyId: required(apiKey).id });
-    const revokedAt = performance.now();
-    while ((await Promise.all(connections.map(isKnown))).includes(true) && performance.now() - revokedAt < 5000);
-    expect(performance.now() - revokedAt).toBeLessThan(OBEYED_WITHIN_MS);
+    expect(await staleFor(async () => (await Promise.all(connections.map(isKnown))).includes(true))).toBeLessThanOrEqual(PROMISED_MS);
   });
 
   it('are counted together', async () => {
