@@ -398,10 +398,6 @@ describe('the test itself', () => {
 });
 
 describe('comments', () => {
-  /** The rooms and files whose comments still have to be rewritten: the rule does not hold for them yet. */
-  const STILL_TO_BE_REWRITTEN =
-    /^(rpc|observability\/metrics)\/|^(app\/app|database\/pool-connection|database\/embedded\/embedded-postgres|process\/cluster\/metrics-of-all)\.ts$/;
-
   const COMMENT = /\/\*[\s\S]*?\*\/|(?:(?<=^|\s)\/\/.*(?:\n\s*)?)+/gm;
   const QUESTION_WORDS = 'What|Who|Whom|Whose|Where|Which|How|When|Why|Whether|Whoever|Whatever';
   const OPENING = new RegExp(`(?:^|[.!?] )(?:${QUESTION_WORDS})\\b.*`);
@@ -418,8 +414,7 @@ describe('comments', () => {
       .flatMap((comment) => OPENING.exec(comment)?.[0] ?? []);
 
   it('begin with the thing that they speak of, not with a bare question word', () => {
-    const files = FILES.filter(({ name }) => !STILL_TO_BE_REWRITTEN.test(name));
-    const questions = files.flatMap(({ name }) =>
+    const questions = FILES.flatMap(({ name }) =>
       questionsIn(readFileSync(path.join(SRC, name), 'utf8')).map((text) => `${name}: ${text}`),
     );
     expect(questions).toEqual([]);

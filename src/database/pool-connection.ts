@@ -1,7 +1,7 @@
 import { Socket } from 'node:net';
 import pg from 'pg';
 
-/** How long saying goodbye to the server may take. */
+/** In which the server has to say goodbye. */
 const GOODBYE_MS = 1000;
 
 const BEGIN = /^(begin|start transaction)\b/;
@@ -54,7 +54,7 @@ export class PoolConnection extends pg.Client {
     }) as typeof this.query;
   }
 
-  /** Whatever runs on the connection fails with this. */
+  /** Everything that runs on the connection fails with this. */
   readonly #hangUp = (): void => {
     this.#socket.destroy(new Error(READ_TIMEOUT));
   };

@@ -10,7 +10,7 @@ import type { Runtime } from './runtime.ts';
 /** Credentials are the largest thing that belongs into the metadata of a call, and an access token has less than 1 KiB. */
 export const MAX_METADATA_BYTES = 16 * 1024;
 
-/** What HTTP/2 adds to each entry when it counts (RFC 9113 §6.5.2). */
+/** HTTP/2 adds so many bytes to each entry when it counts (RFC 9113 §6.5.2). */
 const ENTRY_OVERHEAD = 32;
 
 /** A call that ends so before its use case was refused for who made it. */

@@ -1,6 +1,6 @@
 import type { ServerCall } from './open-call.ts';
 
-/** When the work for a call has to stop: the caller cancels, or its deadline passes, or ours (if there is one) where it has none. */
+/** The end of the work for a call: the caller cancels, or its deadline passes, or ours (if there is one) where it has none. */
 export class CallEnd {
   readonly #whenAnswered: (() => void) | undefined;
   readonly #deadline: number;

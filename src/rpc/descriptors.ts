@@ -11,7 +11,7 @@ export const DESCRIPTORS: Buffer = readFileSync(new URL('../gen/descriptors.binp
 /** The encoded files of a FileDescriptorSet, which has a single field. */
 export const filesOf = (set: Uint8Array): Uint8Array[] => messagesOf(set, 1);
 
-/** What an encoded message has in a field that is a message, in their order. */
+/** The encoded messages in a field of an encoded message, in their order. */
 export function messagesOf(message: Uint8Array, field: number): Uint8Array[] {
   return valuesOf(message, field, WireType.LengthDelimited, (reader) => reader.bytes());
 }

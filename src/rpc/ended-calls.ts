@@ -98,7 +98,7 @@ const CLOSED = 'http2.server.stream.close';
 
 let closed: ServerHttp2Stream[] = [];
 
-/** Whoever waits for the stream to be closed is told in this turn of the event loop. */
+/** Releases it after this turn of the event loop, in which those who wait for the stream to be closed are told. */
 function releaseSoon(message: unknown): void {
   const { stream } = message as { readonly stream: ServerHttp2Stream };
   if (closed.push(stream) === 1) setImmediate(releaseClosed);

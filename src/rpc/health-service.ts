@@ -21,7 +21,7 @@ export class HealthAnswers {
     server.addService(HealthService, this.#handlers());
   }
 
-  /** Whoever watches is sent each status, but none that it was told before. */
+  /** Sends each status to those who watch, but none that they were told before. */
   tell(serving: boolean): void {
     const status = serving ? ServingStatus.SERVING : ServingStatus.NOT_SERVING;
     if (status === this.#status) return;

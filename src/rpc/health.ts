@@ -4,14 +4,14 @@ import { HealthAnswers } from './health-service.ts';
 const CHECK_INTERVAL_MS = 500;
 
 export interface Health {
-  /** From now on NOT_SERVING, whatever the database says: load balancers send no new calls. Who watches is told, and their call ended. */
+  /** From now on NOT_SERVING, whatever the database says: load balancers send no new calls. Those who watch are told, and their calls end. */
   drain(): void;
   stop(): void;
 }
 
-/** Where several processes answer on one port: what each finds, and what all of them say because of it. */
+/** The health of several processes that answer on one port: each reports its own, and all of them say the same. */
 export interface HealthOfAll {
-  /** What this process has found out. */
+  /** Tells the health of this process. */
   report(serving: boolean): void;
   /** `listener` is told whether all of them are serving. */
   onChange(listener: (serving: boolean) => void): void;

@@ -7,7 +7,7 @@ import type { PreparedStatements } from '../database/prepared.ts';
 import type { Log } from '../observability/log.ts';
 import type { Tracer } from '../observability/tracing/tracer.ts';
 
-/** What every call needs and no feature knows. */
+/** The surroundings of every call, which no feature knows. */
 export interface Runtime {
   /** Each call gets a fork of it. */
   readonly em: EntityManager;
@@ -15,9 +15,9 @@ export interface Runtime {
   readonly now: () => Date;
   readonly log: Log;
   readonly constraints: ConstraintErrors;
-  /** Who may call which RPC, by its path. */
+  /** The option of each RPC that says who may call it, by its path. */
   readonly access: ReadonlyMap<string, Access>;
-  /** Who makes a call; throws where the credentials are not valid. */
+  /** Finds out the caller; throws where the credentials are not valid. */
   readonly identify: (credentials: Credentials) => Awaitable<Caller>;
   /** Throws where the caller calls too often. */
   readonly limit: (call: Call) => Awaitable<void>;

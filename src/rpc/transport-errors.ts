@@ -3,7 +3,7 @@ import { IdentityError } from '../call/errors.ts';
 import { requestIdOf } from './request-id.ts';
 import { toGrpcStatus } from './status.ts';
 
-/** What grpc-js answers by itself, before any handler runs, and what it means in our API. */
+/** The answers that grpc-js gives by itself, before any handler runs, and their meaning in our API. */
 const MEANINGS: readonly { readonly text: RegExp; readonly meaning: () => IdentityError }[] = [
   {
     text: /^(Received message larger than max|Received message that decompresses to a size larger)/,

@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { logIn, register } from '../support/builders.ts';
 import { expectStatus } from '../support/expect-status.ts';
+import { importUsers, newRow } from '../support/import-users.ts';
 import { listening } from '../support/ports.ts';
-import { whileInsertsFail } from '../support/rows.ts';
+import { rows, whileInsertsFail } from '../support/rows.ts';
 import { startService, useService } from '../support/service.ts';
 
 const service = useService({ METRICS_PORT: '0' });
@@ -30,6 +31,23 @@ describe('the metrics', () => {
     const other = await startService({}, service.database);
     expect(other.app.metricsPort).toBeUndefined();
     await other.stop();
+  });
+
+  it('count all that is in the audit trail, whoever has written it', async () => {
+    const { email } = await register(service);
+    await logIn(service, email);
+    await importUsers(service, [newRow(), newRow({ roles: ['reader'] }), newRow()]);
+    const counted = async () => {
+      const lines = (await (await get('/metrics')).text()).matchAll(/^identity_audit_events_total\{type="([\w.]+)"\} (\d+)$/gm);
+      return Object.fromEntries(Array.from(lines, ([, type, count]) => [type, Number(count)]));
+    };
+    const written = await rows<{ type: string; count: number }>(
+      service,
+      'select type, count(*)::int as count from audit_events group by type',
+    );
+    const table = Object.fromEntries(written.map(({ type, count }) => [type, count]));
+    expect(table['user.created']).toBeGreaterThanOrEqual(4);
+    expect(await counted()).toEqual(table);
   });
 
   it('of two services in one process are two', async () => {

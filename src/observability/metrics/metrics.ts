@@ -6,7 +6,7 @@ export type Snapshot = Awaited<ReturnType<Registry['getMetricsAsJSON']>>;
 /** From a look into memory to the longest wait for a password hash. */
 const SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
-/** What the service counts, in a registry of its own: two services in one process do not count into each other. */
+/** The metrics of the service, in a registry of its own: two services in one process do not count into each other. */
 export class Metrics {
   readonly #registry = new Registry();
   readonly #registers = [this.#registry];

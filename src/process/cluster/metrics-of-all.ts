@@ -3,12 +3,12 @@ import type { Snapshot } from '../../observability/metrics/metrics.ts';
 import type { MetricsText } from '../../observability/metrics/metrics-server.ts';
 import type { WorkerProcess } from './worker-process.ts';
 
-/** What only ever grows. */
+/** The types of metrics that only ever grow. */
 const GROWING = ['counter', 'histogram'];
 
 /**
- * The metrics of all workers, added up: counters and histograms are sums, a gauge is what its `aggregator` says. What a worker had counted
- * stays counted when it is replaced, as far as it was read: a sum that shrinks would look like a restart, and all of it like new calls.
+ * The metrics of all workers, added up: counters and histograms are sums, a gauge is what its `aggregator` says. The counts of a worker
+ * stay when it is replaced, as far as it was read: a sum that shrinks would look like a restart, and all of it like new calls.
  */
 export class MetricsOfAll implements MetricsText {
   readonly #own = new Registry();
