@@ -1,4 +1,3 @@
-import { z } from 'zod';
 import { uuid } from '../../call/validation.ts';
 
 /** The subject of a request: a user or a service account, exactly one. */
@@ -13,8 +12,6 @@ export const hasOneSubject = ({ userId, serviceAccountId }: Subject) => (userId 
 
 /** Adds the rule to a request that has these fields under the name of its oneof. */
 export const oneSubject = (path: string) => ({ path: [path], error: 'must be either a user_id or a service_account_id' });
-
-export const subjectInput = z.object(subjectFields);
 
 /** The subject as the audit trail names it. */
 export function subjectOf({ userId, serviceAccountId }: Subject): { userId?: string; metadata: Record<string, string> } {
