@@ -162,7 +162,7 @@ function measure(metrics: Metrics, { passwords, pools, tail, orm }: Measured): v
   const lag = () => tail.lagSeconds();
   metrics.gauge('identity_events_lag_seconds', 'How long ago everything that others had committed was known here.', lag, 'max');
   const unseen = () => countUnseenEvents(orm.em.fork(), 'mail');
-  metrics.gauge('identity_mail_events_unseen', 'Events that were not yet turned into mails.', unseen, 'max');
+  metrics.gauge('identity_mail_events_unseen', 'Events that were not yet turned into mails, 10,000 at most.', unseen, 'max');
 }
 
 function sum<T>(all: readonly T[], of: (one: T) => number): number {

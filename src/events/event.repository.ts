@@ -15,21 +15,28 @@ export async function insertEvents(em: EntityManager, events: readonly Omit<Seen
 }
 
 /**
- * Tells whether there are events that a consumer has not seen. It is asked all the time, so it costs no transaction.
+ * Tells whether there are events that a consumer has not seen. It is asked all the time, so it costs no transaction; and it asks for the last
+ * position alone: behind `position > …` PostgreSQL expects a third of the table, and reads all of it where nothing is new.
  */
 export async function hasEventsFor(em: EntityManager, consumer: string): Promise<boolean> {
   const rows = await em.execute<{ due: boolean }[]>(
-    'select exists (select from events where position > (select position from event_cursors where consumer = ?)) as due',
+    `select coalesce((select position from events order by position desc limit 1)
+       > (select position from event_cursors where consumer = ?), false) as due`,
     [consumer],
   );
   return rows[0]?.due === true;
 }
 
-/** The number of events that a consumer has not seen. */
+/** More unseen events than these are counted as so many. */
+export const MAX_COUNTED_EVENTS = 10_000;
+
+/** The number of events that a consumer has not seen, up to a bound: a count of millions would be a load of its own. */
 export async function countUnseenEvents(em: EntityManager, consumer: string): Promise<number> {
   const rows = await em.execute<{ count: number }[]>(
-    'select count(*)::int as count from events where position > (select position from event_cursors where consumer = ?)',
-    [consumer],
+    `select count(*)::int as count from (
+       select from events where position > (select position from event_cursors where consumer = ?) order by position limit ?
+     ) unseen`,
+    [consumer, MAX_COUNTED_EVENTS],
   );
   return rows[0]?.count ?? 0;
 }
@@ -51,11 +58,11 @@ export async function moveCursor(em: EntityManager, consumer: string, position: 
 /** As a consumer sees it: events are many, so they are no entities. */
 export type SeenEvent = Pick<Event, 'position' | 'type' | 'userId' | 'payload' | 'occurredAt'>;
 
-/** In the order in which they were committed. */
+/** In the order in which they were committed: that of the column, for the name alone would mean the number that is answered, and a sort. */
 export async function findEventsAfter(em: EntityManager, position: number, limit: number): Promise<SeenEvent[]> {
   const events = await em.execute<(Omit<SeenEvent, 'occurredAt'> & { readonly occurredAt: string })[]>(
     `select position::float8 as position, type, user_id as "userId", payload, occurred_at as "occurredAt"
-     from events where position > ? order by position limit ?`,
+     from events where position > ? order by events.position limit ?`,
     [position, limit],
   );
   return events.map((event) => ({ ...event, occurredAt: new Date(event.occurredAt) }));
@@ -80,14 +87,17 @@ export async function lastPosition(db: PreparedStatements): Promise<number> {
   return row?.position ?? 0;
 }
 
-/** Deletes up to `limit` events that happened before then and that every consumer has seen. */
+/**
+ * Deletes up to `limit` events that happened before then and that every consumer has seen. It looks at the `limit` oldest alone: where these
+ * are still to be kept, so are the others.
+ */
 export async function deleteOldEvents(em: EntityManager, before: Date, limit: number): Promise<number> {
   const deleted = await em.execute(
     `delete from events where position in (
-       select position from events where occurred_at < ? and position <= (select min(position) from event_cursors)
-       order by position limit ?
+       select position from (select position, occurred_at from events order by position limit ?) oldest
+       where occurred_at < ? and position <= (select min(position) from event_cursors)
      ) returning 1`,
-    [before, limit],
+    [limit, before],
   );
   return deleted.length;
 }
