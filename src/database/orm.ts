@@ -4,12 +4,15 @@ import { defineConfig, type EntityClass, type EventSubscriber, MikroORM, type Op
 import pg, { type Pool } from 'pg';
 import type { Step } from '../observability/tracing/tracer.ts';
 import { PoolConnection } from './pool-connection.ts';
+import { sessionOptions } from './session-options.ts';
 import { tracedConnection } from './traced-statements.ts';
 
 export const MIGRATIONS_FOLDER = fileURLToPath(new URL('../../migrations', import.meta.url));
 
 /** A database that does not answer within this time is down: callers get UNAVAILABLE instead of waiting for ever. */
 const PATIENCE_MS = 1500;
+/** A query that is not answered within this time is given up, together with its connection. */
+const QUERY_MS = PATIENCE_MS + 400;
 
 export interface OrmSettings {
   readonly url: string;
@@ -52,10 +55,11 @@ export function ormOptions({
     driverOptions: {
       Client: trace ? tracedConnection(trace) : PoolConnection,
       application_name: 'identity',
+      options: sessionOptions(patient ? undefined : QUERY_MS),
       connectionTimeoutMillis: PATIENCE_MS,
       idleTimeoutMillis: 30_000,
       keepAlive: true,
-      ...(patient ? {} : { query_timeout: PATIENCE_MS + 400 }),
+      ...(patient ? {} : { query_timeout: QUERY_MS }),
     },
     pool: { min: poolMin, max: poolMax },
     // A name that does not exist is a mistake in DATABASE_URL, not a wish for a new database.

@@ -22,7 +22,14 @@ const BY_SQLSTATE: Readonly<Record<string, 'conflict' | 'cancelled' | 'unavailab
   '57P01': 'unavailable', // admin_shutdown
   '57P02': 'unavailable', // crash_shutdown
   '57P03': 'unavailable', // cannot_connect_now
+  '57P05': 'unavailable', // idle_session_timeout
+  '53100': 'unavailable', // disk_full
+  '53200': 'unavailable', // out_of_memory
   '53300': 'unavailable', // too_many_connections
+  '28000': 'unavailable', // invalid_authorization_specification
+  '28P01': 'unavailable', // invalid_password: it was changed in the database, and not yet here
+  '25P03': 'unavailable', // idle_in_transaction_session_timeout
+  '25P04': 'unavailable', // transaction_timeout
   '08000': 'unavailable', // connection_exception
   '08001': 'unavailable',
   '08003': 'unavailable',

@@ -9,6 +9,8 @@ export interface TcpProxy {
   refuse(): Promise<void>;
   /** Like a server that hangs: connections are accepted, but nothing comes back. */
   freeze(): void;
+  /** The same, like a network that is cut: of the connections that are open, neither side ever learns that the other one has gone. */
+  lose(): void;
   /** Resets the open connections; new ones are served. */
   cut(): void;
   /** Serves again: what was frozen goes on where it was. */
@@ -40,8 +42,7 @@ export async function startTcpProxy(target: string): Promise<TcpProxy> {
     ] as const) {
       from.on('error', () => undefined);
       from.on('close', () => {
-        open.delete(pipe);
-        to.destroy();
+        if (open.delete(pipe)) to.destroy();
       });
       from.pipe(to);
     }
@@ -62,12 +63,21 @@ export async function startTcpProxy(target: string): Promise<TcpProxy> {
     cut();
     await closed;
   };
+  const freeze = () => {
+    frozen = true;
+    for (const pipe of open) hold(pipe);
+  };
+  const forget = () => {
+    abandoned.push(...open);
+    open = new Set();
+  };
   return {
     url: url.href,
     refuse,
-    freeze() {
-      frozen = true;
-      for (const pipe of open) hold(pipe);
+    freeze,
+    lose() {
+      freeze();
+      forget();
     },
     cut,
     async restore() {
@@ -77,8 +87,7 @@ export async function startTcpProxy(target: string): Promise<TcpProxy> {
     },
     replace() {
       frozen = false;
-      abandoned.push(...open);
-      open = new Set();
+      forget();
     },
     redirect(to) {
       upstreamPort = Number(new URL(to).port);
