@@ -12,7 +12,7 @@ const BATCH = 1000;
  * Follows what is committed anywhere, for what a replica keeps in memory about who is who: the events (ADR 9), and the epoch of authorization
  * (ADR 8). Both are asked for in one statement, ten times a second. An answer older than MAX_STALENESS_MS is not relied on: while the database
  * is away, nobody is recognised from memory. Unlike a consumer it has no cursor in the database: what was committed before the start was never
- * in memory.
+ * in memory. Where the database has lost events that were told, everything is forgotten: what was known because of them may not be so.
  */
 export class ChangeTail {
   readonly #db: PreparedStatements;
@@ -79,8 +79,10 @@ export class ChangeTail {
   /** Returns whether there may be more. */
   async #readBatch(): Promise<boolean> {
     const askedAt = performance.now();
-    const { epoch, events } = await readChangesAfter(this.#db, this.#position, BATCH);
-    this.#enter(epoch);
+    const { epoch, lastPosition, events } = await readChangesAfter(this.#db, this.#position, BATCH);
+    if (epoch !== this.#epoch || lastPosition < this.#position) this.#enter(epoch);
+    // After a failover or a restore, positions are given again that were seen before.
+    if (lastPosition < this.#position) this.#position = lastPosition;
     for (const event of events) this.tell(event);
     this.#position = events.at(-1)?.position ?? this.#position;
     if (events.length === BATCH) return true;
@@ -89,7 +91,6 @@ export class ChangeTail {
   }
 
   #enter(epoch: string): void {
-    if (epoch === this.#epoch) return;
     this.#epoch = epoch;
     for (const listener of this.#epochListeners) listener();
   }
