@@ -9,7 +9,7 @@ export class Migration20261128000016_session_generations extends Migration {
   override up(): void {
     this.addSql(`create table "session_generations" (
       "number" int not null,
-      "began_at" timestamptz(3) not null default now(),
+      "ended_at" timestamptz(3) null,
       primary key ("number")
     )`);
     this.addSql(`insert into "session_generations" ("number") values (0)`);
@@ -21,8 +21,8 @@ export class Migration20261128000016_session_generations extends Migration {
 
   /** Sessions that were ended all at once stay so. An answer that got lost just before cannot be had again: its token counts as used. */
   override down(): void {
-    this.addSql(`update "sessions" set "revoked_at" = now()
-      where "revoked_at" is null and "generation" < (select max("number") from "session_generations")`);
+    this.addSql(`update "sessions" set "revoked_at" = "ended_at" from "session_generations"
+      where "number" = "generation" and "ended_at" is not null and "revoked_at" is null`);
     this.addSql(`alter table "sessions"
       drop column "generation",
       drop column "earlier_rotations",

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { record } from '../audit/audit-log.ts';
 import type { Call } from '../call/call.ts';
 import { transaction } from '../database/transaction.ts';
-import { beginGeneration } from './session-generation.repository.ts';
+import { endGeneration } from './session-generation.repository.ts';
 
 export const revokeEverySessionInput = z.custom<object>();
 
@@ -12,7 +12,7 @@ export const revokeEverySessionInput = z.custom<object>();
  */
 export function revokeEverySession(call: Call): Promise<void> {
   return transaction(call.em, async (em) => {
-    await beginGeneration(em, call.now());
+    await endGeneration(em, call.now());
     record(em, call, { type: 'session.all_revoked' });
   });
 }

@@ -1,10 +1,13 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 
-/** Begins the next generation of sessions, once where several do so at the same time: whoever comes second waits for the first. */
-export async function beginGeneration(em: EntityManager, now: Date): Promise<void> {
+/**
+ * Ends the generation of sessions that goes on, and begins the next one. Of two who do so at the same time the second waits for the first and then
+ * finds it done.
+ */
+export async function endGeneration(em: EntityManager, now: Date): Promise<void> {
   await em.execute(
-    `insert into session_generations (number, began_at) select max(number) + 1, ? from session_generations
-     on conflict (number) do nothing`,
+    `with ended as (update session_generations set ended_at = ? where ended_at is null returning number)
+     insert into session_generations (number) select number + 1 from ended`,
     [now],
   );
 }

@@ -76,7 +76,7 @@ describe('RefreshToken in parallel, with REFRESH_GRACE=0', () => {
 interface Ender {
   readonly rpc: string;
   readonly sessions: number;
-  /** In the audit; absent where its events no longer say whose session it was. */
+  /** In the audit; absent where no event of it says whose session it was. */
   readonly reason?: string;
   readonly end: (service: TestService, user: User, first: Tokens) => Promise<unknown>;
 }
@@ -87,6 +87,11 @@ const ENDERS: Ender[] = [
     sessions: 1,
     reason: 'revoked',
     end: ({ sessions }, _, { sessionId }) => sessions.revokeSession({ sessionId }),
+  },
+  {
+    rpc: 'RevokeEverySession',
+    sessions: 3,
+    end: ({ sessions }) => sessions.revokeEverySession({}),
   },
   {
     rpc: 'Logout',

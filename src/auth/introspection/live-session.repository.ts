@@ -9,7 +9,7 @@ const FIND = {
   name: 'callers.find-live-sessions',
   text: `
     select s.id, s.user_id,
-      extract(epoch from least(s.expires_at, s.created_at + $2 * interval '1 second'))::float8 * 1000 as expires_at,
+      extract(epoch from least(s.expires_at, s.created_at + $2::interval))::float8 * 1000 as expires_at,
       extract(epoch from s.last_active_at)::float8 * 1000 as last_active_at, ${GRANTS_OF_USER}
     from sessions s join users on users.id = s.user_id
     where s.id = any(${listOf('uuid')}) and s.revoked_at is null and s.generation = ${CURRENT_GENERATION} and users.is_active`,
@@ -28,7 +28,7 @@ export async function recogniseSessions(
   ids: readonly string[],
   sessionMaxAge: number,
 ): Promise<ReadonlyMap<string, LiveSession>> {
-  const rows = await db.run<Row>(FIND, [ids, sessionMaxAge]);
+  const rows = await db.run<Row>(FIND, [ids, `${sessionMaxAge} seconds`]);
   return new Map(rows.map((row) => [row.id, toLiveSession(row)]));
 }
 
