@@ -74,6 +74,7 @@ export function introspectTokenRequests(numbers: readonly number[]): Uint8Array[
       sessionId: idOf('session', n),
       authMethods: ['pwd'],
       authTime: now,
+      sessionEnd: new Date(now.getTime() + 86_400_000),
       roles: [],
     };
     return IntrospectTokenRequest.encode({ accessToken: accessTokens.issue(subject, now) }).finish();

@@ -26,9 +26,10 @@ const sqlId = (kind: 'user' | 'session') => `overlay(overlay(md5('${kind}-' || n
 export const emailOf = (n: number) => `user-${n}@example.com`;
 
 const PART_OF_TOKEN = 43;
+const END_OF_TOKEN = `.${'x'.repeat(PART_OF_TOKEN)}.${'x'.repeat(22)}`;
 
 /** The refresh token that session n begins with: as long as real ones, so that another one fits in its place. */
-export const refreshTokenOf = (n: number) => `${`bench-${n}-`.padEnd(PART_OF_TOKEN, 'x')}.${'x'.repeat(PART_OF_TOKEN)}`;
+export const refreshTokenOf = (n: number) => `${`bench-${n}-`.padEnd(PART_OF_TOKEN, 'x')}${END_OF_TOKEN}`;
 
 /** Of user n, in SQL. */
 const NAMES = `lateral (
@@ -65,9 +66,9 @@ async function seedSessions(db: ClientBase, users: number): Promise<void> {
   await db.query(
     `insert into sessions (id, user_id, auth_methods, created_at, last_active_at, expires_at, refresh_family_hash, refresh_hash)
      select ${sqlId('session')}, ${sqlId('user')}, '{pwd}', now(), now(), now() + interval '7 days',
-       sha256(convert_to(family, 'UTF8')), sha256(convert_to(family || '.' || repeat('x', $2), 'UTF8'))
+       sha256(convert_to(family, 'UTF8')), sha256(convert_to(family || $3, 'UTF8'))
      from generate_series(1, $1::int) n, lateral (select rpad('bench-' || n || '-', $2, 'x') as family) token`,
-    [users, PART_OF_TOKEN],
+    [users, PART_OF_TOKEN, END_OF_TOKEN],
   );
 }
 

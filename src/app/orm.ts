@@ -17,6 +17,7 @@ import { Mail } from '../mail/mail.entity.ts';
 import { RateLimit } from '../rate-limits/rate-limit.entity.ts';
 import { KnownDevice } from '../sessions/known-device.entity.ts';
 import { Session } from '../sessions/session.entity.ts';
+import { SessionGeneration } from '../sessions/session-generation.entity.ts';
 import { Profile } from '../users/profile.entity.ts';
 import { User } from '../users/user.entity.ts';
 
@@ -25,6 +26,7 @@ export const ENTITIES = [
   User,
   Profile,
   Session,
+  SessionGeneration,
   PasswordHistory,
   UnknownLogin,
   AuditEvent,

@@ -100,7 +100,7 @@ export async function openResources(
   measure(metrics, { passwords, pools: [...new Set([ownPool, ownCallersPool])], tail, orm });
   const now = overrides.now ?? (() => new Date());
   const activity = begun.adopt(new SessionActivity(orm.em), (it) => it.stop());
-  const liveSessions = new LiveSessions((ids) => recogniseSessions(callersDb, ids), tail);
+  const liveSessions = new LiveSessions((ids) => recogniseSessions(callersDb, ids, config.sessionMaxAge), tail);
   const accessTokens = new AccessTokens(config.jwt, secretKey);
   return {
     now,

@@ -34,7 +34,7 @@ export function servicesOf(config: Config, resources: Resources): Service[] {
   return [
     userService(users),
     authService(authDeps(config, resources, users)),
-    sessionService({ endAllSessions }),
+    sessionService({ endAllSessions, sessionMaxAge: config.sessionMaxAge }),
     roleService,
     serviceAccountService,
     apiKeyService({ apiKeys: resources.apiKeys, permissionsOverSelf: permissionsOverSelf(ACCESS) }),
@@ -87,6 +87,7 @@ function authDeps(config: Config, resources: Resources, users: ReturnType<typeof
     refreshTtl: config.refresh.ttl,
     refreshGrace: config.refresh.grace,
     maxSessions: config.maxSessions,
+    sessionMaxAge: config.sessionMaxAge,
     requireVerifiedEmail: config.requireVerifiedEmail,
     limitCredentials: rateLimits.credentials,
     activity,

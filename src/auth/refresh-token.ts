@@ -7,14 +7,14 @@ import { transaction } from '../database/transaction.ts';
 import type { LimitCredentials } from '../rate-limits/rate-limits.ts';
 import type { SessionActivity } from '../sessions/activity.ts';
 import { endSession } from '../sessions/end-sessions.ts';
-import { rotateSession } from '../sessions/rotate-session.repository.ts';
+import { type Rotation, rotateSession, rotationsOf } from '../sessions/rotate-session.repository.ts';
 import type { Session } from '../sessions/session.entity.ts';
 import { lockSessionOfFamily } from '../sessions/session.repository.ts';
 import { invalidRefreshToken } from './auth.errors.ts';
 import type { AccessTokens } from './tokens/access-tokens.ts';
 import { type IssuedTokens, issueTokens } from './tokens/access-tokens.ts';
-import { decideRefresh } from './tokens/refresh-policy.ts';
-import { createSuccessorSalt, hashFamilyOf, hashRefreshToken, successorOf } from './tokens/refresh-tokens.ts';
+import { decideRefresh, type RefreshState } from './tokens/refresh-policy.ts';
+import { createSuccessorSalt, currentFrom, hasChecksum, hashFamilyOf, hashRefreshToken, successorOf } from './tokens/refresh-tokens.ts';
 
 export const presentedRefreshToken = z.string().min(1, 'is required').max(512, 'is not a refresh token');
 
@@ -26,6 +26,7 @@ export interface RefreshTokenDeps {
   readonly accessTokens: AccessTokens;
   readonly refreshTtl: number;
   readonly refreshGrace: number;
+  readonly sessionMaxAge: number;
   readonly limitCredentials: LimitCredentials;
   readonly activity: SessionActivity;
 }
@@ -35,82 +36,80 @@ export interface RefreshTokenDeps {
  * token of a live session and is one statement (ADR 13); any other one takes the unit of work.
  */
 export async function refreshToken(call: Call, deps: RefreshTokenDeps, given: RefreshTokenInput): Promise<IssuedTokens> {
+  // A token is presented when the call comes in: waiting for the database makes it no older.
+  const now = call.now();
   const input = { ...given, client: vouchedClient(call, given.client) };
   await deps.limitCredentials(call, { rpc: 'RefreshToken', client: input.client });
-  return rotate(call, deps, input);
+  return rotate(call, deps, input, now);
 }
 
-async function rotate(call: Call, deps: RefreshTokenDeps, input: RefreshTokenInput): Promise<IssuedTokens> {
-  const rotated = await rotateCurrent(call, deps, input);
+async function rotate(call: Call, deps: RefreshTokenDeps, input: RefreshTokenInput, now: Date): Promise<IssuedTokens> {
+  const rotated = await rotateCurrent(call, deps, input, now);
   if (rotated) return rotated;
   // The outcome is committed before the call fails: that a stolen token came back must be remembered although the call fails.
-  const tokens = await transaction(call.em, (em) => resolveOther(em, call, deps, input));
+  const tokens = await transaction(call.em, (em) => resolveOther(em, call, deps, input, now));
   if (!tokens) throw invalidRefreshToken();
   // It could not be rotated a moment ago, but could be now: something has changed in between.
-  return tokens === 'current' ? rotate(call, deps, input) : tokens;
+  return tokens === 'current' ? rotate(call, deps, input, now) : tokens;
 }
 
 async function rotateCurrent(
   call: Call,
   deps: RefreshTokenDeps,
   { refreshToken, client }: RefreshTokenInput,
+  now: Date,
 ): Promise<IssuedTokens | undefined> {
-  const now = call.now();
   const salt = createSuccessorSalt();
   const successor = successorOf(refreshToken, salt);
   const familyHash = hashFamilyOf(refreshToken);
   const [presentedHash, nextHash] = [hashRefreshToken(refreshToken), hashRefreshToken(successor)];
-  const expiresAt = new Date(now.getTime() + deps.refreshTtl * 1000);
-  const session = await rotateSession(call.db, { familyHash, presentedHash, nextHash, salt, now, expiresAt, client });
+  const { refreshTtl, refreshGrace, sessionMaxAge } = deps;
+  const limits = { refreshTtl, refreshGrace, sessionMaxAge };
+  const session = await rotateSession(call.db, { familyHash, presentedHash, nextHash, salt, now, ...limits, client });
   if (!session) return undefined;
   const { id, userId, email, roles, lastLoginAt } = session;
   deps.activity.note({ id, userId, lastActiveAt: lastLoginAt }, now);
-  return issueTokens(deps.accessTokens, { ...session, expiresAt, user: { id: userId, email, roles } }, successor, now);
+  return issueTokens(deps.accessTokens, { ...session, user: { id: userId, email, roles } }, successor, now);
 }
 
 /** Finds out what a token means that is not the current one of a live session. */
 async function resolveOther(
   em: EntityManager,
   call: Call,
-  deps: RefreshTokenDeps,
-  input: RefreshTokenInput,
+  { accessTokens, refreshGrace, sessionMaxAge }: RefreshTokenDeps,
+  { refreshToken, client }: RefreshTokenInput,
+  now: Date,
 ): Promise<IssuedTokens | 'current' | undefined> {
-  const session = await lockSessionOfFamily(em, hashFamilyOf(input.refreshToken));
+  const session = await lockSessionOfFamily(em, hashFamilyOf(refreshToken));
   if (!session) return undefined;
-  const now = call.now();
-  switch (decideRefresh(hashRefreshToken(input.refreshToken), stateOf(session, now), now, deps.refreshGrace)) {
+  session.limitAge(sessionMaxAge);
+  const rotations = rotationsOf(session);
+  const salts = rotations.map(({ salt }) => salt);
+  const { current, age } = currentFrom(refreshToken, session.refreshHash, salts) ?? {};
+  const presented = { age, issued: hasChecksum(refreshToken) };
+  switch (decideRefresh(presented, stateOf(session, rotations, now), now, refreshGrace)) {
     case 'rotate':
       return 'current';
     case 'repeat':
-      Object.assign(session, known(input.client), { lastActiveAt: now });
+      if (current === undefined) throw new Error('a token that leads to no other cannot be repeated');
+      Object.assign(session, known(client), { lastActiveAt: now });
       session.user.lastLoginAt = now;
-      return issueTokens(deps.accessTokens, session, successorOf(input.refreshToken, saltOf(session)), now);
+      return issueTokens(accessTokens, session, current, now);
     case 'reused':
-      endReusedSession(em, call, session, input.client);
+      endReusedSession(em, call, session, client);
       return undefined;
     case 'refused':
       return undefined;
   }
 }
 
-function stateOf(session: Session, now: Date) {
-  return {
-    live: session.isLive(now),
-    userActive: session.user.active,
-    currentHash: session.refreshHash,
-    previousHash: session.previousRefreshHash ?? null,
-    refreshedAt: session.refreshedAt ?? null,
-  };
+function stateOf(session: Session, rotations: readonly Rotation[], now: Date): RefreshState {
+  return { live: session.isLive(now), userActive: session.user.active, rotatedAt: rotations.map(({ at }) => at) };
 }
 
 function endReusedSession(em: EntityManager, call: Call, session: Session, client: Client): void {
   record(em, call, { type: 'session.refresh_reused', userId: session.user.id, client, metadata: { session_id: session.id } });
   endSession(em, call, session, 'refresh_reused');
-}
-
-function saltOf({ refreshSalt }: Session): Buffer {
-  if (!refreshSalt) throw new Error('a session without a rotation has no successor to give');
-  return refreshSalt;
 }
 
 /** Returns the fields that the caller has filled in: an empty one does not overwrite the one that the session has. */

@@ -13,6 +13,7 @@ import { createRefreshToken, storedOf } from './tokens/refresh-tokens.ts';
 export interface SignInDeps {
   readonly accessTokens: AccessTokens;
   readonly refreshTtl: number;
+  readonly sessionMaxAge: number;
   readonly maxSessions: number;
 }
 
@@ -40,7 +41,7 @@ export async function signIn(
     client,
     ...storedOf(refreshToken),
     authMethods: [...authMethods],
-    expiresAt: new Date(now.getTime() + deps.refreshTtl * 1000),
+    expiresAt: new Date(now.getTime() + Math.min(deps.refreshTtl, deps.sessionMaxAge) * 1000),
     maxSessions: deps.maxSessions,
     now,
   });

@@ -27,5 +27,10 @@ export async function moveMoments(
 
 /** SQL for a moment as RFC 3339 text, to the millisecond and in UTC, as JavaScript writes it. */
 export function rfc3339(column: string): string {
-  return `to_char(${column} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as ${column}`;
+  return rfc3339As(column, column);
+}
+
+/** The same for a moment that is not the column by whose name it is told. */
+export function rfc3339As(column: string, moment: string): string {
+  return `to_char(${moment} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as ${column}`;
 }

@@ -8,7 +8,18 @@ import { findLiveSessions } from './session.repository.ts';
 
 export const listSessionsInput = z.object({ userId: uuid });
 
-export async function listSessions(call: Call, { userId }: z.output<typeof listSessionsInput>): Promise<Session[]> {
+export interface ListSessionsDeps {
+  readonly sessionMaxAge: number;
+}
+
+export async function listSessions(
+  call: Call,
+  { sessionMaxAge }: ListSessionsDeps,
+  { userId }: z.output<typeof listSessionsInput>,
+): Promise<Session[]> {
   if (!(await findUser(call.em, userId))) throw userNotFound();
-  return findLiveSessions(call.em, userId, call.now());
+  const now = call.now();
+  const sessions = await findLiveSessions(call.em, userId, now);
+  for (const session of sessions) session.limitAge(sessionMaxAge);
+  return sessions.filter((session) => session.isLive(now));
 }

@@ -1,6 +1,7 @@
 import { defineEntity, type Opt, p } from '@mikro-orm/postgresql';
 import { id, moment } from '../database/columns.ts';
 import { User } from '../users/user.entity.ts';
+import { CURRENT_GENERATION } from './session-generation.entity.ts';
 
 const SessionSchema = defineEntity({
   name: 'Session',
@@ -22,6 +23,9 @@ const SessionSchema = defineEntity({
      */
     expiresOn: p.date().$type<Opt<string>>().generated(`((expires_at at time zone 'UTC')::date) stored`).hidden(),
     revokedAt: moment().nullable(),
+    /** The generation in which it began. It never changes. */
+    generation: p.integer().default(0),
+    ofCurrentGeneration: p.boolean().formula((cols) => `(${cols.generation} = ${CURRENT_GENERATION})`),
     /**
      * SHA-256 of what all refresh tokens of the session have in common, to find it by (see auth/tokens/refresh-tokens.ts). It never changes, for the
      * reason above.
@@ -29,11 +33,11 @@ const SessionSchema = defineEntity({
     refreshFamilyHash: p.blob().$type<Buffer>().unique('sessions_refresh_family_hash_key'),
     /** SHA-256 of the refresh token that is good now. */
     refreshHash: p.blob().$type<Buffer>(),
-    /** SHA-256 of the one before it: within the grace period it gets the same successor again. */
-    previousRefreshHash: p.blob().$type<Buffer>().nullable(),
-    /** Together with the previous token it yields the current one (see auth/tokens/refresh-tokens.ts). */
+    /** Together with the token before it yields the current one (see auth/tokens/refresh-tokens.ts). */
     refreshSalt: p.blob().$type<Buffer>().nullable(),
     refreshedAt: moment().nullable(),
+    /** Moments and salts of a few rotations before the latest one (see rotate-session.repository.ts). */
+    earlierRotations: p.blob().$type<Buffer>().nullable(),
   },
   indexes: [
     { name: 'sessions_user_id_idx', properties: ['user'] },
@@ -41,10 +45,16 @@ const SessionSchema = defineEntity({
   ],
 });
 
-/** One signed-in device. It is live until it is revoked or expires. */
+/** One signed-in device. It is live until it is revoked, alone or with all others, or expires. */
 export class Session extends SessionSchema.class {
   isLive(now: Date): boolean {
-    return this.revokedAt == null && this.expiresAt > now;
+    return this.revokedAt == null && this.expiresAt > now && this.ofCurrentGeneration;
+  }
+
+  /** Lets it end when it is so many seconds old: SESSION_MAX_AGE may have been longer at its latest refresh. */
+  limitAge(maxAge: number): void {
+    const end = this.createdAt.getTime() + maxAge * 1000;
+    if (this.expiresAt.getTime() > end) this.expiresAt = new Date(end);
   }
 }
 SessionSchema.setClass(Session);

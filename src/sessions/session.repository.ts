@@ -39,7 +39,7 @@ function lockWithUser(em: EntityManager, where: { id: string } | { refreshFamily
 export function findLiveSessions(em: EntityManager, userId: string, now: Date): Promise<Session[]> {
   return em.find(
     Session,
-    { user: userId, revokedAt: null, expiresAt: { $gt: now } },
+    { user: userId, revokedAt: null, expiresAt: { $gt: now }, ofCurrentGeneration: true },
     { orderBy: { lastActiveAt: 'desc', createdAt: 'desc', id: 'desc' } },
   );
 }

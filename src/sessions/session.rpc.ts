@@ -1,15 +1,16 @@
 import { SessionServiceService } from '../gen/identity/v1/session_service.ts';
 import { type Service, service } from '../rpc/server.ts';
 import { rpc } from '../rpc/unary.ts';
-import { listSessions, listSessionsInput } from './list-sessions.ts';
+import { type ListSessionsDeps, listSessions, listSessionsInput } from './list-sessions.ts';
 import { type RevokeAllSessionsDeps, revokeAllSessions, revokeAllSessionsInput } from './revoke-all-sessions.ts';
+import { revokeEverySession, revokeEverySessionInput } from './revoke-every-session.ts';
 import { revokeSession, revokeSessionInput } from './revoke-session.ts';
 import { toSessionMessage } from './session.mapper.ts';
 
-export const sessionService = (deps: RevokeAllSessionsDeps): Service =>
+export const sessionService = (deps: ListSessionsDeps & RevokeAllSessionsDeps): Service =>
   service(SessionServiceService, {
     listSessions: rpc(listSessionsInput, async (call, input) => {
-      const sessions = await listSessions(call, input);
+      const sessions = await listSessions(call, deps, input);
       return { sessions: sessions.map((session) => toSessionMessage(session, call.caller)) };
     }),
     revokeSession: rpc(revokeSessionInput, async (call, input) => {
@@ -17,4 +18,8 @@ export const sessionService = (deps: RevokeAllSessionsDeps): Service =>
       return {};
     }),
     revokeAllSessions: rpc(revokeAllSessionsInput, async (call, input) => ({ revokedCount: await revokeAllSessions(call, deps, input) })),
+    revokeEverySession: rpc(revokeEverySessionInput, async (call) => {
+      await revokeEverySession(call);
+      return {};
+    }),
   });

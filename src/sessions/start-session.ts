@@ -5,6 +5,7 @@ import type { User } from '../users/user.entity.ts';
 import { endSession } from './end-sessions.ts';
 import { Session } from './session.entity.ts';
 import { findLiveSessions } from './session.repository.ts';
+import { currentGeneration } from './session-generation.entity.ts';
 
 export interface StartSession {
   readonly user: User;
@@ -27,5 +28,6 @@ export async function startSession(em: EntityManager, call: Call, options: Start
   const others = await findLiveSessions(em, user.id, now);
   for (const session of others.slice(maxSessions - 1)) endSession(em, call, session, 'too_many_sessions');
   const tokens = { refreshFamilyHash, refreshHash };
-  return em.create(Session, { user, ...client, authMethods, createdAt: now, lastActiveAt: now, expiresAt, ...tokens });
+  const moments = { createdAt: now, lastActiveAt: now, expiresAt };
+  return em.create(Session, { user, ...client, authMethods, ...moments, generation: currentGeneration(), ...tokens });
 }

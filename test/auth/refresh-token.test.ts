@@ -2,15 +2,23 @@ import { describe, expect, it } from 'vitest';
 import { PASSWORD, register, required, signedIn } from '../support/builders.ts';
 import { expectInvalid, expectStatus } from '../support/expect-status.ts';
 import { type TestService, useService } from '../support/service.ts';
-import { endingsOf, eventsOfSession, expectAlive, expectDead, isActive, partsOf, refresh, sha256 } from '../support/sessions.ts';
+import {
+  endingsOf,
+  eventsOfSession,
+  expectAlive,
+  expectDead,
+  expectRefused,
+  isActive,
+  partsOf,
+  refresh,
+  refreshTimes,
+  sha256,
+} from '../support/sessions.ts';
 
 const GRACE = 10;
 const REFRESH_TTL = 604_800;
 
 const service = useService();
-
-const expectRefused = (refreshToken: string) =>
-  expectStatus(service.auth.refreshToken({ refreshToken }), 'UNAUTHENTICATED', 'INVALID_REFRESH_TOKEN');
 
 /** Every row of every table, as text. */
 async function dump({ database }: TestService): Promise<string> {
@@ -55,7 +63,8 @@ describe('RefreshToken', () => {
       const { tokens } = await signedIn(service);
       const next = await refresh(service, tokens.refreshToken);
       for (const { refreshToken } of [tokens, next]) {
-        for (const part of Object.values(partsOf(refreshToken))) expect(Buffer.from(part, 'base64url')).toHaveLength(32);
+        const { family, secret } = partsOf(refreshToken);
+        for (const part of [family, secret]) expect(Buffer.from(part, 'base64url')).toHaveLength(32);
       }
     });
 
@@ -85,47 +94,92 @@ describe('RefreshToken', () => {
       const other = required((await service.auth.login({ email: user.email, password: PASSWORD })).tokens);
       const next = await refresh(service, tokens.refreshToken);
       await refresh(service, next.refreshToken);
+      service.clock.advance(GRACE);
       // Reuse ends the session of that token only.
-      await expectRefused(tokens.refreshToken);
+      await expectRefused(service, tokens.refreshToken);
       await expectAlive(service, other);
     });
   });
 
-  describe('a used token', () => {
-    it('gets the very same successor again within the grace', async () => {
+  describe('a token whose successor was not presented', () => {
+    it.each([0, GRACE / 2, GRACE, 86_400])(
+      'gets the very same successor again after %d seconds: the answer may have been lost',
+      async (elapsed) => {
+        const { tokens } = await signedIn(service);
+        const first = await refresh(service, tokens.refreshToken);
+        service.clock.advance(elapsed);
+        const again = await refresh(service, tokens.refreshToken);
+        expect(again.refreshToken).toBe(first.refreshToken);
+        expect(again.sessionId).toBe(tokens.sessionId);
+        expect(again.accessToken).not.toBe(first.accessToken);
+        // The session was not extended again.
+        expect(REFRESH_TTL - again.refreshExpiresIn).toBeGreaterThanOrEqual(elapsed);
+        expect(await eventsOfSession(service, tokens.sessionId)).toEqual([]);
+        await expectAlive(service, again);
+      },
+    );
+
+    it('is refused when the session has expired meanwhile', async () => {
       const { tokens } = await signedIn(service);
-      const first = await refresh(service, tokens.refreshToken);
+      await refresh(service, tokens.refreshToken);
+      service.clock.advance(REFRESH_TTL);
+      await expectRefused(service, tokens.refreshToken);
+      expect(await eventsOfSession(service, tokens.sessionId)).toEqual([]);
+    });
+  });
+
+  describe('a token that is used up', () => {
+    it.each([2, 3, 4])('gets the newest token within the grace, %d generations later', async (generations) => {
+      const { tokens } = await signedIn(service);
+      const newest = required((await refreshTimes(service, tokens, generations)).at(-1));
       service.clock.advance(GRACE / 2);
-      const again = await refresh(service, tokens.refreshToken);
-      expect(again.refreshToken).toBe(first.refreshToken);
-      expect(again.sessionId).toBe(tokens.sessionId);
-      expect(again.accessToken).not.toBe(first.accessToken);
-      // The session was not extended again.
-      expect(REFRESH_TTL - again.refreshExpiresIn).toBeGreaterThanOrEqual(GRACE / 2);
-      await expectAlive(service, again);
+      expect((await refresh(service, tokens.refreshToken)).refreshToken).toBe(newest.refreshToken);
+      expect(await eventsOfSession(service, tokens.sessionId)).toEqual([]);
+      await expectAlive(service, newest);
+    });
+
+    it('is refused within the grace where more refreshes came after it than are remembered, and ends nothing', async () => {
+      const { tokens } = await signedIn(service);
+      const newest = required((await refreshTimes(service, tokens, 7)).at(-1));
+      await expectRefused(service, tokens.refreshToken);
+      expect(await eventsOfSession(service, tokens.sessionId)).toEqual([]);
+      await expectAlive(service, newest);
     });
 
     it('does not get a longer grace by being presented within it', async () => {
       const { tokens } = await signedIn(service);
-      await refresh(service, tokens.refreshToken);
+      await refreshTimes(service, tokens, 2);
       service.clock.advance(GRACE / 2);
       await refresh(service, tokens.refreshToken);
       service.clock.advance(GRACE / 2);
-      await expectRefused(tokens.refreshToken);
+      await expectRefused(service, tokens.refreshToken);
+      expect(await endingsOf(service, tokens.sessionId)).toEqual(['refresh_reused']);
     });
 
-    it.each([GRACE, GRACE + 1, 86_400])('ends the session %d seconds after its refresh', async (elapsed) => {
+    it.each([GRACE, GRACE + 1, 86_400])('ends the session %d seconds after its successor was presented', async (elapsed) => {
       const { tokens } = await signedIn(service);
-      const current = await refresh(service, tokens.refreshToken);
+      const current = required((await refreshTimes(service, tokens, 2)).at(-1));
       service.clock.advance(elapsed);
-      await expectRefused(tokens.refreshToken);
+      await expectRefused(service, tokens.refreshToken);
       await expectDead(service, current);
       expect(await isActive(service, tokens.accessToken)).toBe(false);
+      expect(await endingsOf(service, tokens.sessionId)).toEqual(['refresh_reused']);
+    });
+
+    it('ends the session although its latest refresh is within the grace', async () => {
+      const { tokens } = await signedIn(service);
+      const third = required((await refreshTimes(service, tokens, 2)).at(-1));
+      service.clock.advance(GRACE - 1);
+      const [fourth] = await refreshTimes(service, third, 1);
+      service.clock.advance(1);
+      await expectRefused(service, tokens.refreshToken);
+      await expectDead(service, required(fourth));
+      expect(await endingsOf(service, tokens.sessionId)).toEqual(['refresh_reused']);
     });
 
     it('is remembered in the audit although the call fails, once', async () => {
       const { user, tokens } = await signedIn(service);
-      await refresh(service, tokens.refreshToken);
+      await refreshTimes(service, tokens, 2);
       service.clock.advance(GRACE);
       const replay = { refreshToken: tokens.refreshToken, client: { ipAddress: '203.0.113.9' } };
       for (let time = 1; time <= 3; time++) {
@@ -138,21 +192,11 @@ describe('RefreshToken', () => {
       expect(await count(service, 'sessions where id = $1 and revoked_at is not null', tokens.sessionId)).toBe(1);
     });
 
-    it('ends the session even within the grace when it is two generations old', async () => {
-      const { tokens } = await signedIn(service);
-      const second = await refresh(service, tokens.refreshToken);
-      const third = await refresh(service, second.refreshToken);
-      await expectRefused(tokens.refreshToken);
-      await expectDead(service, third);
-      await expectDead(service, second);
-      expect(await endingsOf(service, tokens.sessionId)).toEqual(['refresh_reused']);
-    });
-
     it('does not lead to the session of another user', async () => {
       const [victim, bystander] = [await signedIn(service), await signedIn(service)];
-      await refresh(service, victim.tokens.refreshToken);
+      await refreshTimes(service, victim.tokens, 2);
       service.clock.advance(GRACE);
-      await expectRefused(victim.tokens.refreshToken);
+      await expectRefused(service, victim.tokens.refreshToken);
       await expectAlive(service, bystander.tokens);
     });
   });
@@ -160,10 +204,10 @@ describe('RefreshToken', () => {
   describe('storage', () => {
     it('keeps nothing of the tokens but their SHA-256', async () => {
       const { tokens } = await signedIn(service);
-      const issued = [tokens, await refresh(service, tokens.refreshToken)].map(({ refreshToken }) => refreshToken);
+      const issued = [tokens, ...(await refreshTimes(service, tokens, 3))].map(({ refreshToken }) => refreshToken);
       const parts = issued.map(partsOf);
       const everything = await dump(service);
-      for (const stored of [...issued, ...parts.map(({ family }) => family)]) {
+      for (const stored of [required(issued.at(-1)), ...parts.map(({ family }) => family)]) {
         expect(everything).toContain(sha256(stored).toString('hex'));
       }
       for (const secret of [...issued, ...parts.flatMap((ofToken) => Object.values(ofToken))]) {
@@ -191,7 +235,7 @@ describe('RefreshToken', () => {
         expect(tokens.refreshExpiresIn).toBe(REFRESH_TTL);
       }
       service.clock.advance(REFRESH_TTL);
-      await expectRefused(tokens.refreshToken);
+      await expectRefused(service, tokens.refreshToken);
     });
   });
 
@@ -220,7 +264,7 @@ describe('RefreshToken', () => {
       ['a dot', '.'],
       ['a secret without a family', `.${Buffer.alloc(32, 7).toString('base64url')}`],
       ['the longest allowed', 'x'.repeat(512)],
-    ])('refuses %s', async (_, refreshToken) => void (await expectRefused(refreshToken)));
+    ])('refuses %s', async (_, refreshToken) => void (await expectRefused(service, refreshToken)));
 
     it('requires a token', () => expectInvalid(service.auth.refreshToken({ refreshToken: '' }), ['refresh_token']));
 
@@ -270,7 +314,7 @@ describe('RefreshToken', () => {
 
     it('is not learnt from a call that is refused', async () => {
       const { tokens } = await signedInFrom(LOGIN);
-      await refresh(service, tokens.refreshToken);
+      await refreshTimes(service, tokens, 2);
       service.clock.advance(GRACE);
       await expectStatus(
         service.auth.refreshToken({ refreshToken: tokens.refreshToken, client: { deviceName: 'Thief' } }),
@@ -285,10 +329,16 @@ describe('RefreshToken', () => {
 describe('RefreshToken with REFRESH_GRACE=0', () => {
   const strict = useService({ REFRESH_GRACE: '0' });
 
-  it('ends the session with the first replay', async () => {
+  it('gives a token whose successor was not presented the same successor again', async () => {
     const { tokens } = await signedIn(strict);
-    const current = await refresh(strict, tokens.refreshToken);
-    await expectStatus(strict.auth.refreshToken({ refreshToken: tokens.refreshToken }), 'UNAUTHENTICATED', 'INVALID_REFRESH_TOKEN');
+    const first = await refresh(strict, tokens.refreshToken);
+    expect((await refresh(strict, tokens.refreshToken)).refreshToken).toBe(first.refreshToken);
+  });
+
+  it('ends the session with the first replay of a token that is used up', async () => {
+    const { tokens } = await signedIn(strict);
+    const current = required((await refreshTimes(strict, tokens, 2)).at(-1));
+    await expectRefused(strict, tokens.refreshToken);
     await expectDead(strict, current);
     expect(await endingsOf(strict, tokens.sessionId)).toEqual(['refresh_reused']);
   });

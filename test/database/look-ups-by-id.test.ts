@@ -26,7 +26,7 @@ const TRIALS = 5;
 
 describe.each([
   ['users.find-views', findUserViews],
-  ['callers.find-live-sessions', recogniseSessions],
+  ['callers.find-live-sessions', (db: PreparedStatements, ids: string[]) => recogniseSessions(db, ids, 86_400)],
 ])('%s', (name, find) => {
   it.each([1, 5, 50])('is not planned anew for each list of %d', async (size) => {
     const connection = new pg.Pool({ connectionString: database.url, max: 1 });

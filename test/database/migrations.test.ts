@@ -239,6 +239,7 @@ describe('the migration that finds sessions by the family of their tokens', () =
       expect(partsOf(next.refreshToken).family).toBe(CURRENT);
       const last = await refresh(service, next.refreshToken);
       expect(partsOf(last.refreshToken).family).toBe(CURRENT);
+      service.clock.advance(10);
       await expectStatus(service.auth.refreshToken({ refreshToken: CURRENT }), 'UNAUTHENTICATED', 'INVALID_REFRESH_TOKEN');
       await expectDead(service, last);
       expect(await endingsOf(service, last.sessionId)).toEqual(['refresh_reused']);

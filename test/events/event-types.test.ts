@@ -110,6 +110,10 @@ describe('a change that others follow', () => {
     expect(deleted.map((event) => [event.type, event.userId])).toEqual([['user.deleted', userId]]);
     seen.push(...deleted);
 
+    const allRevoked = await eventsOf(() => sessions.revokeEverySession({}));
+    expect(allRevoked).toEqual([{ type: 'session.all_revoked', userId: null, payload: {} }]);
+    seen.push(...allRevoked);
+
     expect([...new Set(seen.map(({ type }) => type))].sort()).toEqual([...EVENT_TYPES].sort());
   });
 

@@ -54,6 +54,7 @@ const TABLE: Readonly<Record<string, string>> = {
   // Users may call for what is theirs; what is not does not exist for them (see callers.test.ts).
   'SessionService.RevokeSession': '- y y y - - - - y y',
   'SessionService.RevokeAllSessions': '- y - y - - - - y y',
+  'SessionService.RevokeEverySession': '- - - - - - - - - y',
   'RoleService.CreateRole': '- - - - - - - - - y',
   'RoleService.GetRole': '- - - - - - - y y y',
   'RoleService.ListRoles': '- - - - - - - y y y',

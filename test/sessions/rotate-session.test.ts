@@ -36,10 +36,10 @@ describe('a rotation', () => {
         const salt = randomBytes(32);
         const next = successorOf(current, salt);
         const [familyHash, presentedHash, nextHash] = [hashFamilyOf(current), hashRefreshToken(current), hashRefreshToken(next)];
-        const moments = { now: minute(time), expiresAt: minute(time + 30) };
-        expect(
-          await rotateSession(new PreparedStatements(pool), { familyHash, presentedHash, nextHash, salt, ...moments, client: {} }),
-        ).toBeDefined();
+        const hashes = { familyHash, presentedHash, nextHash };
+        const limits = { refreshTtl: 1800, refreshGrace: 300, sessionMaxAge: 86_400 * 3650 };
+        const rotation = { ...hashes, salt, now: minute(time), ...limits, client: {} };
+        expect(await rotateSession(new PreparedStatements(pool), rotation)).toBeDefined();
         current = next;
       }
       await pool.query('select pg_stat_force_next_flush()');

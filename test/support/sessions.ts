@@ -14,11 +14,23 @@ export async function refresh({ auth }: TestService, refreshToken: string, clien
 /** What may be stored of a token. */
 export const sha256 = (text: string) => createHash('sha256').update(text).digest();
 
-/** The two parts of a refresh token. */
-export function partsOf(refreshToken: string): { family: string; secret: string } {
-  const [family, secret, ...others] = refreshToken.split('.');
+/** Refreshes several times, one after the other; returns the tokens of each. */
+export async function refreshTimes(service: TestService, tokens: Tokens, times: number): Promise<Tokens[]> {
+  const chain = [tokens];
+  for (let time = 1; time <= times; time++) chain.push(await refresh(service, required(chain.at(-1)).refreshToken));
+  return chain.slice(1);
+}
+
+/** The parts of a refresh token. */
+export function partsOf(refreshToken: string): { family: string; secret: string; checksum: string } {
+  const [family, secret, checksum, ...others] = refreshToken.split('.');
   expect(others).toEqual([]);
-  return { family: required(family), secret: required(secret) };
+  return { family: required(family), secret: required(secret), checksum: required(checksum) };
+}
+
+/** Presents a token that gets nothing. */
+export async function expectRefused({ auth }: TestService, refreshToken: string): Promise<void> {
+  await expectStatus(auth.refreshToken({ refreshToken }), 'UNAUTHENTICATED', 'INVALID_REFRESH_TOKEN');
 }
 
 export async function isActive({ auth }: TestService, accessToken: string): Promise<boolean> {
@@ -31,7 +43,7 @@ export async function isActive({ auth }: TestService, accessToken: string): Prom
 /** Neither of the tokens is worth anything any more. */
 export async function expectDead(service: TestService, { accessToken, refreshToken }: Tokens): Promise<void> {
   expect(await isActive(service, accessToken)).toBe(false);
-  await expectStatus(service.auth.refreshToken({ refreshToken }), 'UNAUTHENTICATED', 'INVALID_REFRESH_TOKEN');
+  await expectRefused(service, refreshToken);
 }
 
 /** Both of the tokens work; the refresh token is used up by this. Returns the next ones. */

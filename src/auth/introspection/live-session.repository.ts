@@ -2,15 +2,17 @@ import { GRANTS_OF_USER, type UserGrants } from '../../access/roles/user-grants.
 import { Permissions } from '../../call/permissions.ts';
 import { BoundedMap } from '../../concurrency/bounded-map.ts';
 import { listOf, type PreparedStatements } from '../../database/prepared.ts';
+import { CURRENT_GENERATION } from '../../sessions/session-generation.entity.ts';
 import type { LiveSession, UserAuthorization } from './live-sessions.ts';
 
 const FIND = {
   name: 'callers.find-live-sessions',
   text: `
-    select s.id, s.user_id, extract(epoch from s.expires_at)::float8 * 1000 as expires_at,
+    select s.id, s.user_id,
+      extract(epoch from least(s.expires_at, s.created_at + $2::interval))::float8 * 1000 as expires_at,
       extract(epoch from s.last_active_at)::float8 * 1000 as last_active_at, ${GRANTS_OF_USER}
     from sessions s join users on users.id = s.user_id
-    where s.id = any(${listOf('uuid')}) and s.revoked_at is null and users.is_active`,
+    where s.id = any(${listOf('uuid')}) and s.revoked_at is null and s.generation = ${CURRENT_GENERATION} and users.is_active`,
 };
 
 interface Row extends UserGrants {
@@ -21,8 +23,12 @@ interface Row extends UserGrants {
 }
 
 /** The sessions with these ids, by id: those of active users that were not ended. They may have expired. In one query. */
-export async function recogniseSessions(db: PreparedStatements, ids: readonly string[]): Promise<ReadonlyMap<string, LiveSession>> {
-  const rows = await db.run<Row>(FIND, [ids]);
+export async function recogniseSessions(
+  db: PreparedStatements,
+  ids: readonly string[],
+  sessionMaxAge: number,
+): Promise<ReadonlyMap<string, LiveSession>> {
+  const rows = await db.run<Row>(FIND, [ids, `${sessionMaxAge} seconds`]);
   return new Map(rows.map((row) => [row.id, toLiveSession(row)]));
 }
 

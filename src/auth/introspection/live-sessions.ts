@@ -40,6 +40,7 @@ export class LiveSessions {
     tail.onNewEpoch(() => this.#forgetAll());
     tail.onEvent(({ type, userId, payload }) => {
       if (type === 'session.revoked' && payload.session_id !== undefined) this.#forget(payload.session_id);
+      else if (type === 'session.all_revoked') this.#forgetAll();
       else if ((type === 'user.deactivated' || type === 'user.deleted') && userId != null) this.#forgetUser(userId);
     });
   }

@@ -33,6 +33,7 @@ export interface AccessTokenSubject {
   readonly sessionId: string;
   readonly authMethods: readonly string[];
   readonly authTime: Date;
+  readonly sessionEnd: Date;
   /** Names. */
   readonly roles: readonly string[];
 }
@@ -54,14 +55,14 @@ export class AccessTokens {
     this.#header = encode({ alg: settings.algorithm, typ: TYPE, kid });
   }
 
-  issue({ userId, email, sessionId, authMethods, authTime, roles }: AccessTokenSubject, now: Date): string {
+  issue({ userId, email, sessionId, authMethods, authTime, sessionEnd, roles }: AccessTokenSubject, now: Date): string {
     const { issuer, audience } = this.#settings;
     const iat = seconds(now);
     const claims = {
       sub: userId,
       email,
       iat,
-      exp: iat + this.ttl,
+      exp: Math.min(iat + this.ttl, seconds(sessionEnd)),
       jti: randomUUID(),
       iss: issuer,
       aud: audience,
@@ -138,12 +139,13 @@ export interface TokenSubject {
 
 export function issueTokens(accessTokens: AccessTokens, session: TokenSubject, refreshToken: string, now: Date): IssuedTokens {
   const { id: sessionId, user, authMethods, createdAt: authTime, expiresAt } = session;
-  const subject = { userId: user.id, email: user.email, sessionId, authMethods, authTime, roles: user.roles ?? [] };
+  const subject = { userId: user.id, email: user.email, sessionId, authMethods, authTime, sessionEnd: expiresAt, roles: user.roles ?? [] };
+  const refreshExpiresIn = Math.max(0, Math.floor((expiresAt.getTime() - now.getTime()) / 1000));
   return {
     accessToken: accessTokens.issue(subject, now),
-    expiresIn: accessTokens.ttl,
+    expiresIn: Math.min(accessTokens.ttl, refreshExpiresIn),
     refreshToken,
-    refreshExpiresIn: Math.max(0, Math.floor((expiresAt.getTime() - now.getTime()) / 1000)),
+    refreshExpiresIn,
     sessionId,
   };
 }

@@ -1,11 +1,14 @@
 import { createHmac, hash, randomBytes } from 'node:crypto';
 
 /*
- * A refresh token is `<family>.<secret>`, each 256 random bits in base64url. All tokens of a session have its family (RFC 9700 §4.14.2), by
- * which the session is found; the secret is another one after each refresh.
+ * A refresh token is `<family>.<secret>.<checksum>` in base64url. Family and secret are 256 random bits each. All tokens of a session have its
+ * family (RFC 9700 §4.14.2), by which the session is found; the secret is another one after each refresh. The checksum tells a token that was
+ * issued from one that was mutilated or made up (ADR 22). Tokens from before that decision have none.
  */
 
 const BYTES = 32;
+/** 128 bits: nobody meets it by chance. */
+const CHECKSUM_LENGTH = 22;
 
 /** The stored form of a refresh token, its SHA-256: with 256 random bits there is nothing to guess. */
 export function hashRefreshToken(token: string): Buffer {
@@ -23,7 +26,7 @@ export function storedOf(token: string): { readonly refreshFamilyHash: Buffer; r
 }
 
 export function createRefreshToken(): string {
-  return `${randomPart()}.${randomPart()}`;
+  return withChecksum(randomPart(), randomPart());
 }
 
 export function createSuccessorSalt(): Buffer {
@@ -35,7 +38,37 @@ export function createSuccessorSalt(): Buffer {
  * successor can be given again to whoever presents the token before it, although no token is stored: the database alone does not yield it.
  */
 export function successorOf(token: string, salt: Buffer): string {
-  return `${familyOf(token)}.${createHmac('sha256', salt).update(token).digest('base64url')}`;
+  return withChecksum(familyOf(token), createHmac('sha256', salt).update(token).digest('base64url'));
+}
+
+/**
+ * Follows a token to the current one of its session, by the salts of the latest rotations, the newest first. Returns the current one and how many
+ * rotations it is away; undefined for a token that does not lead there.
+ */
+export function currentFrom(
+  token: string,
+  currentHash: Buffer,
+  salts: readonly Buffer[],
+): { readonly current: string; readonly age: number } | undefined {
+  for (let age = 0; age <= salts.length; age++) {
+    const current = salts.slice(0, age).reduceRight(successorOf, token);
+    if (hashRefreshToken(current).equals(currentHash)) return { current, age };
+  }
+  return undefined;
+}
+
+/**
+ * Tells whether a token is whole. Its checksum takes the family, so it could be made by nobody but the service and who has held a token of the
+ * session; who has may end the session anyway.
+ */
+export function hasChecksum(token: string): boolean {
+  const [family = '', secret = ''] = token.split('.', 2);
+  return token === withChecksum(family, secret);
+}
+
+function withChecksum(family: string, secret: string): string {
+  const checksum = createHmac('sha256', family).update(secret).digest('base64url').slice(0, CHECKSUM_LENGTH);
+  return `${family}.${secret}.${checksum}`;
 }
 
 /** The text before the first dot, or all of it. */

@@ -14,6 +14,7 @@ const isActive = async (service: TestService, accessToken: string) => (await ser
 const ENDS: readonly (readonly [string, (session: Awaited<ReturnType<typeof signedIn>>) => Promise<unknown>])[] = [
   ['RevokeSession', ({ tokens }) => here.sessions.revokeSession({ sessionId: tokens.sessionId })],
   ['RevokeAllSessions', ({ user }) => here.sessions.revokeAllSessions({ userId: user.id })],
+  ['RevokeEverySession', () => here.sessions.revokeEverySession({})],
   ['Logout', ({ tokens }) => here.auth.logout({ refreshToken: tokens.refreshToken })],
   ['DeactivateUser', ({ user }) => here.users.deactivateUser({ userId: user.id })],
   ['DeleteUser', ({ user }) => here.users.deleteUser({ userId: user.id })],
@@ -40,6 +41,7 @@ describe('a session that ends', () => {
     const first = required((await here.auth.refreshToken({ refreshToken: tokens.refreshToken })).tokens);
     const second = required((await here.auth.refreshToken({ refreshToken: first.refreshToken })).tokens);
     expect(await isActive(there, second.accessToken)).toBe(true);
+    here.clock.advance(10);
     await expectStatus(here.auth.refreshToken({ refreshToken: tokens.refreshToken }), 'UNAUTHENTICATED', 'INVALID_REFRESH_TOKEN');
     expect(await isActive(here, second.accessToken)).toBe(false);
     expect(await staleFor(() => isActive(there, second.accessToken))).toBeLessThanOrEqual(PROMISED_MS);

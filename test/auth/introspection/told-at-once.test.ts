@@ -35,6 +35,7 @@ const ENDS: readonly (readonly [string, (session: Session) => Promise<unknown>])
   ],
   ['RevokeSession', ({ tokens }) => service.sessions.revokeSession({ sessionId: tokens.sessionId })],
   ['RevokeAllSessions', ({ user }) => service.sessions.revokeAllSessions({ userId: user.id })],
+  ['RevokeEverySession', () => service.sessions.revokeEverySession({})],
   ['Logout', ({ tokens }) => service.auth.logout({ refreshToken: tokens.refreshToken })],
   [
     'ChangePassword',
@@ -45,6 +46,7 @@ const ENDS: readonly (readonly [string, (session: Session) => Promise<unknown>])
     async ({ tokens: { refreshToken } }) => {
       const { tokens } = await service.auth.refreshToken({ refreshToken });
       await service.auth.refreshToken({ refreshToken: required(tokens).refreshToken });
+      service.clock.advance(10);
       await expect(service.auth.refreshToken({ refreshToken })).rejects.toThrow();
     },
   ],

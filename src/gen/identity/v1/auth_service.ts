@@ -2526,10 +2526,13 @@ export const AuthServiceService = {
     responseDeserialize: (value: Buffer): LoginResponse => LoginResponse.decode(value),
   },
   /**
-   * RefreshToken trades a refresh token for new tokens (rotation, RFC 9700 §4.14). A token is good for one refresh.
-   * Within REFRESH_GRACE (10 seconds) after it, the same token gets the same successor again, so that a lost answer or
-   * a second browser tab does no harm. A token that comes back later means that somebody has a copy: the whole session
-   * ends.
+   * RefreshToken trades a refresh token for new tokens (rotation, RFC 9700 §4.14). A token is used up when its
+   * successor is presented. Until then it gets the same successor again, however late, so that a lost answer does no
+   * harm. For REFRESH_GRACE (10 seconds) after that it gets the newest token of the session, so that a second browser
+   * tab does no harm; after more than three refreshes within that time it is refused instead. A used-up token that
+   * comes back later means that somebody has a copy: the whole session ends. A token that was never issued, as one
+   * that was cut off or changed, is refused and ends nothing. No refresh takes a session beyond SESSION_MAX_AGE (30
+   * days) after the sign-in.
    *
    * Needs identity.auth.login.
    *
@@ -2805,10 +2808,13 @@ export interface AuthServiceServer extends UntypedServiceImplementation {
    */
   login: handleUnaryCall<LoginRequest, LoginResponse>;
   /**
-   * RefreshToken trades a refresh token for new tokens (rotation, RFC 9700 §4.14). A token is good for one refresh.
-   * Within REFRESH_GRACE (10 seconds) after it, the same token gets the same successor again, so that a lost answer or
-   * a second browser tab does no harm. A token that comes back later means that somebody has a copy: the whole session
-   * ends.
+   * RefreshToken trades a refresh token for new tokens (rotation, RFC 9700 §4.14). A token is used up when its
+   * successor is presented. Until then it gets the same successor again, however late, so that a lost answer does no
+   * harm. For REFRESH_GRACE (10 seconds) after that it gets the newest token of the session, so that a second browser
+   * tab does no harm; after more than three refreshes within that time it is refused instead. A used-up token that
+   * comes back later means that somebody has a copy: the whole session ends. A token that was never issued, as one
+   * that was cut off or changed, is refused and ends nothing. No refresh takes a session beyond SESSION_MAX_AGE (30
+   * days) after the sign-in.
    *
    * Needs identity.auth.login.
    *
@@ -2990,10 +2996,13 @@ export interface AuthServiceClient extends Client {
     callback: (error: ServiceError | null, response: LoginResponse) => void,
   ): ClientUnaryCall;
   /**
-   * RefreshToken trades a refresh token for new tokens (rotation, RFC 9700 §4.14). A token is good for one refresh.
-   * Within REFRESH_GRACE (10 seconds) after it, the same token gets the same successor again, so that a lost answer or
-   * a second browser tab does no harm. A token that comes back later means that somebody has a copy: the whole session
-   * ends.
+   * RefreshToken trades a refresh token for new tokens (rotation, RFC 9700 §4.14). A token is used up when its
+   * successor is presented. Until then it gets the same successor again, however late, so that a lost answer does no
+   * harm. For REFRESH_GRACE (10 seconds) after that it gets the newest token of the session, so that a second browser
+   * tab does no harm; after more than three refreshes within that time it is refused instead. A used-up token that
+   * comes back later means that somebody has a copy: the whole session ends. A token that was never issued, as one
+   * that was cut off or changed, is refused and ends nothing. No refresh takes a session beyond SESSION_MAX_AGE (30
+   * days) after the sign-in.
    *
    * Needs identity.auth.login.
    *

@@ -34,7 +34,10 @@ export interface Session {
   lastActiveTime:
     | Date
     | undefined;
-  /** Moment at which the session ends unless it is refreshed before. */
+  /**
+   * Moment at which the session ends unless it is refreshed before; never later than SESSION_MAX_AGE (30 days) after
+   * `create_time`.
+   */
   expireTime:
     | Date
     | undefined;

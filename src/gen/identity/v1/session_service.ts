@@ -64,6 +64,14 @@ export interface RevokeAllSessionsResponse {
   revokedCount: number;
 }
 
+/** RevokeEverySessionRequest is empty. */
+export interface RevokeEverySessionRequest {
+}
+
+/** RevokeEverySessionResponse is empty: all sessions have ended. */
+export interface RevokeEverySessionResponse {
+}
+
 function createBaseListSessionsRequest(): ListSessionsRequest {
   return { userId: "" };
 }
@@ -351,6 +359,76 @@ export const RevokeAllSessionsResponse: MessageFns<RevokeAllSessionsResponse> = 
   },
 };
 
+function createBaseRevokeEverySessionRequest(): RevokeEverySessionRequest {
+  return {};
+}
+
+export const RevokeEverySessionRequest: MessageFns<RevokeEverySessionRequest> = {
+  encode(_: RevokeEverySessionRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RevokeEverySessionRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRevokeEverySessionRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseRevokeEverySessionResponse(): RevokeEverySessionResponse {
+  return {};
+}
+
+export const RevokeEverySessionResponse: MessageFns<RevokeEverySessionResponse> = {
+  encode(_: RevokeEverySessionResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RevokeEverySessionResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRevokeEverySessionResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
 /**
  * SessionService tells where a user is signed in, and signs them out there.
  *
@@ -417,6 +495,28 @@ export const SessionServiceService = {
       Buffer.from(RevokeAllSessionsResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): RevokeAllSessionsResponse => RevokeAllSessionsResponse.decode(value),
   },
+  /**
+   * RevokeEverySession ends all sessions of all users, that of the caller included, for when a secret has leaked or
+   * nobody knows who is in (ASVS 5.0 7.4.5). It takes the same time however many sessions there are. Their refresh
+   * tokens are refused at once, and their access tokens are no longer active on any replica within 250 milliseconds. A
+   * sign-in at the same time is either ended as well, or begins after. API keys, passwords and mailed links stay good,
+   * and everybody may sign in again. The audit trail has one `session.all_revoked`, and nothing for each session.
+   *
+   * Needs identity.sessions.revoke_every. Of the built-in roles only admin has it.
+   *
+   * Errors: those of every call.
+   */
+  revokeEverySession: {
+    path: "/identity.v1.SessionService/RevokeEverySession" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: RevokeEverySessionRequest): Buffer =>
+      Buffer.from(RevokeEverySessionRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): RevokeEverySessionRequest => RevokeEverySessionRequest.decode(value),
+    responseSerialize: (value: RevokeEverySessionResponse): Buffer =>
+      Buffer.from(RevokeEverySessionResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): RevokeEverySessionResponse => RevokeEverySessionResponse.decode(value),
+  },
 } as const;
 
 export interface SessionServiceServer extends UntypedServiceImplementation {
@@ -447,6 +547,18 @@ export interface SessionServiceServer extends UntypedServiceImplementation {
    * Errors: NOT_FOUND (USER_NOT_FOUND).
    */
   revokeAllSessions: handleUnaryCall<RevokeAllSessionsRequest, RevokeAllSessionsResponse>;
+  /**
+   * RevokeEverySession ends all sessions of all users, that of the caller included, for when a secret has leaked or
+   * nobody knows who is in (ASVS 5.0 7.4.5). It takes the same time however many sessions there are. Their refresh
+   * tokens are refused at once, and their access tokens are no longer active on any replica within 250 milliseconds. A
+   * sign-in at the same time is either ended as well, or begins after. API keys, passwords and mailed links stay good,
+   * and everybody may sign in again. The audit trail has one `session.all_revoked`, and nothing for each session.
+   *
+   * Needs identity.sessions.revoke_every. Of the built-in roles only admin has it.
+   *
+   * Errors: those of every call.
+   */
+  revokeEverySession: handleUnaryCall<RevokeEverySessionRequest, RevokeEverySessionResponse>;
 }
 
 export interface SessionServiceClient extends Client {
@@ -518,6 +630,32 @@ export interface SessionServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: RevokeAllSessionsResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * RevokeEverySession ends all sessions of all users, that of the caller included, for when a secret has leaked or
+   * nobody knows who is in (ASVS 5.0 7.4.5). It takes the same time however many sessions there are. Their refresh
+   * tokens are refused at once, and their access tokens are no longer active on any replica within 250 milliseconds. A
+   * sign-in at the same time is either ended as well, or begins after. API keys, passwords and mailed links stay good,
+   * and everybody may sign in again. The audit trail has one `session.all_revoked`, and nothing for each session.
+   *
+   * Needs identity.sessions.revoke_every. Of the built-in roles only admin has it.
+   *
+   * Errors: those of every call.
+   */
+  revokeEverySession(
+    request: RevokeEverySessionRequest,
+    callback: (error: ServiceError | null, response: RevokeEverySessionResponse) => void,
+  ): ClientUnaryCall;
+  revokeEverySession(
+    request: RevokeEverySessionRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: RevokeEverySessionResponse) => void,
+  ): ClientUnaryCall;
+  revokeEverySession(
+    request: RevokeEverySessionRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: RevokeEverySessionResponse) => void,
   ): ClientUnaryCall;
 }
 

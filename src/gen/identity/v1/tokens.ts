@@ -17,13 +17,16 @@ export interface Tokens {
   accessToken: string;
   /** Always "Bearer" (RFC 6750). */
   tokenType: string;
-  /** Seconds until the access token expires; ACCESS_TOKEN_TTL (900). */
+  /** Seconds until the access token expires; ACCESS_TOKEN_TTL (900), or less where the session ends before. */
   expiresIn: number;
-  /** Opaque text of at most 128 characters, good for one RefreshToken. The server stores only SHA-256 hashes of it. */
+  /**
+   * Opaque text of at most 128 characters, good until its successor is presented (see AuthService.RefreshToken). The
+   * server stores only SHA-256 hashes of it.
+   */
   refreshToken: string;
   /**
    * Seconds until the refresh token expires, and the session with it, unless a refresh comes before; REFRESH_TOKEN_TTL
-   * (7 days).
+   * (7 days), or less where SESSION_MAX_AGE (30 days after the sign-in) is nearer.
    */
   refreshExpiresIn: number;
   /** UUID of the session that these tokens belong to. */
