@@ -3,7 +3,7 @@ import { Migration } from '@mikro-orm/migrations';
 /**
  * A session remembers a few rotations instead of the token before the current one, and belongs to a generation. Columns that are nullable or have a
  * constant default: no row is rewritten, and the lock on the table is held for milliseconds. Sessions and tokens from before stay good. A replica
- * of the version before fails to refresh until it is replaced.
+ * of the version before goes on, with the column that it alone writes (`previous_refresh_hash`): a later migration drops that.
  */
 export class Migration20261128000016_session_generations extends Migration {
   override up(): void {
@@ -15,8 +15,7 @@ export class Migration20261128000016_session_generations extends Migration {
     this.addSql(`insert into "session_generations" ("number") values (0)`);
     this.addSql(`alter table "sessions"
       add column "generation" int not null default 0,
-      add column "earlier_rotations" bytea null,
-      drop column "previous_refresh_hash"`);
+      add column "earlier_rotations" bytea null`);
   }
 
   /** Sessions that were ended all at once stay so. An answer that got lost just before cannot be had again: its token counts as used. */
@@ -25,8 +24,7 @@ export class Migration20261128000016_session_generations extends Migration {
       where "number" = "generation" and "ended_at" is not null and "revoked_at" is null`);
     this.addSql(`alter table "sessions"
       drop column "generation",
-      drop column "earlier_rotations",
-      add column "previous_refresh_hash" bytea null`);
+      drop column "earlier_rotations"`);
     this.addSql(`drop table "session_generations"`);
   }
 }

@@ -33,6 +33,8 @@ const SessionSchema = defineEntity({
     refreshFamilyHash: p.blob().$type<Buffer>().unique('sessions_refresh_family_hash_key'),
     /** SHA-256 of the refresh token that is good now. */
     refreshHash: p.blob().$type<Buffer>(),
+    /** Written by the version before alone, which may serve on this schema until it is replaced: the next version drops it. */
+    previousRefreshHash: p.blob().$type<Buffer>().nullable().lazy(),
     /** Together with the token before it yields the current one (see auth/tokens/refresh-tokens.ts). */
     refreshSalt: p.blob().$type<Buffer>().nullable(),
     refreshedAt: moment().nullable(),
