@@ -51,7 +51,7 @@ async function replacePassword(
   record(em, call, { type: 'user.password_changed', userId: user.id });
 }
 
-/** The session in which the user changes the password goes on. */
-function ownSession({ caller }: Call, userId: string): string | undefined {
+/** The session of the call, if it is of this user: the one in which they change how they get in goes on. */
+export function ownSession({ caller }: Call, userId: string): string | undefined {
   return caller.kind === 'user' && caller.userId === userId ? caller.sessionId : undefined;
 }

@@ -39,10 +39,15 @@ export const CredentialKind = {
   CREDENTIAL_KIND_SESSIONS: 2,
   /** CREDENTIAL_KIND_API_KEYS - API keys of the user. */
   CREDENTIAL_KIND_API_KEYS: 3,
-  /** CREDENTIAL_KIND_LINKS - Links and codes that the user was mailed. */
+  /** CREDENTIAL_KIND_LINKS - Links and codes that the user was mailed, also at an address that they want to change to; but for REVERT_LINKS. */
   CREDENTIAL_KIND_LINKS: 4,
   /** CREDENTIAL_KIND_KNOWN_DEVICES - Devices on which the user has signed in: each next sign-in is told as one on a new device. */
   CREDENTIAL_KIND_KNOWN_DEVICES: 5,
+  /**
+   * CREDENTIAL_KIND_REVERT_LINKS - Links that undo a change of the email, mailed to earlier addresses. Nothing but this ends them before their time,
+   * so that an intruder cannot.
+   */
+  CREDENTIAL_KIND_REVERT_LINKS: 6,
   UNRECOGNIZED: -1,
 } as const;
 
@@ -55,6 +60,7 @@ export namespace CredentialKind {
   export type CREDENTIAL_KIND_API_KEYS = typeof CredentialKind.CREDENTIAL_KIND_API_KEYS;
   export type CREDENTIAL_KIND_LINKS = typeof CredentialKind.CREDENTIAL_KIND_LINKS;
   export type CREDENTIAL_KIND_KNOWN_DEVICES = typeof CredentialKind.CREDENTIAL_KIND_KNOWN_DEVICES;
+  export type CREDENTIAL_KIND_REVERT_LINKS = typeof CredentialKind.CREDENTIAL_KIND_REVERT_LINKS;
   export type UNRECOGNIZED = typeof CredentialKind.UNRECOGNIZED;
 }
 
@@ -2475,7 +2481,8 @@ export const UserServiceService = {
     responseDeserialize: (value: Buffer): ListUsersResponse => ListUsersResponse.decode(value),
   },
   /**
-   * UpdateUser changes the fields that the mask names (AIP-134).
+   * UpdateUser changes the fields that the mask names (AIP-134). It never changes the email: see
+   * AuthService.RequestEmailChange. The user is told by mail that the username has changed.
    *
    * Needs identity.users.write; users may update themselves.
    *
@@ -2672,7 +2679,8 @@ export interface UserServiceServer extends UntypedServiceImplementation {
    */
   listUsers: handleUnaryCall<ListUsersRequest, ListUsersResponse>;
   /**
-   * UpdateUser changes the fields that the mask names (AIP-134).
+   * UpdateUser changes the fields that the mask names (AIP-134). It never changes the email: see
+   * AuthService.RequestEmailChange. The user is told by mail that the username has changed.
    *
    * Needs identity.users.write; users may update themselves.
    *
@@ -2869,7 +2877,8 @@ export interface UserServiceClient extends Client {
     callback: (error: ServiceError | null, response: ListUsersResponse) => void,
   ): ClientUnaryCall;
   /**
-   * UpdateUser changes the fields that the mask names (AIP-134).
+   * UpdateUser changes the fields that the mask names (AIP-134). It never changes the email: see
+   * AuthService.RequestEmailChange. The user is told by mail that the username has changed.
    *
    * Needs identity.users.write; users may update themselves.
    *
