@@ -10,7 +10,7 @@ import { ownSession } from '../change-password.ts';
 import { endCredentialsBy } from '../credentials/credentials.ts';
 import { mailedToken } from '../verify-email.ts';
 import type { EmailChange } from './email-change.entity.ts';
-import { confirmChange, findChangeByLink, findUserIdByLink } from './email-change.repository.ts';
+import { findChangeByLink, findUserIdByLink } from './email-change.repository.ts';
 import { decideEmailChange, revertExpiry } from './email-change-policy.ts';
 import type { EmailChanges } from './email-changes.ts';
 
@@ -51,9 +51,10 @@ export function confirmEmailChange(
  */
 async function changeEmail(em: EntityManager, call: Call, user: User, change: EmailChange): Promise<void> {
   const now = call.now();
-  await confirmChange(em, change, { oldEmail: user.email, confirmedAt: now, expiresAt: revertExpiry(now) });
-  user.email = change.newEmail;
-  user.emailVerifiedAt = now;
+  Object.assign(change, { oldEmail: user.email, confirmedAt: now, expiresAt: revertExpiry(now) });
+  Object.assign(user, { email: change.newEmail, emailVerifiedAt: now });
+  // At once: where somebody else has the address, there is nothing more to do. And the change is not a pending one any more, which would end.
+  await em.flush();
   await endCredentialsBy(em, call, 'email_changed', user, { exceptSessionId: ownSession(call, user.id) });
   record(em, call, { type: 'user.email_changed', userId: user.id, metadata: { email_change_id: change.id } });
 }

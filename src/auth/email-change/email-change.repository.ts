@@ -35,15 +35,6 @@ export function findChangeByLink(em: EntityManager, hash: LinkHash): Promise<Ema
   return em.findOne(EmailChange, hash);
 }
 
-/** At once, and not at the flush: then it is no pending change any more, which the end of links would delete. */
-export async function confirmChange(
-  em: EntityManager,
-  { id }: EmailChange,
-  confirmed: { readonly oldEmail: string; readonly confirmedAt: Date; readonly expiresAt: Date },
-): Promise<void> {
-  await em.nativeUpdate(EmailChange, { id }, confirmed);
-}
-
 /** Deletes the change that has not been confirmed; returns how many there were. */
 export function deletePendingChange(em: EntityManager, userId: string): Promise<number> {
   return em.nativeDelete(EmailChange, { user: userId, confirmedAt: null });
