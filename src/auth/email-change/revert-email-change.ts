@@ -19,7 +19,7 @@ export interface RevertEmailChangeDeps {
   readonly sealRecipient: (email: string) => string;
 }
 
-/** Whoever undoes a change says that it was not theirs: all that somebody else may have set up ends with it. */
+/** The reader of the mail says that the change was not theirs: all that somebody else may have set up ends with it. */
 export function revertEmailChange(
   call: Call,
   { emailChanges, sealRecipient }: RevertEmailChangeDeps,
