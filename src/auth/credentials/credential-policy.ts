@@ -15,13 +15,14 @@ export type CredentialEvent =
 /**
  * The kinds that each event ends (ASVS 7.4.2, 7.4.3). `links` are what mails let their reader do: reset links, verification links, login
  * codes and confirmations of a new address that are still good. A deactivated account keeps its password and its keys, which do nothing until
- * it is back. No event ends `revert_links`, with which an earlier address undoes a change of the email: an intruder could bring it about.
+ * it is back. Who undoes a change of the email says that somebody else was in: all ends that they may have. No event ends
+ * `revert_links`, with which an earlier address does that: an intruder could bring it about.
  */
 export const ENDED_BY: Readonly<Record<CredentialEvent, readonly CredentialKind[]>> = {
   password_changed: ['sessions', 'api_keys', 'links'],
   password_reset: ['sessions', 'api_keys', 'links'],
   email_changed: ['sessions', 'links'],
-  email_change_reverted: ['password', 'sessions', 'api_keys', 'links', 'known_devices'],
+  email_change_reverted: CREDENTIAL_KINDS.filter((kind) => kind !== 'revert_links'),
   user_deactivated: ['sessions', 'links'],
   revoked: ['sessions', 'api_keys'],
 };

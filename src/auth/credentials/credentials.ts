@@ -25,9 +25,10 @@ type End = (em: EntityManager, call: Call, ending: Ending) => Promise<number>;
 const END: Readonly<Record<CredentialKind, End>> = {
   async password(em, _call, { user }) {
     await deletePasswordHistory(em, user.id);
+    await em.populate(user, ['passwordHash']);
     if (user.passwordHash == null) return 0;
     user.passwordHash = null;
-    // A formula, so it is read and never written: whoever answers with this user must not say that they have a password.
+    // Read along with the user, so that an answer would still say so.
     user.hasPassword = false;
     return 1;
   },

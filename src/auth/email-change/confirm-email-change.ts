@@ -1,12 +1,12 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { z } from 'zod';
 import { record } from '../../audit/audit-log.ts';
+import { mayTouch, ownSessionId } from '../../call/authorize.ts';
 import type { Call } from '../../call/call.ts';
 import { transaction } from '../../database/transaction.ts';
 import type { User } from '../../users/user.entity.ts';
 import { lockUser } from '../../users/user.repository.ts';
 import { invalidEmailChangeToken } from '../auth.errors.ts';
-import { ownSession } from '../change-password.ts';
 import { endCredentialsBy } from '../credentials/credentials.ts';
 import { mailedToken } from '../verify-email.ts';
 import type { EmailChange } from './email-change.entity.ts';
@@ -32,7 +32,7 @@ export function confirmEmailChange(
     const user = userId === undefined ? null : await lockUser(em, userId);
     // Under the lock: a newer request may have taken its place meanwhile, or somebody has confirmed it.
     const change = user?.active ? await findChangeByLink(em, link) : null;
-    if (!user || !change) throw invalidEmailChangeToken();
+    if (!user || !change || !mayTouch(call, user.id)) throw invalidEmailChangeToken();
     switch (decideEmailChange(change, user.email, call.now())) {
       case 'change':
         await changeEmail(em, call, user, change);
@@ -55,6 +55,6 @@ async function changeEmail(em: EntityManager, call: Call, user: User, change: Em
   Object.assign(user, { email: change.newEmail, emailVerifiedAt: now });
   // At once: where somebody else has the address, there is nothing more to do. And the change is not a pending one any more, which would end.
   await em.flush();
-  await endCredentialsBy(em, call, 'email_changed', user, { exceptSessionId: ownSession(call, user.id) });
+  await endCredentialsBy(em, call, 'email_changed', user, { exceptSessionId: ownSessionId(call, user.id) });
   record(em, call, { type: 'user.email_changed', userId: user.id, metadata: { email_change_id: change.id } });
 }

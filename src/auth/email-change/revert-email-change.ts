@@ -3,7 +3,7 @@ import { record } from '../../audit/audit-log.ts';
 import type { Call } from '../../call/call.ts';
 import { transaction } from '../../database/transaction.ts';
 import type { User } from '../../users/user.entity.ts';
-import { lockUserWithPassword } from '../../users/user.repository.ts';
+import { lockUser } from '../../users/user.repository.ts';
 import { invalidRevertToken } from '../auth.errors.ts';
 import { endCredentialsBy } from '../credentials/credentials.ts';
 import { mailedToken } from '../verify-email.ts';
@@ -28,7 +28,7 @@ export function revertEmailChange(
   const link = emailChanges.revertHash(revertToken);
   return transaction(call.em, async (em) => {
     const userId = await findUserIdByLink(em, link);
-    const user = userId === undefined ? null : await lockUserWithPassword(em, userId);
+    const user = userId === undefined ? null : await lockUser(em, userId);
     const change = user?.active ? await findChangeByLink(em, link) : null;
     const earlier = change && decideRevert(change, call.now());
     if (!user || !earlier) throw invalidRevertToken();
@@ -44,7 +44,6 @@ export function revertEmailChange(
       metadata: { email_change_id: change.id },
       payload: { recipient },
     });
-    await em.populate(user, ['profile']);
     return user;
   });
 }

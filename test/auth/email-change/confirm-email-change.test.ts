@@ -3,7 +3,7 @@ import { OneTimeSecrets } from '../../../src/auth/one-time-tokens/one-time-secre
 import { auditEvents } from '../../support/audit.ts';
 import { atOnce, logIn, newEmail, PASSWORD, register, required, signedIn } from '../../support/builders.ts';
 import { decode, expectInvalid, expectStatus } from '../../support/expect-status.ts';
-import { keyOf, roleWith } from '../../support/grants.ts';
+import { keyOf } from '../../support/grants.ts';
 import { holdUser, untilBlocked } from '../../support/locks.ts';
 import { useMailbox } from '../../support/mailbox.ts';
 import {
@@ -87,7 +87,6 @@ describe('ConfirmEmailChange', () => {
 
   it('leaves the session that carries the call, if it is of that user', async () => {
     const { user, tokens } = await signedIn(service);
-    await service.roles.assignRole({ userId: user.id, role: await roleWith(service, ['identity.auth.recover']) });
     const own = await logIn(service, user.email);
     const stranger = await signedIn(service);
     const address = newEmail();
@@ -97,6 +96,17 @@ describe('ConfirmEmailChange', () => {
     const { accessToken } = await expectAlive(service, own);
     expect((await service.auth.introspectToken({ accessToken })).claims?.email).toBe(address);
     expect(await isActive(service, stranger.tokens.accessToken)).toBe(true);
+  });
+
+  it('is for users themselves, and for nobody else without the permission: the link of another does not exist for them', async () => {
+    const { user, address, token } = await requested();
+    const stranger = await signedIn(service);
+    const call = service.auth.confirmEmailChange({ emailChangeToken: token }, { token: stranger.tokens.accessToken });
+    const { message } = await expectStatus(call, 'UNAUTHENTICATED', 'INVALID_EMAIL_CHANGE_TOKEN');
+    expect((await refused('x')).message).toBe(message);
+    const key = await keyOf(service, { userId: user.id });
+    const { user: changed } = await service.auth.confirmEmailChange({ emailChangeToken: token }, { token: key });
+    expect(changed?.email).toBe(address);
   });
 
   it('answers the same to a token that is sent again while the email stands, and changes nothing', async () => {

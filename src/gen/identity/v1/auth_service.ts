@@ -3009,10 +3009,10 @@ export const AuthServiceService = {
     responseDeserialize: (value: Buffer): VerifyEmailResponse => VerifyEmailResponse.decode(value),
   },
   /**
-   * RequestEmailChange mails a link to the new address, with which its reader makes it the email of the account. Nothing
-   * changes before that. The answer is the same, after the same work, whether the new address is free or belongs to
-   * somebody, who is sent nothing. The newest request of a user wins: the link of an earlier one is void. A deactivated
-   * user is sent nothing.
+   * RequestEmailChange mails a link to the new address, with which its reader makes it the email of the account.
+   * Nothing changes before that. The answer is the same, after the same work, whether the new address is free or
+   * belongs to somebody, who is sent nothing. The newest request of a user wins: the link of an earlier one is void. A
+   * deactivated user is sent nothing.
    *
    * Needs identity.users.write; users may change their own.
    *
@@ -3039,11 +3039,11 @@ export const AuthServiceService = {
    * The token is good for 24 hours. Within them it may be sent again: while the user has that email, it changes nothing
    * the second time.
    *
-   * Needs identity.auth.recover.
+   * Needs identity.auth.recover; users may confirm their own.
    *
-   * Errors: UNAUTHENTICATED (INVALID_EMAIL_CHANGE_TOKEN); ALREADY_EXISTS (EMAIL_ALREADY_EXISTS). The last one means that
-   * somebody else has taken the address first. Nothing has changed then; whoever has the token reads the mail of that
-   * address, so it may be told.
+   * Errors: UNAUTHENTICATED (INVALID_EMAIL_CHANGE_TOKEN); ALREADY_EXISTS (EMAIL_ALREADY_EXISTS). The last one means
+   * that somebody else has taken the address first. Nothing has changed then; whoever has the token reads the mail of
+   * that address, so it may be told.
    */
   confirmEmailChange: {
     path: "/identity.v1.AuthService/ConfirmEmailChange" as const,
@@ -3060,14 +3060,14 @@ export const AuthServiceService = {
    * RevertEmailChange gives the account back the email that it had before a change, with the token of the mail to that
    * address. The token is good once, for 7 days, also after further changes, which it undoes as well. The reader of the
    * mail says that somebody else was in. So it ends everything with which that somebody gets in: the password, every
-   * session, the API keys, the links and codes of earlier mails, also those that would undo later changes, and the known
-   * devices. The address is verified then, and its owner sets a new password through RequestPasswordReset. The address
-   * that the account loses gets a notice.
+   * session, the API keys, the links and codes of earlier mails, also those that would undo later changes, and the
+   * known devices. The address is verified then, and its owner sets a new password through RequestPasswordReset. The
+   * address that the account loses gets a notice.
    *
    * Needs identity.auth.recover.
    *
-   * Errors: UNAUTHENTICATED (INVALID_REVERT_TOKEN); ALREADY_EXISTS (EMAIL_ALREADY_EXISTS). The last one means that another
-   * account has the old address by now. Nothing has changed then, and the token is still good.
+   * Errors: UNAUTHENTICATED (INVALID_REVERT_TOKEN); ALREADY_EXISTS (EMAIL_ALREADY_EXISTS). The last one means that
+   * another account has the old address by now. Nothing has changed then, and the token is still good.
    */
   revertEmailChange: {
     path: "/identity.v1.AuthService/RevertEmailChange" as const,
@@ -3284,10 +3284,10 @@ export interface AuthServiceServer extends UntypedServiceImplementation {
    */
   verifyEmail: handleUnaryCall<VerifyEmailRequest, VerifyEmailResponse>;
   /**
-   * RequestEmailChange mails a link to the new address, with which its reader makes it the email of the account. Nothing
-   * changes before that. The answer is the same, after the same work, whether the new address is free or belongs to
-   * somebody, who is sent nothing. The newest request of a user wins: the link of an earlier one is void. A deactivated
-   * user is sent nothing.
+   * RequestEmailChange mails a link to the new address, with which its reader makes it the email of the account.
+   * Nothing changes before that. The answer is the same, after the same work, whether the new address is free or
+   * belongs to somebody, who is sent nothing. The newest request of a user wins: the link of an earlier one is void. A
+   * deactivated user is sent nothing.
    *
    * Needs identity.users.write; users may change their own.
    *
@@ -3304,25 +3304,25 @@ export interface AuthServiceServer extends UntypedServiceImplementation {
    * The token is good for 24 hours. Within them it may be sent again: while the user has that email, it changes nothing
    * the second time.
    *
-   * Needs identity.auth.recover.
+   * Needs identity.auth.recover; users may confirm their own.
    *
-   * Errors: UNAUTHENTICATED (INVALID_EMAIL_CHANGE_TOKEN); ALREADY_EXISTS (EMAIL_ALREADY_EXISTS). The last one means that
-   * somebody else has taken the address first. Nothing has changed then; whoever has the token reads the mail of that
-   * address, so it may be told.
+   * Errors: UNAUTHENTICATED (INVALID_EMAIL_CHANGE_TOKEN); ALREADY_EXISTS (EMAIL_ALREADY_EXISTS). The last one means
+   * that somebody else has taken the address first. Nothing has changed then; whoever has the token reads the mail of
+   * that address, so it may be told.
    */
   confirmEmailChange: handleUnaryCall<ConfirmEmailChangeRequest, ConfirmEmailChangeResponse>;
   /**
    * RevertEmailChange gives the account back the email that it had before a change, with the token of the mail to that
    * address. The token is good once, for 7 days, also after further changes, which it undoes as well. The reader of the
    * mail says that somebody else was in. So it ends everything with which that somebody gets in: the password, every
-   * session, the API keys, the links and codes of earlier mails, also those that would undo later changes, and the known
-   * devices. The address is verified then, and its owner sets a new password through RequestPasswordReset. The address
-   * that the account loses gets a notice.
+   * session, the API keys, the links and codes of earlier mails, also those that would undo later changes, and the
+   * known devices. The address is verified then, and its owner sets a new password through RequestPasswordReset. The
+   * address that the account loses gets a notice.
    *
    * Needs identity.auth.recover.
    *
-   * Errors: UNAUTHENTICATED (INVALID_REVERT_TOKEN); ALREADY_EXISTS (EMAIL_ALREADY_EXISTS). The last one means that another
-   * account has the old address by now. Nothing has changed then, and the token is still good.
+   * Errors: UNAUTHENTICATED (INVALID_REVERT_TOKEN); ALREADY_EXISTS (EMAIL_ALREADY_EXISTS). The last one means that
+   * another account has the old address by now. Nothing has changed then, and the token is still good.
    */
   revertEmailChange: handleUnaryCall<RevertEmailChangeRequest, RevertEmailChangeResponse>;
   /**
@@ -3623,10 +3623,10 @@ export interface AuthServiceClient extends Client {
     callback: (error: ServiceError | null, response: VerifyEmailResponse) => void,
   ): ClientUnaryCall;
   /**
-   * RequestEmailChange mails a link to the new address, with which its reader makes it the email of the account. Nothing
-   * changes before that. The answer is the same, after the same work, whether the new address is free or belongs to
-   * somebody, who is sent nothing. The newest request of a user wins: the link of an earlier one is void. A deactivated
-   * user is sent nothing.
+   * RequestEmailChange mails a link to the new address, with which its reader makes it the email of the account.
+   * Nothing changes before that. The answer is the same, after the same work, whether the new address is free or
+   * belongs to somebody, who is sent nothing. The newest request of a user wins: the link of an earlier one is void. A
+   * deactivated user is sent nothing.
    *
    * Needs identity.users.write; users may change their own.
    *
@@ -3657,11 +3657,11 @@ export interface AuthServiceClient extends Client {
    * The token is good for 24 hours. Within them it may be sent again: while the user has that email, it changes nothing
    * the second time.
    *
-   * Needs identity.auth.recover.
+   * Needs identity.auth.recover; users may confirm their own.
    *
-   * Errors: UNAUTHENTICATED (INVALID_EMAIL_CHANGE_TOKEN); ALREADY_EXISTS (EMAIL_ALREADY_EXISTS). The last one means that
-   * somebody else has taken the address first. Nothing has changed then; whoever has the token reads the mail of that
-   * address, so it may be told.
+   * Errors: UNAUTHENTICATED (INVALID_EMAIL_CHANGE_TOKEN); ALREADY_EXISTS (EMAIL_ALREADY_EXISTS). The last one means
+   * that somebody else has taken the address first. Nothing has changed then; whoever has the token reads the mail of
+   * that address, so it may be told.
    */
   confirmEmailChange(
     request: ConfirmEmailChangeRequest,
@@ -3682,14 +3682,14 @@ export interface AuthServiceClient extends Client {
    * RevertEmailChange gives the account back the email that it had before a change, with the token of the mail to that
    * address. The token is good once, for 7 days, also after further changes, which it undoes as well. The reader of the
    * mail says that somebody else was in. So it ends everything with which that somebody gets in: the password, every
-   * session, the API keys, the links and codes of earlier mails, also those that would undo later changes, and the known
-   * devices. The address is verified then, and its owner sets a new password through RequestPasswordReset. The address
-   * that the account loses gets a notice.
+   * session, the API keys, the links and codes of earlier mails, also those that would undo later changes, and the
+   * known devices. The address is verified then, and its owner sets a new password through RequestPasswordReset. The
+   * address that the account loses gets a notice.
    *
    * Needs identity.auth.recover.
    *
-   * Errors: UNAUTHENTICATED (INVALID_REVERT_TOKEN); ALREADY_EXISTS (EMAIL_ALREADY_EXISTS). The last one means that another
-   * account has the old address by now. Nothing has changed then, and the token is still good.
+   * Errors: UNAUTHENTICATED (INVALID_REVERT_TOKEN); ALREADY_EXISTS (EMAIL_ALREADY_EXISTS). The last one means that
+   * another account has the old address by now. Nothing has changed then, and the token is still good.
    */
   revertEmailChange(
     request: RevertEmailChangeRequest,

@@ -41,7 +41,10 @@ export const ErrorReason = {
    * refuses. The transport also ends calls with more than 64 KiB of metadata, without a reason.
    */
   MESSAGE_TOO_LARGE: 3,
-  /** EMAIL_IMMUTABLE - INVALID_ARGUMENT. UpdateUser cannot change the email: RequestEmailChange does. google.rpc.BadRequest names the field. */
+  /**
+   * EMAIL_IMMUTABLE - INVALID_ARGUMENT. UpdateUser cannot change the email: RequestEmailChange does. google.rpc.BadRequest names the
+   * field.
+   */
   EMAIL_IMMUTABLE: 4,
   /** REQUEST_ID_REUSED - INVALID_ARGUMENT. The request_id was used before, for another email. google.rpc.BadRequest names the field. */
   REQUEST_ID_REUSED: 5,
@@ -102,7 +105,8 @@ export const ErrorReason = {
   INVALID_RESET_TOKEN: 46,
   /**
    * INVALID_EMAIL_CHANGE_TOKEN - UNAUTHENTICATED. The token from the mail to the new address is unknown, has expired, was replaced by a newer one or
-   * voided, or the user has another email since or is deactivated.
+   * voided, the user has another email since or is deactivated, or it is somebody else's and the caller may confirm
+   * only their own.
    */
   INVALID_EMAIL_CHANGE_TOKEN: 48,
   /**

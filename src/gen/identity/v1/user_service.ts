@@ -39,7 +39,10 @@ export const CredentialKind = {
   CREDENTIAL_KIND_SESSIONS: 2,
   /** CREDENTIAL_KIND_API_KEYS - API keys of the user. */
   CREDENTIAL_KIND_API_KEYS: 3,
-  /** CREDENTIAL_KIND_LINKS - Links and codes that the user was mailed, also at an address that they want to change to; but for REVERT_LINKS. */
+  /**
+   * CREDENTIAL_KIND_LINKS - Links and codes that the user was mailed, also at an address that they want to change to. Those that undo a change
+   * of the email are a kind of their own.
+   */
   CREDENTIAL_KIND_LINKS: 4,
   /** CREDENTIAL_KIND_KNOWN_DEVICES - Devices on which the user has signed in: each next sign-in is told as one on a new device. */
   CREDENTIAL_KIND_KNOWN_DEVICES: 5,
@@ -47,7 +50,7 @@ export const CredentialKind = {
    * CREDENTIAL_KIND_REVERT_LINKS - Links that undo a change of the email, mailed to earlier addresses. Nothing but this ends them before their time,
    * so that an intruder cannot.
    */
-  CREDENTIAL_KIND_REVERT_LINKS: 6,
+  CREDENTIAL_KIND_REVERT_LINKS: 7,
   UNRECOGNIZED: -1,
 } as const;
 
@@ -302,7 +305,7 @@ export interface DeletionReceipt {
 export interface DeletionReceipt_Item {
   /**
    * Kind of the rows. Deleted: "user", "profile", "roles", "sessions", "password_history", "api_keys",
-   * "known_devices", "one_time_tokens", "mails". Kept: "audit_events". New kinds may be added.
+   * "known_devices", "one_time_tokens", "email_changes", "mails". Kept: "audit_events". New kinds may be added.
    */
   kind: string;
   /** Number of rows. */
@@ -321,9 +324,9 @@ export interface ExportUserRequest {
 export interface ExportUserResponse {
   /**
    * Document with the fields user (the account with its timestamps), profile, roles, sessions, known_devices, api_keys,
-   * password_history, one_time_tokens, mails, events, audit_events and actions. Names are in snake_case; moments are
-   * RFC 3339 text. It has less than 4 MiB, and fewer than 40,000 items of each kind; otherwise the call fails with
-   * EXPORT_TOO_LARGE. New fields may be added.
+   * password_history, one_time_tokens, email_changes, mails, events, audit_events and actions. Names are in snake_case;
+   * moments are RFC 3339 text. It has less than 4 MiB, and fewer than 40,000 items of each kind; otherwise the call
+   * fails with EXPORT_TOO_LARGE. New fields may be added.
    */
   document: { [key: string]: any } | undefined;
 }
