@@ -15,7 +15,7 @@ export type CredentialEvent =
 /**
  * The kinds that each event ends (ASVS 7.4.2, 7.4.3). `links` are what mails let their reader do: reset links, verification links, login
  * codes and confirmations of a new address that are still good. A deactivated account keeps its password and its keys, which do nothing until
- * it is back. Who undoes a change of the email says that somebody else was in: all ends that they may have. No event ends
+ * it is back. Somebody who undoes a change of the email says that another was in: all ends that they may have. No event ends
  * `revert_links`, with which an earlier address does that: an intruder could bring it about.
  */
 export const ENDED_BY: Readonly<Record<CredentialEvent, readonly CredentialKind[]>> = {
