@@ -1,5 +1,6 @@
 import type { Server } from '@grpc/grpc-js';
 import { auditCleanup } from '../audit/audit-event.repository.ts';
+import { emailChangeCleanup } from '../auth/email-change/email-change.repository.ts';
 import { lockoutCleanup } from '../auth/lockout/lockout-cleanup.ts';
 import { tokenCleanup } from '../auth/one-time-tokens/one-time-token.repository.ts';
 import { endsWithin, tellUnlessEnded } from '../concurrency/time-limit.ts';
@@ -50,7 +51,7 @@ async function serve(
   begun: AsyncDisposableStack,
   { mailGatherMs }: Overrides,
 ): Promise<Pick<App, 'port' | 'metricsPort'>> {
-  const { orm, pool, now, log, tail, oneTimeTokens, sealed, tracer, team } = resources;
+  const { orm, pool, now, log, tail, oneTimeTokens, emailChanges, sealed, tracer, team } = resources;
   const runtime = runtimeOf(config, resources);
   const services = servicesOf(config, resources).map((service) => addService(server, service, runtime));
   const health = await addHealth(server, services, async () => void (await pool.query('select 1')), team?.health);
@@ -58,7 +59,7 @@ async function serve(
   if (config.grpc.reflection) addReflection(server);
   const metricsServer = await offerMetrics(config, resources);
   begun.defer(() => metricsServer?.close());
-  const mailerResources = { em: orm.em, now, log, sealed, tokens: oneTimeTokens, tail, tracer };
+  const mailerResources = { em: orm.em, now, log, sealed, tokens: oneTimeTokens, emailChanges, tail, tracer };
   const startMailer = await openMailer(config, mailerResources, mailGatherMs);
   await tail.start();
   const { port, drain } = await listen(server, config.grpc);
@@ -91,6 +92,7 @@ const cleanupSteps = (config: Config) => [
   ...lockoutCleanup(config.lockout),
   ...auditCleanup(config),
   ...tokenCleanup,
+  ...emailChangeCleanup,
   ...eventCleanup,
   ...rateLimitCleanup,
 ];

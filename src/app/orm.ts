@@ -6,6 +6,7 @@ import { UserRole } from '../access/roles/user-role.entity.ts';
 import { ServiceAccount } from '../access/service-accounts/service-account.entity.ts';
 import { AuditEvent } from '../audit/audit-event.entity.ts';
 import { AuditLog, type Recorded } from '../audit/audit-log.ts';
+import { EmailChange } from '../auth/email-change/email-change.entity.ts';
 import { UnknownLogin } from '../auth/lockout/unknown-login.entity.ts';
 import { OneTimeToken } from '../auth/one-time-tokens/one-time-token.entity.ts';
 import { PasswordHistory } from '../auth/passwords/password-history.entity.ts';
@@ -42,6 +43,7 @@ export const ENTITIES = [
   EventCursor,
   Mail,
   OneTimeToken,
+  EmailChange,
   KnownDevice,
 ];
 

@@ -1,6 +1,7 @@
 import { apiKeyPersonalData } from '../access/api-keys/personal-data.repository.ts';
 import { rolePersonalData } from '../access/roles/role.repository.ts';
 import { auditPersonalData } from '../audit/personal-data.repository.ts';
+import { emailChangePersonalData } from '../auth/email-change/email-change.repository.ts';
 import { tokenPersonalData } from '../auth/one-time-tokens/one-time-token.repository.ts';
 import { passwordPersonalData } from '../auth/passwords/password-history.repository.ts';
 import { eventPersonalData } from '../events/event.repository.ts';
@@ -15,6 +16,7 @@ export const PERSONAL_DATA: readonly PersonalData[] = [
   ...passwordPersonalData,
   ...apiKeyPersonalData,
   ...tokenPersonalData,
+  ...emailChangePersonalData,
   ...mailPersonalData,
   ...eventPersonalData,
   ...auditPersonalData,

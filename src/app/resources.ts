@@ -3,6 +3,7 @@ import { KeyUsage } from '../access/api-keys/key-usage.ts';
 import { recogniseApiKeys } from '../access/api-keys/recognised-api-key.repository.ts';
 import { recogniseServiceAccounts } from '../access/service-accounts/recognised-service-account.repository.ts';
 import type { Recorded } from '../audit/audit-log.ts';
+import { EmailChanges } from '../auth/email-change/email-changes.ts';
 import { recogniseSessions } from '../auth/introspection/live-session.repository.ts';
 import { LiveSessions } from '../auth/introspection/live-sessions.ts';
 import { TokenIntrospection } from '../auth/introspection/token-introspection.ts';
@@ -124,6 +125,7 @@ export async function openResources(
     rateLimits: new RateLimits({ ofCalls: callersPool, ofCredentials: db }, config.rateLimits, secretKey, log),
     accessTokens,
     oneTimeTokens: new OneTimeTokens(secretKey),
+    emailChanges: new EmailChanges(secretKey),
     sealed: new SealedText(secretKey, 'mail'),
   };
 }

@@ -6,6 +6,7 @@ import { serviceAccountConstraints } from '../access/service-accounts/service-ac
 import { serviceAccountService } from '../access/service-accounts/service-account.rpc.ts';
 import { auditService } from '../audit/audit.rpc.ts';
 import { RefusedCalls } from '../audit/refused-calls.ts';
+import { emailChangeConstraints } from '../auth/auth.errors.ts';
 import { authService } from '../auth/auth.rpc.ts';
 import { endAllSessions, endCredentialsBy } from '../auth/credentials/credentials.ts';
 import { revokeCredentialsRpc } from '../auth/credentials/revoke-credentials.rpc.ts';
@@ -15,7 +16,7 @@ import { permissionsOverSelf } from '../call/authorize.ts';
 import { createPageTokens } from '../call/page-token.ts';
 import { callerIdentification } from '../callers/identify-caller.ts';
 import type { Config } from '../config.ts';
-import { ERASED_RECIPIENT } from '../mail/compose-mail.ts';
+import { SEALED_RECIPIENT } from '../mail/compose-mail.ts';
 import { readAccess } from '../rpc/access.ts';
 import { DESCRIPTORS } from '../rpc/descriptors.ts';
 import type { Runtime } from '../rpc/runtime.ts';
@@ -50,7 +51,7 @@ export function runtimeOf({ metricsPort }: Config, resources: Resources): Runtim
     db,
     now,
     log,
-    constraints: { ...userConstraints, ...roleConstraints, ...serviceAccountConstraints },
+    constraints: { ...userConstraints, ...roleConstraints, ...serviceAccountConstraints, ...emailChangeConstraints },
     access: ACCESS,
     identify: callerIdentification(resources),
     limit: rateLimits.call,
@@ -72,17 +73,18 @@ function usersDeps(config: Config, { now, passwords, secretKey, sealed, userLook
     personalData: PERSONAL_DATA,
     importRoles,
     problemOfForeignHash: problemOfHash,
-    sealRecipient: (email: string) => sealed.seal(email, ERASED_RECIPIENT),
+    sealRecipient: (email: string) => sealed.seal(email, SEALED_RECIPIENT),
   };
 }
 
 function authDeps(config: Config, resources: Resources, users: ReturnType<typeof usersDeps>) {
-  const { passwords, secretKey, oneTimeTokens, accessTokens, rateLimits, activity, introspection } = resources;
+  const { passwords, secretKey, oneTimeTokens, emailChanges, accessTokens, rateLimits, activity, introspection } = resources;
   return {
     ...users,
     passwords,
     attempts: new Attempts(config.lockout, secretKey),
     oneTimeTokens,
+    emailChanges,
     accessTokens,
     refreshTtl: config.refresh.ttl,
     refreshGrace: config.refresh.grace,

@@ -1,4 +1,4 @@
-import { IdentityError } from '../call/errors.ts';
+import { type ConstraintErrors, IdentityError, invalidFields } from '../call/errors.ts';
 
 /** One error for everything that must not be told apart. */
 export const invalidCredentials = () =>
@@ -12,6 +12,14 @@ export const invalidVerificationToken = () =>
 
 export const invalidResetToken = () =>
   new IdentityError({ code: 'UNAUTHENTICATED', reason: 'INVALID_RESET_TOKEN', message: 'the reset token is not valid' });
+
+export const invalidEmailChangeToken = () =>
+  new IdentityError({ code: 'UNAUTHENTICATED', reason: 'INVALID_EMAIL_CHANGE_TOKEN', message: 'the email change token is not valid' });
+
+export const invalidRevertToken = () =>
+  new IdentityError({ code: 'UNAUTHENTICATED', reason: 'INVALID_REVERT_TOKEN', message: 'the revert token is not valid' });
+
+export const emailUnchanged = () => invalidFields([{ field: 'new_email', description: 'is the email that the user has' }]);
 
 export const emailNotVerified = () =>
   new IdentityError({ code: 'FAILED_PRECONDITION', reason: 'EMAIL_NOT_VERIFIED', message: 'the email must be verified first' });
@@ -31,3 +39,8 @@ export const overloaded = () =>
     message: 'too many passwords are waiting to be hashed',
     details: { retryAfterSeconds: 1 },
   });
+
+export const emailChangeConstraints: ConstraintErrors = {
+  // As users_email_check: a letter that only JavaScript, or only PostgreSQL, knows how to lower-case.
+  email_changes_new_email_check: () => invalidFields([{ field: 'new_email', description: 'has letters that cannot be lower-cased' }]),
+};

@@ -7,6 +7,9 @@ import { viewOf } from '../users/user-view.ts';
 import { toCallerMessage, toTokensMessage } from './auth.mapper.ts';
 import { type ChangePasswordDeps, changePassword, changePasswordInput } from './change-password.ts';
 import { type CheckPasswordDeps, checkPassword, checkPasswordInput } from './check-password.ts';
+import { type ConfirmEmailChangeDeps, confirmEmailChange, confirmEmailChangeInput } from './email-change/confirm-email-change.ts';
+import { type RequestEmailChangeDeps, requestEmailChange, requestEmailChangeInput } from './email-change/request-email-change.ts';
+import { type RevertEmailChangeDeps, revertEmailChange, revertEmailChangeInput } from './email-change/revert-email-change.ts';
 import { getCaller, getCallerInput } from './get-caller.ts';
 import { getPasswordPolicy, getPasswordPolicyInput } from './get-password-policy.ts';
 import { type IntrospectTokenDeps, introspectToken, introspectTokenInput } from './introspection/introspect-token.ts';
@@ -28,7 +31,10 @@ export type AuthDeps = RegisterDeps &
   ChangePasswordDeps &
   CheckPasswordDeps &
   LoginWithCodeDeps &
-  ResetPasswordDeps;
+  ResetPasswordDeps &
+  RequestEmailChangeDeps &
+  ConfirmEmailChangeDeps &
+  RevertEmailChangeDeps;
 
 export function authService(deps: AuthDeps): Service {
   const introspections = new EncodedIntrospections();
@@ -54,6 +60,16 @@ export function authService(deps: AuthDeps): Service {
       return {};
     }),
     verifyEmail: rpc(verifyEmailInput, async (call, input) => ({ user: toUserMessage(viewOf(await verifyEmail(call, deps, input))) })),
+    requestEmailChange: rpc(requestEmailChangeInput, async (call, input) => {
+      await requestEmailChange(call, deps, input);
+      return {};
+    }),
+    confirmEmailChange: rpc(confirmEmailChangeInput, async (call, input) => ({
+      user: toUserMessage(viewOf(await confirmEmailChange(call, deps, input))),
+    })),
+    revertEmailChange: rpc(revertEmailChangeInput, async (call, input) => ({
+      user: toUserMessage(viewOf(await revertEmailChange(call, deps, input))),
+    })),
     requestPasswordReset: rpc(requestByMailInput, async (call, input) => {
       await requestPasswordReset(call, deps, input);
       return {};

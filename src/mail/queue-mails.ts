@@ -17,6 +17,22 @@ export interface MailedTokens {
   reveal(em: EntityManager, ids: readonly string[]): Promise<ReadonlyMap<string, MailedSecret>>;
 }
 
+/** The links of mails about a change of the email; `auth` provides them. */
+export interface MailedEmailChanges {
+  /** By the ids of the changes, as they are now: a change that is pending has the one link, one that was confirmed the other, or it has none. */
+  reveal(em: EntityManager, ids: readonly string[]): Promise<ReadonlyMap<string, EmailChangeLinks>>;
+}
+
+export interface EmailChangeLinks {
+  readonly confirm?: EmailChangeLink;
+  readonly revert?: EmailChangeLink;
+}
+
+/** A secret and the address that it goes to, which need not be the user's. */
+export interface EmailChangeLink extends MailedSecret {
+  readonly to: string;
+}
+
 export interface WantedToken {
   readonly userId: string;
   readonly purpose: MailedPurpose;
@@ -32,17 +48,28 @@ export type MailedPurpose = 'email_verification' | 'password_reset' | 'login_cod
 interface Recipe {
   readonly template: MailTemplate;
   readonly purpose?: MailedPurpose;
+  /** True where the mail goes to the address that the event has, sealed, and not to that of the user. */
+  readonly toRecipient?: true;
+  /** Absent: each event of the type is told. */
+  readonly isTold?: (payload: SeenEvent['payload']) => boolean;
 }
 
-/** The changes that are told by mail. */
-const RECIPES: Partial<Record<PublishedEventType, Recipe>> = {
-  'user.email_verification_requested': { template: 'verify-email', purpose: 'email_verification' },
-  'user.password_reset_requested': { template: 'reset-password', purpose: 'password_reset' },
-  'user.login_code_requested': { template: 'login-code', purpose: 'login_code' },
-  'user.password_changed': { template: 'password-changed' },
-  'user.new_device': { template: 'new-device' },
-  'user.locked': { template: 'account-locked' },
-  'user.deleted': { template: 'account-erased' },
+/** The changes that are told by mail, some of them to two addresses. */
+const RECIPES: Partial<Record<PublishedEventType, readonly Recipe[]>> = {
+  'user.email_verification_requested': [{ template: 'verify-email', purpose: 'email_verification' }],
+  'user.email_change_requested': [{ template: 'confirm-email-change' }],
+  'user.email_changed': [{ template: 'revert-email-change' }, { template: 'email-changed' }],
+  'user.email_change_reverted': [{ template: 'email-restored' }, { template: 'email-removed', toRecipient: true }],
+  'user.username_changed': [{ template: 'username-changed' }],
+  'user.password_reset_requested': [{ template: 'reset-password', purpose: 'password_reset' }],
+  'user.login_code_requested': [{ template: 'login-code', purpose: 'login_code' }],
+  'user.password_changed': [{ template: 'password-changed' }],
+  'user.new_device': [{ template: 'new-device' }],
+  'user.locked': [{ template: 'account-locked' }],
+  'user.deleted': [{ template: 'account-erased', toRecipient: true }],
+  'api_key.created': [{ template: 'api-key-created' }],
+  'role.assigned': [{ template: 'admin-role-assigned', isTold: ({ administrative }) => administrative === 'true' }],
+  'session.refresh_reused': [{ template: 'session-ended' }],
 };
 
 export const isToldByMail = (type: string): boolean => Object.hasOwn(RECIPES, type);
@@ -63,17 +90,18 @@ interface Due {
 export function queueMails({ tokens, now }: QueueMailsDeps): HandleEvents {
   return async (em, events) => {
     const due = events.flatMap((event) => {
-      const recipe = RECIPES[event.type as PublishedEventType];
-      return recipe && event.userId != null ? [{ event, recipe, userId: event.userId }] : [];
+      const { type, userId, payload } = event;
+      const recipes = userId == null ? [] : (RECIPES[type as PublishedEventType] ?? []);
+      return recipes.filter(({ isTold }) => isTold?.(payload) ?? true).map((recipe) => ({ event, recipe, userId: userId as string }));
     });
     if (due.length === 0) return;
     const users = await findActiveUsers(em, [...new Set(due.map(({ userId }) => userId))]);
     const wanted = newestOfEachToken(due).filter((it) => isOfErased(it) || isWanted(it, users.get(it.userId)));
     const tokenIds = await issueTokens(em, wanted, { tokens, now });
-    const mails = wanted.map((it) => (isOfErased(it) ? mailToErased(it) : mailToUser(it, tokenIds.get(it))));
+    const mails = wanted.map((it) => mailOf(it, tokenIds.get(it)));
     if (mails.length > 0) await insertMails(em, mails, now());
     // The address moves on from the event, which is kept for a while, to the mail, which is not.
-    for (const { event } of wanted.filter(isOfErased)) await dropFromPayload(em, event.position, 'recipient');
+    for (const { event } of due.filter(({ recipe }) => recipe.toRecipient)) await dropFromPayload(em, event.position, 'recipient');
   };
 }
 
@@ -86,7 +114,7 @@ function isWanted({ recipe }: Due, user: ActiveUser | undefined): boolean {
 
 /** A token takes the place of the one before: a mail with that one would have nothing to say any more. */
 function newestOfEachToken(due: readonly Due[]): Due[] {
-  const newest = new Map(due.map((it) => [it.recipe.purpose ? `${it.recipe.purpose} ${it.userId}` : it.event.position, it]));
+  const newest = new Map(due.map((it) => [it.recipe.purpose ? `${it.recipe.purpose} ${it.userId}` : it, it]));
   return [...newest.values()];
 }
 
@@ -102,16 +130,17 @@ async function issueTokens(
   return new Map(needing.map(({ it }, index) => [it, ids[index]]));
 }
 
-function mailToErased({ recipe: { template }, event }: Due): NewMail {
-  return { template, userId: null, data: { recipient: event.payload.recipient ?? '' } };
-}
-
-function mailToUser({ recipe: { template }, event, userId }: Due, tokenId: string | undefined): NewMail {
-  const { session_id } = event.payload;
+function mailOf(due: Due, tokenId: string | undefined): NewMail {
+  const { recipe, event, userId } = due;
+  const { session_id, email_change_id, recipient } = event.payload;
+  const to: Record<string, string> = recipe.toRecipient && recipient !== undefined ? { recipient } : {};
+  if (isOfErased(due)) return { template: recipe.template, userId: null, data: to };
   const data = {
     occurred_at: event.occurredAt.toISOString(),
+    ...to,
     ...(session_id !== undefined && { session_id }),
+    ...(email_change_id !== undefined && { email_change_id }),
     ...(tokenId !== undefined && { token_id: tokenId }),
   };
-  return { template, userId, data };
+  return { template: recipe.template, userId, data };
 }

@@ -53,7 +53,9 @@ export async function updateUser(call: Call, rules: ProfileRules, input: z.outpu
     if (!user) throw userNotFound();
     if (given.etag !== '' && given.etag !== etagOf(viewOf(user))) throw staleEtag();
     if (!input.updateMask) refuseOtherEmail(given, user);
+    const earlierUsername = user.username ?? null;
     for (const [path, value] of changes) UPDATABLE.get(path)?.write(user, value);
+    if ((user.username ?? null) !== earlierUsername) record(em, call, { type: 'user.username_changed', userId: user.id });
     if (paths.length > 0) record(em, call, { type: 'user.updated', userId: user.id, metadata: { fields: paths.join(',') } });
     return user;
   });

@@ -13,7 +13,7 @@ export const staleEtag = () =>
   new IdentityError({ code: 'ABORTED', reason: 'CONCURRENT_UPDATE', message: 'the etag is stale: the user was changed in between' });
 
 export const emailImmutable = (field: string) =>
-  invalidFields([{ field, description: 'the email cannot be changed by UpdateUser' }], 'EMAIL_IMMUTABLE');
+  invalidFields([{ field, description: 'the email cannot be changed by UpdateUser: see RequestEmailChange' }], 'EMAIL_IMMUTABLE');
 
 export const requestIdReused = () =>
   invalidFields([{ field: 'request_id', description: 'was used before, for another email' }], 'REQUEST_ID_REUSED');

@@ -59,6 +59,14 @@ export async function findActiveUsers(em: EntityManager, ids: readonly string[])
   return new Map(users.map((user) => [user.id, user]));
 }
 
+/** Those of the emails that somebody has. */
+export async function findTakenEmails(em: EntityManager, emails: readonly string[]): Promise<ReadonlySet<string>> {
+  if (emails.length === 0) return new Set();
+  const sql = 'select email from users where email in (select json_array_elements_text(?))';
+  const rows = await em.execute<{ email: string }[]>(sql, [JSON.stringify(emails)]);
+  return new Set(rows.map(({ email }) => email));
+}
+
 /** Nobody else changes the user, or begins a session of theirs, until the transaction ends. */
 export async function lockUser(em: EntityManager, id: string): Promise<User | null> {
   const user = await em.findOne(User, { id }, { lockMode: LockMode.PESSIMISTIC_WRITE });

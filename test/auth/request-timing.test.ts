@@ -1,5 +1,5 @@
-import { describe, expect, it } from 'vitest';
-import { newEmail } from '../support/builders.ts';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { newEmail, register } from '../support/builders.ts';
 import { failureOf } from '../support/expect-status.ts';
 import { useMailbox } from '../support/mailbox.ts';
 import { type TestService, useService } from '../support/service.ts';
@@ -10,11 +10,19 @@ import { toldApartByTime } from '../support/timing.ts';
 const mailbox = useMailbox({ onData: (stream, _session, done) => void stream.resume().once('end', () => done()) });
 const service = useService(() => ({ SMTP_URL: mailbox.url(), LOCKOUT_MAX_ATTEMPTS: '1000', RATE_LIMIT_PER_IDENTIFIER: '0' }));
 
+/** Somebody who wants to have another address. */
+let requester = '';
+
+beforeAll(async () => {
+  requester = (await register(service)).id;
+});
+
 type Request = (auth: TestService['auth'], email: string) => Promise<unknown>;
 
 const REQUESTS: [string, Request][] = [
   ['RequestEmailVerification', (auth, email) => auth.requestEmailVerification({ email })],
   ['RequestPasswordReset', (auth, email) => auth.requestPasswordReset({ email })],
+  ['RequestEmailChange', (auth, newEmail) => auth.requestEmailChange({ userId: requester, newEmail })],
   ['RequestLoginCode', (auth, email) => auth.requestLoginCode({ email })],
   [
     'LoginWithCode with a wrong code',

@@ -6,6 +6,7 @@ import { expectStatus } from '../support/expect-status.ts';
 import { codeIn, tokenIn, useMailbox } from '../support/mailbox.ts';
 import { rows, whileInsertsFail } from '../support/rows.ts';
 import { useService } from '../support/service.ts';
+import { refresh } from '../support/sessions.ts';
 
 const EVENT_TYPES = (Object.keys(AUDIT_EVENT_TYPES) as AuditEventType[]).filter(isPublished);
 
@@ -30,7 +31,7 @@ async function eventsOf(call: () => Promise<unknown>): Promise<EventRow[]> {
 }
 
 describe('a change that others follow', () => {
-  const email = newEmail();
+  const [email, otherEmail] = [newEmail(), newEmail()];
   const names = { firstName: 'Augusta', lastName: 'Lovelace', fullName: 'Augusta Ada Lovelace' };
   const username = newUsername();
   const otherPassword = 'another long enough passphrase';
@@ -40,14 +41,17 @@ describe('a change that others follow', () => {
   let sessionId = '';
 
   /** What the call does is told by these events about the user, in this order. */
-  async function expectEvents(call: () => Promise<unknown>, expected: [type: string, payload?: Record<string, string>][]): Promise<void> {
+  async function expectEvents(
+    call: () => Promise<unknown>,
+    expected: [type: string, payload?: Record<string, string> | undefined][],
+  ): Promise<void> {
     const events = await eventsOf(call);
     expect(events).toEqual(expected.map(([type, payload = {}]) => ({ type, userId, payload })));
     seen.push(...events);
   }
 
   it('is one of each type, by the call that makes it', async () => {
-    const { auth, users, sessions, roles } = service;
+    const { auth, users, sessions, roles, apiKeys } = service;
     const registered = await eventsOf(async () => {
       userId = (await register(service, { email, username, profile: names, client: DEVICE })).id;
     });
@@ -57,6 +61,9 @@ describe('a change that others follow', () => {
 
     const update = () => users.updateUser({ user: { id: userId, profile: { bio: 'Countess' } }, updateMask: ['profile.bio'] });
     await expectEvents(update, [['user.updated', { fields: 'profile.bio' }]]);
+
+    const otherUsername = () => users.updateUser({ user: { id: userId, username: newUsername() }, updateMask: ['username'] });
+    await expectEvents(otherUsername, [['user.username_changed'], ['user.updated', { fields: 'username' }]]);
 
     const verificationToken = tokenIn(await mailbox.mail(email, /^Confirm/));
     await expectEvents(() => auth.verifyEmail({ verificationToken }), [['user.email_verified']]);
@@ -91,13 +98,36 @@ describe('a change that others follow', () => {
     const resetToken = tokenIn(await mailbox.mail(email, /^Reset/));
     await expectEvents(() => auth.resetPassword({ resetToken, newPassword: thirdPassword }), [['user.password_changed', { by: 'reset' }]]);
 
+    const change = await eventsOf(() => auth.requestEmailChange({ userId, newEmail: otherEmail }));
+    const changeId = { email_change_id: expect.any(String) };
+    expect(change).toEqual([{ type: 'user.email_change_requested', userId, payload: changeId }]);
+    const emailChangeToken = tokenIn(await mailbox.mail(otherEmail, /^Confirm your new/));
+    await expectEvents(() => auth.confirmEmailChange({ emailChangeToken }), [['user.email_changed', change[0]?.payload]]);
+    const revertToken = tokenIn(await mailbox.mail(email, /^The email of/));
+    const reverted = await eventsOf(() => auth.revertEmailChange({ revertToken }));
+    expect(reverted.map((event) => [event.type, event.userId])).toEqual([['user.email_change_reverted', userId]]);
+    seen.push(...change, ...reverted);
+    await auth.requestPasswordReset({ email });
+    await auth.resetPassword({ resetToken: tokenIn(await mailbox.mail(email, /^Reset/, 2)), newPassword: thirdPassword });
+
     const guess = () => expectStatus(auth.login({ email, password: 'wrong', client: DEVICE }), 'UNAUTHENTICATED', 'INVALID_CREDENTIALS');
     for (let failed = 0; failed < 4; failed++) await expectEvents(guess, []);
     await expectEvents(guess, [['user.locked']]);
     await expectEvents(() => users.unlockUser({ userId }), [['user.unlocked', { reason: 'manual' }]]);
 
-    await expectEvents(() => roles.assignRole({ role: 'reader', userId }), [['role.assigned', { role: 'reader' }]]);
+    const given = { role: 'reader', administrative: 'true' };
+    await expectEvents(() => roles.assignRole({ role: 'reader', userId }), [['role.assigned', given]]);
     await expectEvents(() => roles.unassignRole({ role: 'reader', userId }), [['role.unassigned', { role: 'reader' }]]);
+
+    await expectEvents(
+      () => apiKeys.createApiKey({ userId, name: "Ada's key" }),
+      [['api_key.created', { api_key_id: expect.any(String) }]],
+    );
+    const { refreshToken } = await logIn(service, email, thirdPassword);
+    await refresh(service, (await refresh(service, refreshToken)).refreshToken);
+    const reused = await eventsOf(() => expectStatus(auth.refreshToken({ refreshToken }), 'UNAUTHENTICATED', 'INVALID_REFRESH_TOKEN'));
+    expect(reused.map(({ type }) => type)).toEqual(['session.refresh_reused', 'session.revoked']);
+    seen.push(...reused);
 
     const last = await logIn(service, email, thirdPassword);
     await expectEvents(
@@ -119,7 +149,16 @@ describe('a change that others follow', () => {
 
   it('is told without an email, a name, an address or a device in the clear', async () => {
     expect(seen.length).toBeGreaterThanOrEqual(EVENT_TYPES.length);
-    const personal = [email, username, ...Object.values(names), ...Object.values(DEVICE), 'Countess', 'Other/9.9', 'other phone'];
+    const personal = [
+      email,
+      otherEmail,
+      username,
+      ...Object.values(names),
+      ...Object.values(DEVICE),
+      'Countess',
+      'Other/9.9',
+      'other phone',
+    ];
     const [stored] = await rows<{ text: string }>(service, `select string_agg(events::text, '\n') as text from events`);
     const told = `${JSON.stringify(seen)}\n${stored?.text}`.toLowerCase();
     expect(personal.filter((value) => told.includes(value.toLowerCase()))).toEqual([]);

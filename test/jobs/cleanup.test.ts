@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { emailChangeCleanup } from '../../src/auth/email-change/email-change.repository.ts';
 import { lockoutCleanup } from '../../src/auth/lockout/lockout-cleanup.ts';
 import { BATCH, runCleanup } from '../../src/jobs/cleanup.ts';
 import { rateLimitCleanup } from '../../src/rate-limits/rate-limit.repository.ts';
@@ -40,6 +41,20 @@ describe('housekeeping', () => {
     );
     expect(await runCleanup(service.app.orm.em, now, rateLimitCleanup)).toEqual({ expired_rate_limits: 1 });
     expect((await service.database.pool.query('select key from rate_limits')).rows).toEqual([{ key: 'open' }]);
+  });
+
+  it('deletes changes of an email whose links are good for nothing any more, and no others', async () => {
+    const { user } = await signedIn(service);
+    const now = new Date();
+    const insert = (newEmail: string, expiresAt: Date) =>
+      service.database.pool.query(
+        `insert into email_changes (user_id, new_email, confirm_hash, revert_hash, requested_at, expires_at) values ($1, $2, $3, $4, $5, $5)`,
+        [user.id, newEmail, Buffer.from(`confirm ${newEmail}`), Buffer.from(`revert ${newEmail}`), expiresAt],
+      );
+    await insert('over@example.com', new Date(now.getTime() - 1));
+    await insert('open@example.com', now);
+    expect(await runCleanup(service.app.orm.em, now, emailChangeCleanup)).toEqual({ expired_email_changes: 1 });
+    expect((await service.database.pool.query('select new_email from email_changes')).rows).toEqual([{ new_email: 'open@example.com' }]);
   });
 
   it('goes on until nothing is left, however much has piled up', async () => {

@@ -45,6 +45,10 @@ const TABLE: Readonly<Record<string, string>> = {
   'AuthService.CheckPassword': '- y y y y y y y y y',
   'AuthService.RequestEmailVerification': '- - - - - - - - y y',
   'AuthService.VerifyEmail': '- - - - - - - - y y',
+  'AuthService.RequestEmailChange': '- y - y - - - - - y',
+  // Users may confirm their own; the link of somebody else does not exist for them.
+  'AuthService.ConfirmEmailChange': '- y y y - - - - y y',
+  'AuthService.RevertEmailChange': '- - - - - - - - y y',
   'AuthService.RequestPasswordReset': '- - - - - - - - y y',
   'AuthService.ResetPassword': '- - - - - - - - y y',
   'AuthService.RequestLoginCode': '- - - - - - - - y y',

@@ -6,6 +6,11 @@ import type { TestService } from './service.ts';
 export const SUBJECTS = {
   verification: /^Confirm your email/,
   reset: /^Reset your password/,
+  confirmChange: /^Confirm your new email/,
+  revertChange: /^The email of your .* was changed$/,
+  emailChanged: /has a new email$/,
+  emailRestored: /has its email back$/,
+  emailRemoved: /was changed back$/,
   code: /is your sign-in code/,
   passwordChanged: /^Your password .* was changed/,
   newDevice: /^New sign-in/,
@@ -40,6 +45,25 @@ export async function requestReset({ auth }: TestService, mailbox: Mailbox, emai
 export async function requestCode({ auth }: TestService, mailbox: Mailbox, email: string, count = 1): Promise<string> {
   await auth.requestLoginCode({ email });
   return codeIn(await mailbox.mail(email, SUBJECTS.code, count));
+}
+
+/** The token of the mail to the new address. */
+export async function requestEmailChange(
+  { auth }: TestService,
+  mailbox: Mailbox,
+  userId: string,
+  newEmail: string,
+  count = 1,
+): Promise<string> {
+  await auth.requestEmailChange({ userId, newEmail });
+  return tokenIn(await mailbox.mail(newEmail, SUBJECTS.confirmChange, count));
+}
+
+/** Changes the email of a user; returns the token of the mail to the old address. */
+export async function changeEmail(service: TestService, mailbox: Mailbox, user: { id: string; email: string }, newEmail: string) {
+  const emailChangeToken = await requestEmailChange(service, mailbox, user.id, newEmail);
+  await service.auth.confirmEmailChange({ emailChangeToken });
+  return tokenIn(await mailbox.mail(user.email, SUBJECTS.revertChange));
 }
 
 /** The hash that is stored of what a user was mailed last. */

@@ -130,6 +130,7 @@ describe('DeleteUser', () => {
         { kind: 'api_keys', count: 1, reason: '' },
         // What is sent by mail comes and goes by itself.
         { kind: 'one_time_tokens', count: expect.any(Number), reason: '' },
+        { kind: 'email_changes', count: 0, reason: '' },
         { kind: 'mails', count: expect.any(Number), reason: '' },
       ],
       kept: [{ kind: 'audit_events', count: events, reason: expect.stringContaining('GDPR') }],

@@ -27,6 +27,7 @@ const KINDS: Readonly<Record<string, string>> = {
   api_keys: 'api_keys',
   known_devices: 'known_devices',
   one_time_tokens: 'one_time_tokens',
+  email_changes: 'email_changes',
   mails: 'mails',
   user_roles: 'roles',
 };
@@ -79,6 +80,7 @@ async function experienced() {
   const reset = await requestReset(service, mailbox, email);
   const code = await requestCode(service, mailbox, email);
   await service.auth.requestEmailVerification({ email, client });
+  await service.auth.requestEmailChange({ userId: id, newEmail: `New.${word}@example.com`, client });
   await untilMailsAreSent(service);
   // Asked for, and not mailed yet.
   closed.add(email);

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import type { User } from '../../src/gen/identity/v1/user.ts';
 import { DEVICE } from '../support/audit.ts';
-import { logIn, newUsername, PASSWORD, register, required } from '../support/builders.ts';
+import { logIn, newEmail, newUsername, PASSWORD, register, required } from '../support/builders.ts';
 import type { CallSettings } from '../support/client.ts';
 import { expectStatus } from '../support/expect-status.ts';
 import { keyOf } from '../support/grants.ts';
@@ -32,6 +32,7 @@ const PLACES: Readonly<Record<string, string>> = {
   api_keys: 'api_keys',
   password_history: 'password_history',
   one_time_tokens: 'one_time_tokens',
+  email_changes: 'email_changes',
   mails: 'mails',
   events: 'events',
   audit_events: 'audit_events',
@@ -58,6 +59,7 @@ async function wellKnownUser(): Promise<{ user: User; accessToken: string }> {
   await service.roles.assignRole({ userId: user.id, role: 'reader' });
   await keyOf(service, { userId: user.id }, ['identity.users.read']);
   const { accessToken } = await logIn(service, user.email, NEW_PASSWORD);
+  await service.auth.requestEmailChange({ userId: user.id, newEmail: newEmail() });
   await untilNothingFollows();
   const now = new Date();
   const later = new Date(now.getTime() + 60_000);
@@ -106,6 +108,9 @@ describe('ExportUser', () => {
       profile: { first_name: 'Ada', last_name: 'Lovelace', full_name: 'Ada Lovelace', birth_date: '1915-12-10', phone: '+41446681800' },
       roles: ['reader'],
       api_keys: [{ name: 'test', hint: expect.any(String), scopes: ['identity.users.read'], created_at: moment, revoked_at: null }],
+      email_changes: [
+        { new_email: expect.stringContaining('@'), old_email: null, requested_at: moment, confirmed_at: null, expires_at: moment },
+      ],
       one_time_tokens: expect.arrayContaining([{ purpose: 'password_reset', created_at: moment, expires_at: moment }]),
     });
     expect(listIn(document, 'sessions')[0]).toMatchObject({

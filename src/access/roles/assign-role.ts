@@ -25,8 +25,15 @@ export function assignRole(call: Call, input: AssignRoleInput): Promise<void> {
     const assigned =
       userId === undefined ? await assignToServiceAccount(em, serviceAccountId ?? '', role) : await assignToUser(em, userId, role);
     const { metadata, ...subject } = subjectOf(input);
-    if (assigned) record(em, call, { type: 'role.assigned', ...subject, metadata: { role: role.name, ...metadata } });
+    if (assigned)
+      record(em, call, { type: 'role.assigned', ...subject, metadata: { role: role.name, ...metadata }, payload: payloadOf(role) });
   });
+}
+
+/** Administration of accounts is what a user is told of by mail: who has it can let others in. */
+function payloadOf(role: Role): Record<string, string> {
+  const administrative = role.permissionNames().some((name) => name === '*' || name.startsWith('identity.'));
+  return administrative ? { administrative: 'true' } : {};
 }
 
 /** Locks the subject and the role; throws unless both exist and the caller has all that the role permits. */

@@ -1,18 +1,28 @@
 /** Every kind of thing with which somebody gets in, or could. A new kind is named here, and ended in credentials.ts. */
-export const CREDENTIAL_KINDS = ['password', 'sessions', 'api_keys', 'links', 'known_devices'] as const;
+export const CREDENTIAL_KINDS = ['password', 'sessions', 'api_keys', 'links', 'known_devices', 'revert_links'] as const;
 
 export type CredentialKind = (typeof CREDENTIAL_KINDS)[number];
 
 /** Events that end credentials of a user. The audit trail names them as the reason. */
-export type CredentialEvent = 'password_changed' | 'password_reset' | 'user_deactivated' | 'revoked';
+export type CredentialEvent =
+  | 'password_changed'
+  | 'password_reset'
+  | 'email_changed'
+  | 'email_change_reverted'
+  | 'user_deactivated'
+  | 'revoked';
 
 /**
- * The kinds that each event ends (ASVS 7.4.2, 7.4.3). `links` are what mails let their reader do: reset links, verification links and login
- * codes that are still good. A deactivated account keeps its password and its keys, which do nothing until it is back.
+ * The kinds that each event ends (ASVS 7.4.2, 7.4.3). `links` are what mails let their reader do: reset links, verification links, login
+ * codes and confirmations of a new address that are still good. A deactivated account keeps its password and its keys, which do nothing until
+ * it is back. Somebody who undoes a change of the email says that another was in: all ends that they may have. No event ends
+ * `revert_links`, with which an earlier address does that: an intruder could bring it about.
  */
 export const ENDED_BY: Readonly<Record<CredentialEvent, readonly CredentialKind[]>> = {
   password_changed: ['sessions', 'api_keys', 'links'],
   password_reset: ['sessions', 'api_keys', 'links'],
+  email_changed: ['sessions', 'links'],
+  email_change_reverted: CREDENTIAL_KINDS.filter((kind) => kind !== 'revert_links'),
   user_deactivated: ['sessions', 'links'],
   revoked: ['sessions', 'api_keys'],
 };

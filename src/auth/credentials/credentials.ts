@@ -4,6 +4,7 @@ import type { Call } from '../../call/call.ts';
 import { endSessions } from '../../sessions/end-sessions.ts';
 import { deleteKnownDevices } from '../../sessions/known-device.repository.ts';
 import type { User } from '../../users/user.entity.ts';
+import { deleteConfirmedChanges, deletePendingChange } from '../email-change/email-change.repository.ts';
 import { deleteTokens } from '../one-time-tokens/one-time-token.repository.ts';
 import { TOKEN_PURPOSES } from '../one-time-tokens/one-time-token-policy.ts';
 import { deletePasswordHistory } from '../passwords/password-history.repository.ts';
@@ -24,14 +25,20 @@ type End = (em: EntityManager, call: Call, ending: Ending) => Promise<number>;
 const END: Readonly<Record<CredentialKind, End>> = {
   async password(em, _call, { user }) {
     await deletePasswordHistory(em, user.id);
+    await em.populate(user, ['passwordHash']);
     if (user.passwordHash == null) return 0;
     user.passwordHash = null;
+    // Read along with the user, so that an answer would still say so.
+    user.hasPassword = false;
     return 1;
   },
   sessions: (em, call, { user, reason, exceptSessionId }) => endSessions(em, call, user.id, reason, exceptSessionId),
   api_keys: (em, call, { user, reason }) => revokeApiKeysOfUser(em, call, user.id, reason),
-  links: (em, _call, { user }) => deleteTokens(em, user.id, TOKEN_PURPOSES),
+  async links(em, _call, { user }) {
+    return (await deleteTokens(em, user.id, TOKEN_PURPOSES)) + (await deletePendingChange(em, user.id));
+  },
   known_devices: (em, _call, { user }) => deleteKnownDevices(em, user.id),
+  revert_links: (em, _call, { user }) => deleteConfirmedChanges(em, user.id),
 };
 
 /** The number of credentials of each kind that have ended. */

@@ -2,11 +2,11 @@ import { describe, expect, it } from 'vitest';
 import { CREDENTIAL_KINDS, type CredentialKind } from '../../../src/auth/credentials/credential-policy.ts';
 import { CredentialKind as Kind } from '../../../src/gen/identity/v1/user_service.ts';
 import { DEVICE } from '../../support/audit.ts';
-import { PASSWORD, register, required } from '../../support/builders.ts';
+import { newEmail, PASSWORD, register, required } from '../../support/builders.ts';
 import { expectInvalid, expectStatus, failureOf } from '../../support/expect-status.ts';
 import { keyOf } from '../../support/grants.ts';
 import { useMailbox } from '../../support/mailbox.ts';
-import { requestCode, requestReset } from '../../support/mails.ts';
+import { changeEmail, requestCode, requestEmailChange, requestReset } from '../../support/mails.ts';
 import { rows } from '../../support/rows.ts';
 import { useService } from '../../support/service.ts';
 import { isActive } from '../../support/sessions.ts';
@@ -18,19 +18,26 @@ const NEW = 'an entirely different secret';
 
 /** An account with something of every kind, and what tells whether each of it still opens the door. */
 async function accountWithEverything() {
-  const { id, email } = await register(service);
+  const { id, email: oldEmail } = await register(service);
+  const email = newEmail();
+  const revertToken = await changeEmail(service, mailbox, { id, email: oldEmail }, email);
   const login = () => service.auth.login({ email, password: PASSWORD, client: DEVICE });
   const session = required((await login()).tokens);
   const own = required((await login()).tokens);
   const key = await keyOf(service, { userId: id });
   const resetToken = await requestReset(service, mailbox, email);
   const code = await requestCode(service, mailbox, email);
+  const emailChangeToken = await requestEmailChange(service, mailbox, id, newEmail());
   const count = async (sql: string) => (await rows(service, sql, [id])).length;
   const works: Readonly<Record<CredentialKind, () => Promise<boolean>>> = {
     password: async () => (await count('select 1 from users where id = $1 and password_hash is not null')) === 1,
     sessions: () => isActive(service, session.accessToken),
     api_keys: async () => (await service.apiKeys.introspectApiKey({ key })).active,
-    links: async () => (await count('select 1 from one_time_tokens where user_id = $1')) > 0,
+    links: async () =>
+      (await count('select 1 from one_time_tokens where user_id = $1')) +
+        (await count('select 1 from email_changes where user_id = $1 and confirmed_at is null')) >
+      0,
+    revert_links: async () => (await count('select 1 from email_changes where user_id = $1 and confirmed_at is not null')) > 0,
     known_devices: async () => (await count('select 1 from known_devices where user_id = $1')) > 0,
   };
   const left = async () => {
@@ -38,7 +45,7 @@ async function accountWithEverything() {
     return kinds.flat();
   };
   expect(await left()).toEqual(CREDENTIAL_KINDS);
-  return { id, email, own, session, key, resetToken, code, left };
+  return { id, email, own, session, key, resetToken, code, emailChangeToken, revertToken, left };
 }
 
 type Account = Awaited<ReturnType<typeof accountWithEverything>>;
@@ -48,18 +55,33 @@ const changePassword = ({ id, own }: Account, options: { revokeApiKeys?: boolean
 
 /** Written by hand: each event, and the kinds that it leaves. A new kind has to be placed here for every event. */
 const EVENTS: readonly (readonly [event: string, act: (account: Account) => Promise<unknown>, left: readonly CredentialKind[]])[] = [
-  ['ChangePassword', (account) => changePassword(account), ['password', 'known_devices']],
+  ['ChangePassword', (account) => changePassword(account), ['password', 'known_devices', 'revert_links']],
   [
     'ChangePassword that keeps the keys',
     (account) => changePassword(account, { revokeApiKeys: false }),
-    ['password', 'api_keys', 'known_devices'],
+    ['password', 'api_keys', 'known_devices', 'revert_links'],
   ],
-  ['ResetPassword', ({ resetToken }) => service.auth.resetPassword({ resetToken, newPassword: NEW }), ['password', 'known_devices']],
-  ['RevokeAllSessions', ({ id }) => service.sessions.revokeAllSessions({ userId: id }), ['password', 'api_keys', 'links', 'known_devices']],
+  [
+    'ResetPassword',
+    ({ resetToken }) => service.auth.resetPassword({ resetToken, newPassword: NEW }),
+    ['password', 'known_devices', 'revert_links'],
+  ],
+  [
+    'ConfirmEmailChange',
+    ({ emailChangeToken }) => service.auth.confirmEmailChange({ emailChangeToken }),
+    ['password', 'api_keys', 'known_devices', 'revert_links'],
+  ],
+  // The link that is used is gone, and it was the only one.
+  ['RevertEmailChange', ({ revertToken }) => service.auth.revertEmailChange({ revertToken }), []],
+  [
+    'RevokeAllSessions',
+    ({ id }) => service.sessions.revokeAllSessions({ userId: id }),
+    ['password', 'api_keys', 'links', 'known_devices', 'revert_links'],
+  ],
   [
     'RevokeAllSessions with the keys',
     ({ id }) => service.sessions.revokeAllSessions({ userId: id, revokeApiKeys: true }),
-    ['password', 'links', 'known_devices'],
+    ['password', 'links', 'known_devices', 'revert_links'],
   ],
   ['RevokeEverySession', () => service.sessions.revokeEverySession({}), ['password', 'api_keys', 'links', 'known_devices']],
   [
@@ -68,13 +90,13 @@ const EVENTS: readonly (readonly [event: string, act: (account: Account) => Prom
       await service.users.deactivateUser({ userId: id });
       await service.users.reactivateUser({ userId: id });
     },
-    ['password', 'api_keys', 'known_devices'],
+    ['password', 'api_keys', 'known_devices', 'revert_links'],
   ],
   ['DeleteUser', ({ id }) => service.users.deleteUser({ userId: id }), []],
   [
     'RevokeCredentials of one kind',
     ({ id }) => revoke(id, [Kind.CREDENTIAL_KIND_LINKS]),
-    ['password', 'sessions', 'api_keys', 'known_devices'],
+    ['password', 'sessions', 'api_keys', 'known_devices', 'revert_links'],
   ],
   ['RevokeCredentials of all kinds', ({ id }) => revoke(id, ALL_KINDS), []],
 ];
@@ -85,6 +107,7 @@ const ALL_KINDS = [
   Kind.CREDENTIAL_KIND_API_KEYS,
   Kind.CREDENTIAL_KIND_LINKS,
   Kind.CREDENTIAL_KIND_KNOWN_DEVICES,
+  Kind.CREDENTIAL_KIND_REVERT_LINKS,
 ];
 
 const revoke = (userId: string, kinds: Kind[]) => service.users.revokeCredentials({ userId, kinds });

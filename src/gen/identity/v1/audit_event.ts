@@ -25,8 +25,12 @@ export interface AuditEvent {
    * Type of the event:
    * - "user.created": An account was made.
    * - "user.updated": The profile or the username changed.
+   * - "user.username_changed": The username changed.
    * - "user.email_verification_requested": A mail was asked for that verifies the address.
    * - "user.email_verified": The address was proven.
+   * - "user.email_change_requested": A mail was asked for that changes the address.
+   * - "user.email_changed": The address changed, after the new one was proven.
+   * - "user.email_change_reverted": A change of the address was undone from the old one.
    * - "user.password_reset_requested": A mail was asked for that lets its reader set a new password.
    * - "user.password_changed": The password changed, by its owner or by a reset.
    * - "user.login_code_requested": A mail with a login code was asked for.

@@ -300,6 +300,44 @@ export interface VerifyEmailResponse {
   user: User | undefined;
 }
 
+/** RequestEmailChangeRequest names the user and the address that they want to have. */
+export interface RequestEmailChangeRequest {
+  /** UUID of the user. Required. */
+  userId: string;
+  /** Email address that the account shall have; see RegisterRequest.email. Required. */
+  newEmail: string;
+  /** The end user's device, for the audit trail and the rate limits. */
+  client: Client1 | undefined;
+}
+
+/** RequestEmailChangeResponse is empty, whether a mail is sent or not. */
+export interface RequestEmailChangeResponse {
+}
+
+/** ConfirmEmailChangeRequest proves that the person reads the mail of the new address. */
+export interface ConfirmEmailChangeRequest {
+  /** Token from the mail to the new address. Required. */
+  emailChangeToken: string;
+}
+
+/** ConfirmEmailChangeResponse has the user. */
+export interface ConfirmEmailChangeResponse {
+  /** The user, with the new email. */
+  user: User | undefined;
+}
+
+/** RevertEmailChangeRequest proves that the person reads the mail of the old address. */
+export interface RevertEmailChangeRequest {
+  /** Token from the mail to the old address. Required. */
+  revertToken: string;
+}
+
+/** RevertEmailChangeResponse has the user. */
+export interface RevertEmailChangeResponse {
+  /** The user, with the old email, and without a password. */
+  user: User | undefined;
+}
+
 /** RequestPasswordResetRequest names the address of an account. */
 export interface RequestPasswordResetRequest {
   /** Email address of the account. Required. */
@@ -1837,6 +1875,293 @@ export const VerifyEmailResponse: MessageFns<VerifyEmailResponse> = {
   },
 };
 
+function createBaseRequestEmailChangeRequest(): RequestEmailChangeRequest {
+  return { userId: "", newEmail: "", client: undefined };
+}
+
+export const RequestEmailChangeRequest: MessageFns<RequestEmailChangeRequest> = {
+  encode(message: RequestEmailChangeRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.userId !== "") {
+      writer.uint32(10).string(message.userId);
+    }
+    if (message.newEmail !== "") {
+      writer.uint32(18).string(message.newEmail);
+    }
+    if (message.client !== undefined) {
+      Client1.encode(message.client, writer.uint32(26).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RequestEmailChangeRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRequestEmailChangeRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.userId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.newEmail = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.client = Client1.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseRequestEmailChangeResponse(): RequestEmailChangeResponse {
+  return {};
+}
+
+export const RequestEmailChangeResponse: MessageFns<RequestEmailChangeResponse> = {
+  encode(_: RequestEmailChangeResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RequestEmailChangeResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRequestEmailChangeResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseConfirmEmailChangeRequest(): ConfirmEmailChangeRequest {
+  return { emailChangeToken: "" };
+}
+
+export const ConfirmEmailChangeRequest: MessageFns<ConfirmEmailChangeRequest> = {
+  encode(message: ConfirmEmailChangeRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.emailChangeToken !== "") {
+      writer.uint32(10).string(message.emailChangeToken);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ConfirmEmailChangeRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseConfirmEmailChangeRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.emailChangeToken = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseConfirmEmailChangeResponse(): ConfirmEmailChangeResponse {
+  return { user: undefined };
+}
+
+export const ConfirmEmailChangeResponse: MessageFns<ConfirmEmailChangeResponse> = {
+  encode(message: ConfirmEmailChangeResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.user !== undefined) {
+      User.encode(message.user, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ConfirmEmailChangeResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseConfirmEmailChangeResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.user = User.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseRevertEmailChangeRequest(): RevertEmailChangeRequest {
+  return { revertToken: "" };
+}
+
+export const RevertEmailChangeRequest: MessageFns<RevertEmailChangeRequest> = {
+  encode(message: RevertEmailChangeRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.revertToken !== "") {
+      writer.uint32(10).string(message.revertToken);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RevertEmailChangeRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRevertEmailChangeRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.revertToken = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseRevertEmailChangeResponse(): RevertEmailChangeResponse {
+  return { user: undefined };
+}
+
+export const RevertEmailChangeResponse: MessageFns<RevertEmailChangeResponse> = {
+  encode(message: RevertEmailChangeResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.user !== undefined) {
+      User.encode(message.user, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RevertEmailChangeResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRevertEmailChangeResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.user = User.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
 function createBaseRequestPasswordResetRequest(): RequestPasswordResetRequest {
   return { email: "", client: undefined };
 }
@@ -2476,9 +2801,10 @@ export const GetCallerResponse_ServiceAccountCaller: MessageFns<GetCallerRespons
  * each means.
  *
  * RPCs that check credentials, or have a mail sent, are limited besides by the end user's address, and by the account
- * that the request names (RATE_LIMITED). These are Register, Login, RefreshToken, RequestEmailVerification,
- * RequestPasswordReset, ResetPassword, RequestLoginCode, LoginWithCode, and CheckPassword where it looks at a user's
- * latest passwords. They are refused with UNAVAILABLE (DATABASE_UNAVAILABLE) while nobody can count.
+ * or the address that the request names (RATE_LIMITED). These are Register, Login, RefreshToken,
+ * RequestEmailVerification, RequestEmailChange, RequestPasswordReset, ResetPassword, RequestLoginCode, LoginWithCode,
+ * and CheckPassword where it looks at a user's latest passwords. They are refused with UNAVAILABLE
+ * (DATABASE_UNAVAILABLE) while nobody can count.
  */
 export type AuthServiceService = typeof AuthServiceService;
 export const AuthServiceService = {
@@ -2686,6 +3012,78 @@ export const AuthServiceService = {
     responseDeserialize: (value: Buffer): VerifyEmailResponse => VerifyEmailResponse.decode(value),
   },
   /**
+   * RequestEmailChange mails a link to the new address, with which its reader makes it the email of the account.
+   * Nothing changes before that. The answer is the same, after the same work, whether the new address is free or
+   * belongs to somebody, who is sent nothing. The newest request of a user wins: the link of an earlier one is void. A
+   * deactivated user is sent nothing.
+   *
+   * Needs identity.users.write; users may change their own.
+   *
+   * Errors: NOT_FOUND (USER_NOT_FOUND); INVALID_ARGUMENT (INVALID_FIELDS); RESOURCE_EXHAUSTED (RATE_LIMITED).
+   * INVALID_FIELDS also means that the address is the one that the user has.
+   */
+  requestEmailChange: {
+    path: "/identity.v1.AuthService/RequestEmailChange" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: RequestEmailChangeRequest): Buffer =>
+      Buffer.from(RequestEmailChangeRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): RequestEmailChangeRequest => RequestEmailChangeRequest.decode(value),
+    responseSerialize: (value: RequestEmailChangeResponse): Buffer =>
+      Buffer.from(RequestEmailChangeResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): RequestEmailChangeResponse => RequestEmailChangeResponse.decode(value),
+  },
+  /**
+   * ConfirmEmailChange makes the address that the token was mailed to the email of the account, verified. It ends every
+   * other session of the user: all but the one of the access token that the call carried, if it is of that user. It
+   * voids the links and codes that the user was mailed before. Password and API keys stay. The old address gets a mail
+   * with a link that undoes the change (RevertEmailChange), the new one a notice.
+   *
+   * The token is good for 24 hours. Within them it may be sent again: while the user has that email, it changes nothing
+   * the second time.
+   *
+   * Needs identity.auth.recover; users may confirm their own.
+   *
+   * Errors: UNAUTHENTICATED (INVALID_EMAIL_CHANGE_TOKEN); ALREADY_EXISTS (EMAIL_ALREADY_EXISTS). The last one means
+   * that somebody else has taken the address first. Nothing has changed then; whoever has the token reads the mail of
+   * that address, so it may be told.
+   */
+  confirmEmailChange: {
+    path: "/identity.v1.AuthService/ConfirmEmailChange" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ConfirmEmailChangeRequest): Buffer =>
+      Buffer.from(ConfirmEmailChangeRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ConfirmEmailChangeRequest => ConfirmEmailChangeRequest.decode(value),
+    responseSerialize: (value: ConfirmEmailChangeResponse): Buffer =>
+      Buffer.from(ConfirmEmailChangeResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ConfirmEmailChangeResponse => ConfirmEmailChangeResponse.decode(value),
+  },
+  /**
+   * RevertEmailChange gives the account back the email that it had before a change, with the token of the mail to that
+   * address. The token is good once, for 7 days, also after further changes, which it undoes as well. The reader of the
+   * mail says that somebody else was in. So it ends everything with which that somebody gets in: the password, every
+   * session, the API keys, the links and codes of earlier mails, also those that would undo later changes, and the
+   * known devices. The address is verified then, and its owner sets a new password through RequestPasswordReset. The
+   * address that the account loses gets a notice.
+   *
+   * Needs identity.auth.recover.
+   *
+   * Errors: UNAUTHENTICATED (INVALID_REVERT_TOKEN); ALREADY_EXISTS (EMAIL_ALREADY_EXISTS). The last one means that
+   * another account has the old address by now. Nothing has changed then, and the token is still good.
+   */
+  revertEmailChange: {
+    path: "/identity.v1.AuthService/RevertEmailChange" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: RevertEmailChangeRequest): Buffer =>
+      Buffer.from(RevertEmailChangeRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): RevertEmailChangeRequest => RevertEmailChangeRequest.decode(value),
+    responseSerialize: (value: RevertEmailChangeResponse): Buffer =>
+      Buffer.from(RevertEmailChangeResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): RevertEmailChangeResponse => RevertEmailChangeResponse.decode(value),
+  },
+  /**
    * RequestPasswordReset mails a link with which the owner of the address sets a new password. The answer is the same,
    * after the same work, whether there is an account with this email or not. The newest link wins.
    *
@@ -2891,6 +3289,48 @@ export interface AuthServiceServer extends UntypedServiceImplementation {
    * Errors: UNAUTHENTICATED (INVALID_VERIFICATION_TOKEN).
    */
   verifyEmail: handleUnaryCall<VerifyEmailRequest, VerifyEmailResponse>;
+  /**
+   * RequestEmailChange mails a link to the new address, with which its reader makes it the email of the account.
+   * Nothing changes before that. The answer is the same, after the same work, whether the new address is free or
+   * belongs to somebody, who is sent nothing. The newest request of a user wins: the link of an earlier one is void. A
+   * deactivated user is sent nothing.
+   *
+   * Needs identity.users.write; users may change their own.
+   *
+   * Errors: NOT_FOUND (USER_NOT_FOUND); INVALID_ARGUMENT (INVALID_FIELDS); RESOURCE_EXHAUSTED (RATE_LIMITED).
+   * INVALID_FIELDS also means that the address is the one that the user has.
+   */
+  requestEmailChange: handleUnaryCall<RequestEmailChangeRequest, RequestEmailChangeResponse>;
+  /**
+   * ConfirmEmailChange makes the address that the token was mailed to the email of the account, verified. It ends every
+   * other session of the user: all but the one of the access token that the call carried, if it is of that user. It
+   * voids the links and codes that the user was mailed before. Password and API keys stay. The old address gets a mail
+   * with a link that undoes the change (RevertEmailChange), the new one a notice.
+   *
+   * The token is good for 24 hours. Within them it may be sent again: while the user has that email, it changes nothing
+   * the second time.
+   *
+   * Needs identity.auth.recover; users may confirm their own.
+   *
+   * Errors: UNAUTHENTICATED (INVALID_EMAIL_CHANGE_TOKEN); ALREADY_EXISTS (EMAIL_ALREADY_EXISTS). The last one means
+   * that somebody else has taken the address first. Nothing has changed then; whoever has the token reads the mail of
+   * that address, so it may be told.
+   */
+  confirmEmailChange: handleUnaryCall<ConfirmEmailChangeRequest, ConfirmEmailChangeResponse>;
+  /**
+   * RevertEmailChange gives the account back the email that it had before a change, with the token of the mail to that
+   * address. The token is good once, for 7 days, also after further changes, which it undoes as well. The reader of the
+   * mail says that somebody else was in. So it ends everything with which that somebody gets in: the password, every
+   * session, the API keys, the links and codes of earlier mails, also those that would undo later changes, and the
+   * known devices. The address is verified then, and its owner sets a new password through RequestPasswordReset. The
+   * address that the account loses gets a notice.
+   *
+   * Needs identity.auth.recover.
+   *
+   * Errors: UNAUTHENTICATED (INVALID_REVERT_TOKEN); ALREADY_EXISTS (EMAIL_ALREADY_EXISTS). The last one means that
+   * another account has the old address by now. Nothing has changed then, and the token is still good.
+   */
+  revertEmailChange: handleUnaryCall<RevertEmailChangeRequest, RevertEmailChangeResponse>;
   /**
    * RequestPasswordReset mails a link with which the owner of the address sets a new password. The answer is the same,
    * after the same work, whether there is an account with this email or not. The newest link wins.
@@ -3190,6 +3630,90 @@ export interface AuthServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: VerifyEmailResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * RequestEmailChange mails a link to the new address, with which its reader makes it the email of the account.
+   * Nothing changes before that. The answer is the same, after the same work, whether the new address is free or
+   * belongs to somebody, who is sent nothing. The newest request of a user wins: the link of an earlier one is void. A
+   * deactivated user is sent nothing.
+   *
+   * Needs identity.users.write; users may change their own.
+   *
+   * Errors: NOT_FOUND (USER_NOT_FOUND); INVALID_ARGUMENT (INVALID_FIELDS); RESOURCE_EXHAUSTED (RATE_LIMITED).
+   * INVALID_FIELDS also means that the address is the one that the user has.
+   */
+  requestEmailChange(
+    request: RequestEmailChangeRequest,
+    callback: (error: ServiceError | null, response: RequestEmailChangeResponse) => void,
+  ): ClientUnaryCall;
+  requestEmailChange(
+    request: RequestEmailChangeRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: RequestEmailChangeResponse) => void,
+  ): ClientUnaryCall;
+  requestEmailChange(
+    request: RequestEmailChangeRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: RequestEmailChangeResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * ConfirmEmailChange makes the address that the token was mailed to the email of the account, verified. It ends every
+   * other session of the user: all but the one of the access token that the call carried, if it is of that user. It
+   * voids the links and codes that the user was mailed before. Password and API keys stay. The old address gets a mail
+   * with a link that undoes the change (RevertEmailChange), the new one a notice.
+   *
+   * The token is good for 24 hours. Within them it may be sent again: while the user has that email, it changes nothing
+   * the second time.
+   *
+   * Needs identity.auth.recover; users may confirm their own.
+   *
+   * Errors: UNAUTHENTICATED (INVALID_EMAIL_CHANGE_TOKEN); ALREADY_EXISTS (EMAIL_ALREADY_EXISTS). The last one means
+   * that somebody else has taken the address first. Nothing has changed then; whoever has the token reads the mail of
+   * that address, so it may be told.
+   */
+  confirmEmailChange(
+    request: ConfirmEmailChangeRequest,
+    callback: (error: ServiceError | null, response: ConfirmEmailChangeResponse) => void,
+  ): ClientUnaryCall;
+  confirmEmailChange(
+    request: ConfirmEmailChangeRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ConfirmEmailChangeResponse) => void,
+  ): ClientUnaryCall;
+  confirmEmailChange(
+    request: ConfirmEmailChangeRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ConfirmEmailChangeResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * RevertEmailChange gives the account back the email that it had before a change, with the token of the mail to that
+   * address. The token is good once, for 7 days, also after further changes, which it undoes as well. The reader of the
+   * mail says that somebody else was in. So it ends everything with which that somebody gets in: the password, every
+   * session, the API keys, the links and codes of earlier mails, also those that would undo later changes, and the
+   * known devices. The address is verified then, and its owner sets a new password through RequestPasswordReset. The
+   * address that the account loses gets a notice.
+   *
+   * Needs identity.auth.recover.
+   *
+   * Errors: UNAUTHENTICATED (INVALID_REVERT_TOKEN); ALREADY_EXISTS (EMAIL_ALREADY_EXISTS). The last one means that
+   * another account has the old address by now. Nothing has changed then, and the token is still good.
+   */
+  revertEmailChange(
+    request: RevertEmailChangeRequest,
+    callback: (error: ServiceError | null, response: RevertEmailChangeResponse) => void,
+  ): ClientUnaryCall;
+  revertEmailChange(
+    request: RevertEmailChangeRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: RevertEmailChangeResponse) => void,
+  ): ClientUnaryCall;
+  revertEmailChange(
+    request: RevertEmailChangeRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: RevertEmailChangeResponse) => void,
   ): ClientUnaryCall;
   /**
    * RequestPasswordReset mails a link with which the owner of the address sets a new password. The answer is the same,

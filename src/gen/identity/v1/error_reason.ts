@@ -41,7 +41,10 @@ export const ErrorReason = {
    * refuses. The transport also ends calls with more than 64 KiB of metadata, without a reason.
    */
   MESSAGE_TOO_LARGE: 3,
-  /** EMAIL_IMMUTABLE - INVALID_ARGUMENT. UpdateUser cannot change the email. google.rpc.BadRequest names the field. */
+  /**
+   * EMAIL_IMMUTABLE - INVALID_ARGUMENT. UpdateUser cannot change the email: RequestEmailChange does. google.rpc.BadRequest names the
+   * field.
+   */
   EMAIL_IMMUTABLE: 4,
   /** REQUEST_ID_REUSED - INVALID_ARGUMENT. The request_id was used before, for another email. google.rpc.BadRequest names the field. */
   REQUEST_ID_REUSED: 5,
@@ -100,6 +103,17 @@ export const ErrorReason = {
    * or its user is deactivated.
    */
   INVALID_RESET_TOKEN: 46,
+  /**
+   * INVALID_EMAIL_CHANGE_TOKEN - UNAUTHENTICATED. The token from the mail to the new address is unknown, has expired, was replaced by a newer one or
+   * voided, the user has another email since or is deactivated, or it is somebody else's and the caller may confirm
+   * only their own.
+   */
+  INVALID_EMAIL_CHANGE_TOKEN: 48,
+  /**
+   * INVALID_REVERT_TOKEN - UNAUTHENTICATED. The token from the mail to the old address is unknown, has expired or was used before, an earlier
+   * change was undone, or the user is deactivated.
+   */
+  INVALID_REVERT_TOKEN: 49,
   /** CALLER_UNAUTHENTICATED - UNAUTHENTICATED. The call carries no credentials of a caller, or ones that are not valid (any more). */
   CALLER_UNAUTHENTICATED: 60,
   /**
@@ -164,6 +178,8 @@ export namespace ErrorReason {
   export type PASSWORD_REUSED = typeof ErrorReason.PASSWORD_REUSED;
   export type INVALID_VERIFICATION_TOKEN = typeof ErrorReason.INVALID_VERIFICATION_TOKEN;
   export type INVALID_RESET_TOKEN = typeof ErrorReason.INVALID_RESET_TOKEN;
+  export type INVALID_EMAIL_CHANGE_TOKEN = typeof ErrorReason.INVALID_EMAIL_CHANGE_TOKEN;
+  export type INVALID_REVERT_TOKEN = typeof ErrorReason.INVALID_REVERT_TOKEN;
   export type CALLER_UNAUTHENTICATED = typeof ErrorReason.CALLER_UNAUTHENTICATED;
   export type PERMISSION_DENIED = typeof ErrorReason.PERMISSION_DENIED;
   export type GRANT_EXCEEDS_CALLER = typeof ErrorReason.GRANT_EXCEEDS_CALLER;

@@ -39,10 +39,18 @@ export const CredentialKind = {
   CREDENTIAL_KIND_SESSIONS: 2,
   /** CREDENTIAL_KIND_API_KEYS - API keys of the user. */
   CREDENTIAL_KIND_API_KEYS: 3,
-  /** CREDENTIAL_KIND_LINKS - Links and codes that the user was mailed. */
+  /**
+   * CREDENTIAL_KIND_LINKS - Links and codes that the user was mailed, also at an address that they want to change to. Those that undo a change
+   * of the email are a kind of their own.
+   */
   CREDENTIAL_KIND_LINKS: 4,
   /** CREDENTIAL_KIND_KNOWN_DEVICES - Devices on which the user has signed in: each next sign-in is told as one on a new device. */
   CREDENTIAL_KIND_KNOWN_DEVICES: 5,
+  /**
+   * CREDENTIAL_KIND_REVERT_LINKS - Links that undo a change of the email, mailed to earlier addresses. Nothing but this ends them before their time,
+   * so that an intruder cannot.
+   */
+  CREDENTIAL_KIND_REVERT_LINKS: 7,
   UNRECOGNIZED: -1,
 } as const;
 
@@ -55,6 +63,7 @@ export namespace CredentialKind {
   export type CREDENTIAL_KIND_API_KEYS = typeof CredentialKind.CREDENTIAL_KIND_API_KEYS;
   export type CREDENTIAL_KIND_LINKS = typeof CredentialKind.CREDENTIAL_KIND_LINKS;
   export type CREDENTIAL_KIND_KNOWN_DEVICES = typeof CredentialKind.CREDENTIAL_KIND_KNOWN_DEVICES;
+  export type CREDENTIAL_KIND_REVERT_LINKS = typeof CredentialKind.CREDENTIAL_KIND_REVERT_LINKS;
   export type UNRECOGNIZED = typeof CredentialKind.UNRECOGNIZED;
 }
 
@@ -296,7 +305,7 @@ export interface DeletionReceipt {
 export interface DeletionReceipt_Item {
   /**
    * Kind of the rows. Deleted: "user", "profile", "roles", "sessions", "password_history", "api_keys",
-   * "known_devices", "one_time_tokens", "mails". Kept: "audit_events". New kinds may be added.
+   * "known_devices", "one_time_tokens", "email_changes", "mails". Kept: "audit_events". New kinds may be added.
    */
   kind: string;
   /** Number of rows. */
@@ -315,9 +324,9 @@ export interface ExportUserRequest {
 export interface ExportUserResponse {
   /**
    * Document with the fields user (the account with its timestamps), profile, roles, sessions, known_devices, api_keys,
-   * password_history, one_time_tokens, mails, events, audit_events and actions. Names are in snake_case; moments are
-   * RFC 3339 text. It has less than 4 MiB, and fewer than 40,000 items of each kind; otherwise the call fails with
-   * EXPORT_TOO_LARGE. New fields may be added.
+   * password_history, one_time_tokens, email_changes, mails, events, audit_events and actions. Names are in snake_case;
+   * moments are RFC 3339 text. It has less than 4 MiB, and fewer than 40,000 items of each kind; otherwise the call
+   * fails with EXPORT_TOO_LARGE. New fields may be added.
    */
   document: { [key: string]: any } | undefined;
 }
@@ -2475,7 +2484,8 @@ export const UserServiceService = {
     responseDeserialize: (value: Buffer): ListUsersResponse => ListUsersResponse.decode(value),
   },
   /**
-   * UpdateUser changes the fields that the mask names (AIP-134).
+   * UpdateUser changes the fields that the mask names (AIP-134). It never changes the email: see
+   * AuthService.RequestEmailChange. The user is told by mail that the username has changed.
    *
    * Needs identity.users.write; users may update themselves.
    *
@@ -2672,7 +2682,8 @@ export interface UserServiceServer extends UntypedServiceImplementation {
    */
   listUsers: handleUnaryCall<ListUsersRequest, ListUsersResponse>;
   /**
-   * UpdateUser changes the fields that the mask names (AIP-134).
+   * UpdateUser changes the fields that the mask names (AIP-134). It never changes the email: see
+   * AuthService.RequestEmailChange. The user is told by mail that the username has changed.
    *
    * Needs identity.users.write; users may update themselves.
    *
@@ -2869,7 +2880,8 @@ export interface UserServiceClient extends Client {
     callback: (error: ServiceError | null, response: ListUsersResponse) => void,
   ): ClientUnaryCall;
   /**
-   * UpdateUser changes the fields that the mask names (AIP-134).
+   * UpdateUser changes the fields that the mask names (AIP-134). It never changes the email: see
+   * AuthService.RequestEmailChange. The user is told by mail that the username has changed.
    *
    * Needs identity.users.write; users may update themselves.
    *
