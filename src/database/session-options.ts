@@ -7,7 +7,7 @@ const AFTER_GIVEN_UP_MS = 100;
 /** No unit of work waits for anything but the database; one that is silent for so long is of a process that is gone or stands still. */
 const IDLE_IN_TRANSACTION_MS = 5000;
 
-/** What the statements of the service rely on, whatever the defaults of the database or the role are. */
+/** The statements of the service rely on these, whatever the defaults of the database or the role are. */
 const EXPECTED = {
   DateStyle: 'ISO,MDY',
   IntervalStyle: 'postgres',

@@ -12,7 +12,7 @@ const BATCH = 1000;
  * Follows what is committed anywhere, for what a replica keeps in memory about who is who: the events (ADR 9), and the epoch of authorization
  * (ADR 8). Both are asked for in one statement, ten times a second. An answer older than MAX_STALENESS_MS is not relied on: while the database
  * is away, nobody is recognised from memory. Unlike a consumer it has no cursor in the database: what was committed before the start was never
- * in memory. Where the database has lost events that were told, everything is forgotten: what was known because of them may not be so.
+ * in memory. A database that has lost events which were told makes it forget everything: what was known because of them may not be so.
  */
 export class ChangeTail {
   readonly #db: PreparedStatements;

@@ -83,7 +83,7 @@ const EVENTS: readonly (readonly [event: string, act: (account: Account) => Prom
     ({ id }) => service.sessions.revokeAllSessions({ userId: id, revokeApiKeys: true }),
     ['password', 'links', 'known_devices', 'revert_links'],
   ],
-  ['RevokeEverySession', () => service.sessions.revokeEverySession({}), ['password', 'api_keys', 'links', 'known_devices']],
+  ['RevokeEverySession', () => service.sessions.revokeEverySession({}), ['password', 'api_keys', 'links', 'known_devices', 'revert_links']],
   [
     'DeactivateUser and ReactivateUser',
     async ({ id }) => {
