@@ -19,7 +19,7 @@ import { type RefreshTokenDeps, refreshToken, refreshTokenInput } from './refres
 import { type RegisterDeps, register, registerInput } from './register.ts';
 import { requestByMailInput, requestEmailVerification, requestLoginCode, requestPasswordReset } from './request-by-mail.ts';
 import { type ResetPasswordDeps, resetPassword, resetPasswordInput } from './reset-password.ts';
-import { verifyEmail, verifyEmailInput } from './verify-email.ts';
+import { type VerifyEmailDeps, verifyEmail, verifyEmailInput } from './verify-email.ts';
 
 export type AuthDeps = RegisterDeps &
   LoginDeps &
@@ -28,7 +28,8 @@ export type AuthDeps = RegisterDeps &
   ChangePasswordDeps &
   CheckPasswordDeps &
   LoginWithCodeDeps &
-  ResetPasswordDeps;
+  ResetPasswordDeps &
+  VerifyEmailDeps;
 
 export function authService(deps: AuthDeps): Service {
   const introspections = new EncodedIntrospections();

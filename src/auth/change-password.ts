@@ -1,6 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { z } from 'zod';
 import { record } from '../audit/audit-log.ts';
+import { ownSessionId } from '../call/authorize.ts';
 import type { Call } from '../call/call.ts';
 import { NO_CLIENT } from '../call/client.ts';
 import { uuid } from '../call/validation.ts';
@@ -47,11 +48,6 @@ async function replacePassword(
   user.lockedUntil = null;
   await passwords.replace(em, user, newHash, call.now());
   const keep: CredentialKind[] = revokeApiKeys ? [] : ['api_keys'];
-  await endCredentialsBy(em, call, 'password_changed', user, { exceptSessionId: ownSession(call, user.id), keep });
+  await endCredentialsBy(em, call, 'password_changed', user, { exceptSessionId: ownSessionId(call, user.id), keep });
   record(em, call, { type: 'user.password_changed', userId: user.id });
-}
-
-/** The session in which the user changes the password goes on. */
-function ownSession({ caller }: Call, userId: string): string | undefined {
-  return caller.kind === 'user' && caller.userId === userId ? caller.sessionId : undefined;
 }

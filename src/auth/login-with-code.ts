@@ -53,7 +53,7 @@ export async function loginWithCode(
       return undefined;
     }
     if (attempt.lockExpired) recordExpiredLock(em, call, user.id);
-    markEmailVerified(em, call, user);
+    await markEmailVerified(em, call, user);
     return signIn(em, call, deps, { user, client, authMethods: ['otp'] });
   }).catch(async (error: unknown) => {
     await deps.attempts.release(call, attempt);

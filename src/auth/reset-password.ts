@@ -52,8 +52,9 @@ async function giveNewPassword(em: EntityManager, call: Call, deps: ResetPasswor
     record(em, call, { type: 'user.unlocked', userId: user.id, metadata: { reason: 'reset' } });
   user.failedAttempts = 0;
   user.lockedUntil = null;
-  markEmailVerified(em, call, user);
+  const isFirstProof = await markEmailVerified(em, call, user);
   await deps.passwords.replace(em, user, newHash, call.now());
-  await endCredentialsBy(em, call, 'password_reset', user);
+  // The first proof of the mailbox has ended all of it already.
+  if (!isFirstProof) await endCredentialsBy(em, call, 'password_reset', user);
   record(em, call, { type: 'user.password_changed', userId: user.id, client, metadata: { by: 'reset' } });
 }

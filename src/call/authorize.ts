@@ -68,3 +68,8 @@ export function mayTouch({ caller, access }: Pick<Call, 'caller' | 'access'>, ow
 export function isSelf(caller: Caller, userId: string | undefined): boolean {
   return caller.kind === 'user' && caller.actsForSelf && caller.userId === userId;
 }
+
+/** The session that carries a call of this user: what they ask for in it leaves it alone. */
+export function ownSessionId({ caller }: Pick<Call, 'caller'>, userId: string): string | undefined {
+  return caller.kind === 'user' && caller.userId === userId ? caller.sessionId : undefined;
+}

@@ -62,9 +62,15 @@ export async function findActiveUsers(em: EntityManager, ids: readonly string[])
 /** Nobody else changes the user, or begins a session of theirs, until the transaction ends. */
 export async function lockUser(em: EntityManager, id: string): Promise<User | null> {
   const user = await em.findOne(User, { id }, { lockMode: LockMode.PESSIMISTIC_WRITE });
-  // Not joined: PostgreSQL reads a row again that it had to wait for, but not what is joined to it, so the profile would be the one from
-  // before somebody else's change.
-  if (user) await em.populate(user, ['profile']);
+  return user && loadProfile(em, user);
+}
+
+/**
+ * Reads the profile of a user who is locked. Not joined: PostgreSQL reads a row again that it had to wait for, but not what is joined to it, so
+ * the profile would be the one from before somebody else's change.
+ */
+export async function loadProfile(em: EntityManager, user: User): Promise<User> {
+  await em.populate(user, ['profile']);
   return user;
 }
 

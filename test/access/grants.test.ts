@@ -20,6 +20,7 @@ const MANAGER = [
 const OVER_SELF = [
   'identity.api_keys.read',
   'identity.api_keys.write',
+  'identity.auth.recover',
   'identity.passwords.write',
   'identity.roles.read',
   'identity.sessions.read',

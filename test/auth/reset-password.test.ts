@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { auditEvents, DEVICE } from '../support/audit.ts';
-import { atOnce, logIn, newEmail, PASSWORD, register, required, signedIn } from '../support/builders.ts';
+import { atOnce, logIn, newEmail, PASSWORD, register, registerVerified, required, signedIn } from '../support/builders.ts';
 import { decode, expectInvalid, expectStatus } from '../support/expect-status.ts';
 import { programWith } from '../support/grants.ts';
 import { holdUser, untilBlocked } from '../support/locks.ts';
@@ -36,7 +36,7 @@ describe('ResetPassword', () => {
   });
 
   it('ends all sessions', async () => {
-    const { user, tokens } = await signedIn(service);
+    const { user, tokens } = await signedIn(service, registerVerified);
     const others = [await logIn(service, user.email), await logIn(service, user.email)];
     const token = await tokenFor(user.email);
     // Asked for just before, so that whatever is remembered of them is fresh.
@@ -208,7 +208,7 @@ describe('ResetPassword', () => {
   });
 
   it('refuses the latest passwords after it as before', async () => {
-    const { id, email } = await register(service);
+    const { id, email } = await registerVerified(service);
     await reset(await tokenFor(email));
     for (const password of [PASSWORD, NEW]) {
       await expectInvalid(reset(await tokenFor(email, password === PASSWORD ? 2 : 3), password), ['new_password'], 'PASSWORD_REUSED');

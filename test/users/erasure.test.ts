@@ -60,7 +60,7 @@ async function experienced() {
   };
   const { user } = await service.auth.register({ email, password: PASSWORD, username, profile, client });
   const { id } = required(user);
-  await service.auth.verifyEmail({ verificationToken: await verificationToken(mailbox, email) });
+  await service.auth.verifyEmail({ verificationToken: await verificationToken(mailbox, email), password: PASSWORD });
   await service.roles.assignRole({ userId: id, role: await roleWith(service, ['identity.users.read', 'identity.users.delete']) });
 
   await expectStatus(service.auth.login({ email, password: 'wrong', client }), 'UNAUTHENTICATED', 'INVALID_CREDENTIALS');

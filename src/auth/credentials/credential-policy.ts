@@ -4,15 +4,17 @@ export const CREDENTIAL_KINDS = ['password', 'sessions', 'api_keys', 'links', 'k
 export type CredentialKind = (typeof CREDENTIAL_KINDS)[number];
 
 /** Events that end credentials of a user. The audit trail names them as the reason. */
-export type CredentialEvent = 'password_changed' | 'password_reset' | 'user_deactivated' | 'revoked';
+export type CredentialEvent = 'password_changed' | 'password_reset' | 'mailbox_proved' | 'user_deactivated' | 'revoked';
 
 /**
  * The kinds that each event ends (ASVS 7.4.2, 7.4.3). `links` are what mails let their reader do: reset links, verification links and login
- * codes that are still good. A deactivated account keeps its password and its keys, which do nothing until it is back.
+ * codes that are still good. A deactivated account keeps its password and its keys, which do nothing until it is back. `mailbox_proved` is the first
+ * proof of an account that was never verified: until then, somebody else may have set up any of it (ADR 18).
  */
 export const ENDED_BY: Readonly<Record<CredentialEvent, readonly CredentialKind[]>> = {
   password_changed: ['sessions', 'api_keys', 'links'],
   password_reset: ['sessions', 'api_keys', 'links'],
+  mailbox_proved: CREDENTIAL_KINDS,
   user_deactivated: ['sessions', 'links'],
   revoked: ['sessions', 'api_keys'],
 };

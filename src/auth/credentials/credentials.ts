@@ -16,6 +16,8 @@ export interface Ending {
   readonly reason: string;
   /** A session that goes on: the one in which the user asks for it. */
   readonly exceptSessionId?: string | undefined;
+  /** A link that goes on: the one that the user has just opened. */
+  readonly exceptTokenId?: string | undefined;
 }
 
 /** Ends what a user has of one kind; returns how many there were. */
@@ -24,13 +26,16 @@ type End = (em: EntityManager, call: Call, ending: Ending) => Promise<number>;
 const END: Readonly<Record<CredentialKind, End>> = {
   async password(em, _call, { user }) {
     await deletePasswordHistory(em, user.id);
+    await em.populate(user, ['passwordHash']);
     if (user.passwordHash == null) return 0;
     user.passwordHash = null;
+    // Read along with the user, so that an answer would still say so.
+    user.hasPassword = false;
     return 1;
   },
   sessions: (em, call, { user, reason, exceptSessionId }) => endSessions(em, call, user.id, reason, exceptSessionId),
   api_keys: (em, call, { user, reason }) => revokeApiKeysOfUser(em, call, user.id, reason),
-  links: (em, _call, { user }) => deleteTokens(em, user.id, TOKEN_PURPOSES),
+  links: (em, _call, { user, exceptTokenId }) => deleteTokens(em, user.id, TOKEN_PURPOSES, exceptTokenId),
   known_devices: (em, _call, { user }) => deleteKnownDevices(em, user.id),
 };
 
@@ -49,8 +54,7 @@ export async function endCredentials(
   return ended;
 }
 
-export interface EventOptions {
-  readonly exceptSessionId?: string | undefined;
+export interface EventOptions extends Pick<Ending, 'exceptSessionId' | 'exceptTokenId'> {
   /** Kinds that the caller wants to keep. */
   readonly keep?: readonly CredentialKind[];
 }
@@ -61,10 +65,10 @@ export function endCredentialsBy(
   call: Call,
   event: CredentialEvent,
   user: User,
-  { exceptSessionId, keep = [] }: EventOptions = {},
+  { keep = [], ...exceptions }: EventOptions = {},
 ): Promise<EndedCredentials> {
   const kinds = ENDED_BY[event].filter((kind) => !keep.includes(kind));
-  return endCredentials(em, call, kinds, { user, reason: event, exceptSessionId });
+  return endCredentials(em, call, kinds, { user, reason: event, ...exceptions });
 }
 
 /** Ends the sessions of a user and, where asked to, their API keys; returns how many sessions. */

@@ -72,9 +72,10 @@ export async function countWrongCode(em: EntityManager, userId: string): Promise
   );
 }
 
-/** Deletes the tokens that a user was sent before and that are not wanted any more. */
-export function deleteTokens(em: EntityManager, userId: string, purposes: readonly TokenPurpose[]): Promise<number> {
-  return em.nativeDelete(OneTimeToken, { userId, purpose: { $in: [...purposes] } });
+/** Deletes the tokens that a user was sent before and that are not wanted any more, but for one where it is named. */
+export function deleteTokens(em: EntityManager, userId: string, purposes: readonly TokenPurpose[], exceptId?: string): Promise<number> {
+  const except = exceptId === undefined ? {} : { id: { $ne: exceptId } };
+  return em.nativeDelete(OneTimeToken, { userId, purpose: { $in: [...purposes] }, ...except });
 }
 
 /** Deletes up to `limit` tokens that nobody can use any more. */

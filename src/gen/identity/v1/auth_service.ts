@@ -292,6 +292,11 @@ export interface RequestEmailVerificationResponse {
 export interface VerifyEmailRequest {
   /** Token from the mail. Required. */
   verificationToken: string;
+  /**
+   * Password of the account, at most 1,024 bytes. It shows that the account was the reader's from the beginning, so
+   * that nothing of it ends.
+   */
+  password?: string | undefined;
 }
 
 /** VerifyEmailResponse has the user. */
@@ -1746,13 +1751,16 @@ export const RequestEmailVerificationResponse: MessageFns<RequestEmailVerificati
 };
 
 function createBaseVerifyEmailRequest(): VerifyEmailRequest {
-  return { verificationToken: "" };
+  return { verificationToken: "", password: undefined };
 }
 
 export const VerifyEmailRequest: MessageFns<VerifyEmailRequest> = {
   encode(message: VerifyEmailRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.verificationToken !== "") {
       writer.uint32(10).string(message.verificationToken);
+    }
+    if (message.password !== undefined) {
+      writer.uint32(18).string(message.password);
     }
     return writer;
   },
@@ -1776,6 +1784,14 @@ export const VerifyEmailRequest: MessageFns<VerifyEmailRequest> = {
             }
 
             message.verificationToken = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.password = reader.string();
             continue;
           }
         }
@@ -2669,9 +2685,24 @@ export const AuthServiceService = {
    * VerifyEmail marks the email as verified. The token is good for 24 hours, and may be sent again: it changes nothing
    * the second time.
    *
-   * Needs identity.auth.recover.
+   * The first proof that somebody reads the mail of an account ends all that was set up before it: the password, all
+   * sessions and API keys, other links and codes, known devices. Anybody could have signed up with the address. The
+   * first proof is this call, LoginWithCode or ResetPassword, whichever comes first. What shows that the account was
+   * theirs from the beginning is kept:
    *
-   * Errors: UNAUTHENTICATED (INVALID_VERIFICATION_TOKEN).
+   * - With `password`, the password of the account, nothing ends.
+   * - Carried by a session of the account (the user's access token as `authorization: Bearer …`), that session goes on;
+   *   and the password stays, where the session was begun with it.
+   *
+   * Otherwise the user has no password afterwards (`User.has_password`) and chooses one by RequestPasswordReset. On an
+   * account that was verified before, nothing ends, and `password` is not looked at.
+   *
+   * `password` is a guess like that of Login: it goes through the same lockout, and a wrong one verifies nothing.
+   *
+   * Needs identity.auth.recover; users may verify their own.
+   *
+   * Errors: UNAUTHENTICATED (INVALID_VERIFICATION_TOKEN, INVALID_CREDENTIALS); RESOURCE_EXHAUSTED (TOO_MANY_ATTEMPTS,
+   * OVERLOADED, RATE_LIMITED). All but the first come only with `password`.
    */
   verifyEmail: {
     path: "/identity.v1.AuthService/VerifyEmail" as const,
@@ -2880,9 +2911,24 @@ export interface AuthServiceServer extends UntypedServiceImplementation {
    * VerifyEmail marks the email as verified. The token is good for 24 hours, and may be sent again: it changes nothing
    * the second time.
    *
-   * Needs identity.auth.recover.
+   * The first proof that somebody reads the mail of an account ends all that was set up before it: the password, all
+   * sessions and API keys, other links and codes, known devices. Anybody could have signed up with the address. The
+   * first proof is this call, LoginWithCode or ResetPassword, whichever comes first. What shows that the account was
+   * theirs from the beginning is kept:
    *
-   * Errors: UNAUTHENTICATED (INVALID_VERIFICATION_TOKEN).
+   * - With `password`, the password of the account, nothing ends.
+   * - Carried by a session of the account (the user's access token as `authorization: Bearer …`), that session goes on;
+   *   and the password stays, where the session was begun with it.
+   *
+   * Otherwise the user has no password afterwards (`User.has_password`) and chooses one by RequestPasswordReset. On an
+   * account that was verified before, nothing ends, and `password` is not looked at.
+   *
+   * `password` is a guess like that of Login: it goes through the same lockout, and a wrong one verifies nothing.
+   *
+   * Needs identity.auth.recover; users may verify their own.
+   *
+   * Errors: UNAUTHENTICATED (INVALID_VERIFICATION_TOKEN, INVALID_CREDENTIALS); RESOURCE_EXHAUSTED (TOO_MANY_ATTEMPTS,
+   * OVERLOADED, RATE_LIMITED). All but the first come only with `password`.
    */
   verifyEmail: handleUnaryCall<VerifyEmailRequest, VerifyEmailResponse>;
   /**
@@ -3163,9 +3209,24 @@ export interface AuthServiceClient extends Client {
    * VerifyEmail marks the email as verified. The token is good for 24 hours, and may be sent again: it changes nothing
    * the second time.
    *
-   * Needs identity.auth.recover.
+   * The first proof that somebody reads the mail of an account ends all that was set up before it: the password, all
+   * sessions and API keys, other links and codes, known devices. Anybody could have signed up with the address. The
+   * first proof is this call, LoginWithCode or ResetPassword, whichever comes first. What shows that the account was
+   * theirs from the beginning is kept:
    *
-   * Errors: UNAUTHENTICATED (INVALID_VERIFICATION_TOKEN).
+   * - With `password`, the password of the account, nothing ends.
+   * - Carried by a session of the account (the user's access token as `authorization: Bearer …`), that session goes on;
+   *   and the password stays, where the session was begun with it.
+   *
+   * Otherwise the user has no password afterwards (`User.has_password`) and chooses one by RequestPasswordReset. On an
+   * account that was verified before, nothing ends, and `password` is not looked at.
+   *
+   * `password` is a guess like that of Login: it goes through the same lockout, and a wrong one verifies nothing.
+   *
+   * Needs identity.auth.recover; users may verify their own.
+   *
+   * Errors: UNAUTHENTICATED (INVALID_VERIFICATION_TOKEN, INVALID_CREDENTIALS); RESOURCE_EXHAUSTED (TOO_MANY_ATTEMPTS,
+   * OVERLOADED, RATE_LIMITED). All but the first come only with `password`.
    */
   verifyEmail(
     request: VerifyEmailRequest,
