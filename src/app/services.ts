@@ -77,7 +77,7 @@ function usersDeps(config: Config, { now, passwords, secretKey, sealed, userLook
 }
 
 function authDeps(config: Config, resources: Resources, users: ReturnType<typeof usersDeps>) {
-  const { passwords, secretKey, oneTimeTokens, accessTokens, rateLimits, activity, introspection } = resources;
+  const { passwords, secretKey, oneTimeTokens, accessTokens, rateLimits, mailBounds, activity, introspection } = resources;
   return {
     ...users,
     passwords,
@@ -89,6 +89,7 @@ function authDeps(config: Config, resources: Resources, users: ReturnType<typeof
     maxSessions: config.maxSessions,
     requireVerifiedEmail: config.requireVerifiedEmail,
     limitCredentials: rateLimits.credentials,
+    boundRecipients: mailBounds.recipients,
     activity,
     introspection,
   };

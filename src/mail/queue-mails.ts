@@ -8,13 +8,19 @@ import type { MailTemplate } from './mail-templates.ts';
 
 /** The operations on one-time tokens that mails need; `auth` provides them. */
 export interface MailedTokens {
-  /** Makes them, each in the place of an older one; returns their ids in that order. At most one for each user and purpose. */
+  /** Returns the ids of tokens in that order, of new ones or of some that are still fresh. At most one for each user and purpose. */
   issue(em: EntityManager, wanted: readonly WantedToken[], now: Date): Promise<string[]>;
   /**
-   * Returns the secrets to write into the mails, by these ids; those are missing that were used or replaced in the
+   * Returns the secrets to write into the mails, by these ids; those are missing that were used in the
    * meantime.
    */
   reveal(em: EntityManager, ids: readonly string[]): Promise<ReadonlyMap<string, MailedSecret>>;
+}
+
+/** Bounds on mails that strangers can ask for; `rate-limits` keeps them. */
+export interface MailBounds {
+  /** Counts a mail that was asked for at a moment; false where it would be one too many. */
+  admits(em: EntityManager, template: MailTemplate, email: string, at: Date): Promise<boolean>;
 }
 
 export interface WantedToken {
@@ -49,6 +55,7 @@ export const isToldByMail = (type: string): boolean => Object.hasOwn(RECIPES, ty
 
 export interface QueueMailsDeps {
   readonly tokens: MailedTokens;
+  readonly bounds: MailBounds;
   readonly now: () => Date;
 }
 
@@ -60,15 +67,16 @@ interface Due {
 }
 
 /** The consumer `mail` of the events: turns changes into mails that are due. */
-export function queueMails({ tokens, now }: QueueMailsDeps): HandleEvents {
+export function queueMails({ tokens, bounds, now }: QueueMailsDeps): HandleEvents {
   return async (em, events) => {
     const due = events.flatMap((event) => {
       const recipe = RECIPES[event.type as PublishedEventType];
-      return recipe && event.userId != null ? [{ event, recipe, userId: event.userId }] : [];
+      const isDue = event.userId != null && event.payload.withheld === undefined;
+      return recipe && isDue ? [{ event, recipe, userId: event.userId ?? '' }] : [];
     });
     if (due.length === 0) return;
     const users = await findActiveUsers(em, [...new Set(due.map(({ userId }) => userId))]);
-    const wanted = newestOfEachToken(due).filter((it) => isOfErased(it) || isWanted(it, users.get(it.userId)));
+    const wanted = newestOfEachToken(await withinBounds(em, bounds, due, users));
     const tokenIds = await issueTokens(em, wanted, { tokens, now });
     const mails = wanted.map((it) => (isOfErased(it) ? mailToErased(it) : mailToUser(it, tokenIds.get(it))));
     if (mails.length > 0) await insertMails(em, mails, now());
@@ -79,12 +87,28 @@ export function queueMails({ tokens, now }: QueueMailsDeps): HandleEvents {
 
 const isOfErased = ({ event }: Due) => event.type === 'user.deleted';
 
-/** A user who has confirmed their address is not asked to. */
-function isWanted({ recipe }: Due, user: ActiveUser | undefined): boolean {
-  return user !== undefined && !(recipe.purpose === 'email_verification' && user.verified);
+/** Those that are told, of which a stranger cannot have more sent than there may be. In the order of the events, by whose moments they count. */
+async function withinBounds(
+  em: EntityManager,
+  bounds: MailBounds,
+  due: readonly Due[],
+  users: ReadonlyMap<string, ActiveUser>,
+): Promise<Due[]> {
+  const within: Due[] = [];
+  for (const it of due) {
+    const user = users.get(it.userId);
+    if (isOfErased(it)) within.push(it);
+    else if (user && isWanted(it, user) && (await bounds.admits(em, it.recipe.template, user.email, it.event.occurredAt))) within.push(it);
+  }
+  return within;
 }
 
-/** A token takes the place of the one before: a mail with that one would have nothing to say any more. */
+/** A user who has confirmed their address is not asked to. */
+function isWanted({ recipe }: Due, user: ActiveUser): boolean {
+  return !(recipe.purpose === 'email_verification' && user.verified);
+}
+
+/** Those that come at the same time would have the same token: one mail says all of it. */
 function newestOfEachToken(due: readonly Due[]): Due[] {
   const newest = new Map(due.map((it) => [it.recipe.purpose ? `${it.recipe.purpose} ${it.userId}` : it.event.position, it]));
   return [...newest.values()];
@@ -94,7 +118,7 @@ function newestOfEachToken(due: readonly Due[]): Due[] {
 async function issueTokens(
   em: EntityManager,
   due: readonly Due[],
-  { tokens, now }: QueueMailsDeps,
+  { tokens, now }: Pick<QueueMailsDeps, 'tokens' | 'now'>,
 ): Promise<ReadonlyMap<Due, string | undefined>> {
   const needing = due.flatMap((it) => (it.recipe.purpose ? [{ it, userId: it.userId, purpose: it.recipe.purpose }] : []));
   if (needing.length === 0) return new Map();
