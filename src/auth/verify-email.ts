@@ -90,9 +90,11 @@ async function verify(em: EntityManager, call: Call, deps: VerifyEmailDeps, { us
   // Under the lock: the token may have been voided while this call waited for it.
   const token = await deps.oneTimeTokens.find(em, 'email_verification', verificationToken, call.now());
   if (!user.active || token?.userId !== user.id || !mayTouch(call, user.id)) throw invalidVerificationToken();
-  await markEmailVerified(em, call, user, { ...(await kept(em, call, user)), exceptTokenId: token.id });
+  await markEmailVerified(em, call, user, async () => ({ ...(await kept(em, call, user)), exceptTokenId: token.id }));
   return loadProfile(em, user);
 }
+
+const keptByNothing: Kept = async () => ({});
 
 /** The right password came along: it was the account of whoever reads the mail from the beginning. */
 const keptByPassword: Kept = async () => ({ keep: CREDENTIAL_KINDS });
@@ -109,10 +111,10 @@ const keptByCarrier: Kept = async (em, call, user) => {
  * Anything that was set up before that may be of somebody who only knew the address, so it ends, but for what is theirs by a proof of its own
  * (ADR 18). Nothing ends where the email was verified before. Tells whether this was the first proof.
  */
-export async function markEmailVerified(em: EntityManager, call: Call, user: User, kept: EventOptions = {}): Promise<boolean> {
+export async function markEmailVerified(em: EntityManager, call: Call, user: User, kept = keptByNothing): Promise<boolean> {
   if (user.isEmailVerified()) return false;
   user.emailVerifiedAt = call.now();
-  const ended = await endCredentialsBy(em, call, 'mailbox_proved', user, kept);
+  const ended = await endCredentialsBy(em, call, 'mailbox_proved', user, await kept(em, call, user));
   const kinds = CREDENTIAL_KINDS.filter((kind) => ended[kind]);
   record(em, call, { type: 'user.email_verified', userId: user.id, metadata: kinds.length > 0 ? { ended: kinds.join(',') } : {} });
   return true;
