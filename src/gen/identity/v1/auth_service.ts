@@ -347,7 +347,7 @@ export interface RequestLoginCodeResponse {
 export interface LoginWithCodeRequest {
   /** Email address that the code was sent to. Required. */
   email: string;
-  /** Code of 8 digits. Required. */
+  /** Code of 8 digits. Blanks and hyphens in it are ignored ("1234 5678"). Required. */
   code: string;
   /** The end user's device. It is kept with the session. */
   client: Client1 | undefined;
@@ -2494,13 +2494,22 @@ export const GetCallerResponse_ServiceAccountCaller: MessageFns<GetCallerRespons
  * RPCs that check credentials, or have a mail sent, are limited besides by the end user's address, and by the account
  * that the request names (RATE_LIMITED). These are Register, Login, RefreshToken, RequestEmailVerification,
  * RequestPasswordReset, ResetPassword, RequestLoginCode, LoginWithCode, and CheckPassword where it looks at a user's
- * latest passwords. They are refused with UNAVAILABLE (DATABASE_UNAVAILABLE) while nobody can count.
+ * latest passwords; and VerifyEmail with a password. They are refused with UNAVAILABLE (DATABASE_UNAVAILABLE) while
+ * nobody can count.
+ *
+ * Mails that are asked for are bounded: a kind of mail (verification, reset, login code) goes to an address once a
+ * minute and 10 times a day, whoever asks. One sender has mails sent to at most 20 different addresses an hour. A
+ * sender is the end user at `Client.ip_address` where the caller may vouch for that (identity.clients.vouch), otherwise
+ * the caller. A caller with the permission identity.mail.bulk has no such bound. Beyond a bound the answer is the same,
+ * and no mail is sent. A mail that is asked for again has the same link or code, as long as that is younger than half
+ * its life.
  */
 export type AuthServiceService = typeof AuthServiceService;
 export const AuthServiceService = {
   /**
    * Register creates an account: user, profile, password history and audit event in one transaction, together with the
-   * request for the mail that verifies the address.
+   * request for the mail that verifies the address. Until somebody proves that they read the mail there, the account
+   * may be a stranger's: the first proof ends what was set up before it (see VerifyEmail).
    *
    * Needs identity.auth.register.
    *
@@ -2662,7 +2671,7 @@ export const AuthServiceService = {
   /**
    * RequestEmailVerification mails a link with which the owner of the address proves that it is theirs. The answer is
    * the same, after the same work, whether there is an account with this email or not, and whether it is verified
-   * already. The newest link wins.
+   * already. Each link that was mailed is good for at least 12 hours, whatever is asked for after it.
    *
    * Needs identity.auth.recover.
    *
@@ -2691,8 +2700,8 @@ export const AuthServiceService = {
    * theirs from the beginning is kept:
    *
    * - With `password`, the password of the account, nothing ends.
-   * - Carried by a session of the account (the user's access token as `authorization: Bearer …`), that session goes on;
-   *   and the password stays, where the session was begun with it.
+   * - Carried by a session of the account (the user's access token as `authorization: Bearer …`), that session goes
+   *   on; and the password stays, where the session was begun with it.
    *
    * Otherwise the user has no password afterwards (`User.has_password`) and chooses one by RequestPasswordReset. On an
    * account that was verified before, nothing ends, and `password` is not looked at.
@@ -2715,7 +2724,8 @@ export const AuthServiceService = {
   },
   /**
    * RequestPasswordReset mails a link with which the owner of the address sets a new password. The answer is the same,
-   * after the same work, whether there is an account with this email or not. The newest link wins.
+   * after the same work, whether there is an account with this email or not. Each link that was mailed is good for at
+   * least 15 minutes, whatever is asked for after it. With one of them, the others are used up.
    *
    * Needs identity.auth.recover.
    *
@@ -2735,8 +2745,8 @@ export const AuthServiceService = {
   /**
    * ResetPassword sets a new password with the token of a mail, which is good once, for 30 minutes. It ends all
    * sessions of the user, lifts a lock, makes codes and links of earlier mails useless, and tells the user by mail. The
-   * token came by mail, so the email counts as verified from now on. It does not sign in. A password that is refused
-   * does not use the token up.
+   * token came by mail, so the email counts as verified from now on; where it was not before, all else that was set up
+   * ends as well (see VerifyEmail). It does not sign in. A password that is refused does not use the token up.
    *
    * Needs identity.auth.recover.
    *
@@ -2755,7 +2765,8 @@ export const AuthServiceService = {
   },
   /**
    * RequestLoginCode mails a code of 8 digits for LoginWithCode. The answer is the same, after the same work, whether
-   * there is an account with this email or not. The newest code wins.
+   * there is an account with this email or not. Each code that was mailed is good for at least 5 minutes, whatever is
+   * asked for after it. With one of them, the others are used up.
    *
    * Needs identity.auth.login.
    *
@@ -2773,13 +2784,18 @@ export const AuthServiceService = {
     responseDeserialize: (value: Buffer): RequestLoginCodeResponse => RequestLoginCodeResponse.decode(value),
   },
   /**
-   * LoginWithCode signs in with the code of a mail, which is good once, for 10 minutes, for 5 attempts. A wrong code
-   * counts for the lockout as a wrong password does (see Login). The code came by mail, so the email counts as verified
-   * from now on.
+   * LoginWithCode signs in with the code of a mail, which is good once, for 10 minutes, for 5 attempts. Its attempts
+   * are counted beside the lockout of passwords (see Login): a wrong code locks nothing, and the right one signs in
+   * where wrong passwords have locked the account, and lifts the lock. After the fifth attempt a code is worth nothing,
+   * and the next request mails another one. Unknown account, wrong code, used-up code and no code are one and the same
+   * error, after the same work.
+   *
+   * The code came by mail, so the email counts as verified from now on. Where it was not before, this is the first
+   * proof of the mailbox, and all that was set up before it ends (see VerifyEmail).
    *
    * Needs identity.auth.login.
    *
-   * Errors: UNAUTHENTICATED (INVALID_CREDENTIALS); RESOURCE_EXHAUSTED (TOO_MANY_ATTEMPTS, RATE_LIMITED).
+   * Errors: UNAUTHENTICATED (INVALID_CREDENTIALS); RESOURCE_EXHAUSTED (RATE_LIMITED).
    */
   loginWithCode: {
     path: "/identity.v1.AuthService/LoginWithCode" as const,
@@ -2810,7 +2826,8 @@ export const AuthServiceService = {
 export interface AuthServiceServer extends UntypedServiceImplementation {
   /**
    * Register creates an account: user, profile, password history and audit event in one transaction, together with the
-   * request for the mail that verifies the address.
+   * request for the mail that verifies the address. Until somebody proves that they read the mail there, the account
+   * may be a stranger's: the first proof ends what was set up before it (see VerifyEmail).
    *
    * Needs identity.auth.register.
    *
@@ -2900,7 +2917,7 @@ export interface AuthServiceServer extends UntypedServiceImplementation {
   /**
    * RequestEmailVerification mails a link with which the owner of the address proves that it is theirs. The answer is
    * the same, after the same work, whether there is an account with this email or not, and whether it is verified
-   * already. The newest link wins.
+   * already. Each link that was mailed is good for at least 12 hours, whatever is asked for after it.
    *
    * Needs identity.auth.recover.
    *
@@ -2917,8 +2934,8 @@ export interface AuthServiceServer extends UntypedServiceImplementation {
    * theirs from the beginning is kept:
    *
    * - With `password`, the password of the account, nothing ends.
-   * - Carried by a session of the account (the user's access token as `authorization: Bearer …`), that session goes on;
-   *   and the password stays, where the session was begun with it.
+   * - Carried by a session of the account (the user's access token as `authorization: Bearer …`), that session goes
+   *   on; and the password stays, where the session was begun with it.
    *
    * Otherwise the user has no password afterwards (`User.has_password`) and chooses one by RequestPasswordReset. On an
    * account that was verified before, nothing ends, and `password` is not looked at.
@@ -2933,7 +2950,8 @@ export interface AuthServiceServer extends UntypedServiceImplementation {
   verifyEmail: handleUnaryCall<VerifyEmailRequest, VerifyEmailResponse>;
   /**
    * RequestPasswordReset mails a link with which the owner of the address sets a new password. The answer is the same,
-   * after the same work, whether there is an account with this email or not. The newest link wins.
+   * after the same work, whether there is an account with this email or not. Each link that was mailed is good for at
+   * least 15 minutes, whatever is asked for after it. With one of them, the others are used up.
    *
    * Needs identity.auth.recover.
    *
@@ -2943,8 +2961,8 @@ export interface AuthServiceServer extends UntypedServiceImplementation {
   /**
    * ResetPassword sets a new password with the token of a mail, which is good once, for 30 minutes. It ends all
    * sessions of the user, lifts a lock, makes codes and links of earlier mails useless, and tells the user by mail. The
-   * token came by mail, so the email counts as verified from now on. It does not sign in. A password that is refused
-   * does not use the token up.
+   * token came by mail, so the email counts as verified from now on; where it was not before, all else that was set up
+   * ends as well (see VerifyEmail). It does not sign in. A password that is refused does not use the token up.
    *
    * Needs identity.auth.recover.
    *
@@ -2954,7 +2972,8 @@ export interface AuthServiceServer extends UntypedServiceImplementation {
   resetPassword: handleUnaryCall<ResetPasswordRequest, ResetPasswordResponse>;
   /**
    * RequestLoginCode mails a code of 8 digits for LoginWithCode. The answer is the same, after the same work, whether
-   * there is an account with this email or not. The newest code wins.
+   * there is an account with this email or not. Each code that was mailed is good for at least 5 minutes, whatever is
+   * asked for after it. With one of them, the others are used up.
    *
    * Needs identity.auth.login.
    *
@@ -2962,13 +2981,18 @@ export interface AuthServiceServer extends UntypedServiceImplementation {
    */
   requestLoginCode: handleUnaryCall<RequestLoginCodeRequest, RequestLoginCodeResponse>;
   /**
-   * LoginWithCode signs in with the code of a mail, which is good once, for 10 minutes, for 5 attempts. A wrong code
-   * counts for the lockout as a wrong password does (see Login). The code came by mail, so the email counts as verified
-   * from now on.
+   * LoginWithCode signs in with the code of a mail, which is good once, for 10 minutes, for 5 attempts. Its attempts
+   * are counted beside the lockout of passwords (see Login): a wrong code locks nothing, and the right one signs in
+   * where wrong passwords have locked the account, and lifts the lock. After the fifth attempt a code is worth nothing,
+   * and the next request mails another one. Unknown account, wrong code, used-up code and no code are one and the same
+   * error, after the same work.
+   *
+   * The code came by mail, so the email counts as verified from now on. Where it was not before, this is the first
+   * proof of the mailbox, and all that was set up before it ends (see VerifyEmail).
    *
    * Needs identity.auth.login.
    *
-   * Errors: UNAUTHENTICATED (INVALID_CREDENTIALS); RESOURCE_EXHAUSTED (TOO_MANY_ATTEMPTS, RATE_LIMITED).
+   * Errors: UNAUTHENTICATED (INVALID_CREDENTIALS); RESOURCE_EXHAUSTED (RATE_LIMITED).
    */
   loginWithCode: handleUnaryCall<LoginWithCodeRequest, LoginWithCodeResponse>;
   /**
@@ -2982,7 +3006,8 @@ export interface AuthServiceServer extends UntypedServiceImplementation {
 export interface AuthServiceClient extends Client {
   /**
    * Register creates an account: user, profile, password history and audit event in one transaction, together with the
-   * request for the mail that verifies the address.
+   * request for the mail that verifies the address. Until somebody proves that they read the mail there, the account
+   * may be a stranger's: the first proof ends what was set up before it (see VerifyEmail).
    *
    * Needs identity.auth.register.
    *
@@ -3184,7 +3209,7 @@ export interface AuthServiceClient extends Client {
   /**
    * RequestEmailVerification mails a link with which the owner of the address proves that it is theirs. The answer is
    * the same, after the same work, whether there is an account with this email or not, and whether it is verified
-   * already. The newest link wins.
+   * already. Each link that was mailed is good for at least 12 hours, whatever is asked for after it.
    *
    * Needs identity.auth.recover.
    *
@@ -3215,8 +3240,8 @@ export interface AuthServiceClient extends Client {
    * theirs from the beginning is kept:
    *
    * - With `password`, the password of the account, nothing ends.
-   * - Carried by a session of the account (the user's access token as `authorization: Bearer …`), that session goes on;
-   *   and the password stays, where the session was begun with it.
+   * - Carried by a session of the account (the user's access token as `authorization: Bearer …`), that session goes
+   *   on; and the password stays, where the session was begun with it.
    *
    * Otherwise the user has no password afterwards (`User.has_password`) and chooses one by RequestPasswordReset. On an
    * account that was verified before, nothing ends, and `password` is not looked at.
@@ -3245,7 +3270,8 @@ export interface AuthServiceClient extends Client {
   ): ClientUnaryCall;
   /**
    * RequestPasswordReset mails a link with which the owner of the address sets a new password. The answer is the same,
-   * after the same work, whether there is an account with this email or not. The newest link wins.
+   * after the same work, whether there is an account with this email or not. Each link that was mailed is good for at
+   * least 15 minutes, whatever is asked for after it. With one of them, the others are used up.
    *
    * Needs identity.auth.recover.
    *
@@ -3269,8 +3295,8 @@ export interface AuthServiceClient extends Client {
   /**
    * ResetPassword sets a new password with the token of a mail, which is good once, for 30 minutes. It ends all
    * sessions of the user, lifts a lock, makes codes and links of earlier mails useless, and tells the user by mail. The
-   * token came by mail, so the email counts as verified from now on. It does not sign in. A password that is refused
-   * does not use the token up.
+   * token came by mail, so the email counts as verified from now on; where it was not before, all else that was set up
+   * ends as well (see VerifyEmail). It does not sign in. A password that is refused does not use the token up.
    *
    * Needs identity.auth.recover.
    *
@@ -3294,7 +3320,8 @@ export interface AuthServiceClient extends Client {
   ): ClientUnaryCall;
   /**
    * RequestLoginCode mails a code of 8 digits for LoginWithCode. The answer is the same, after the same work, whether
-   * there is an account with this email or not. The newest code wins.
+   * there is an account with this email or not. Each code that was mailed is good for at least 5 minutes, whatever is
+   * asked for after it. With one of them, the others are used up.
    *
    * Needs identity.auth.login.
    *
@@ -3316,13 +3343,18 @@ export interface AuthServiceClient extends Client {
     callback: (error: ServiceError | null, response: RequestLoginCodeResponse) => void,
   ): ClientUnaryCall;
   /**
-   * LoginWithCode signs in with the code of a mail, which is good once, for 10 minutes, for 5 attempts. A wrong code
-   * counts for the lockout as a wrong password does (see Login). The code came by mail, so the email counts as verified
-   * from now on.
+   * LoginWithCode signs in with the code of a mail, which is good once, for 10 minutes, for 5 attempts. Its attempts
+   * are counted beside the lockout of passwords (see Login): a wrong code locks nothing, and the right one signs in
+   * where wrong passwords have locked the account, and lifts the lock. After the fifth attempt a code is worth nothing,
+   * and the next request mails another one. Unknown account, wrong code, used-up code and no code are one and the same
+   * error, after the same work.
+   *
+   * The code came by mail, so the email counts as verified from now on. Where it was not before, this is the first
+   * proof of the mailbox, and all that was set up before it ends (see VerifyEmail).
    *
    * Needs identity.auth.login.
    *
-   * Errors: UNAUTHENTICATED (INVALID_CREDENTIALS); RESOURCE_EXHAUSTED (TOO_MANY_ATTEMPTS, RATE_LIMITED).
+   * Errors: UNAUTHENTICATED (INVALID_CREDENTIALS); RESOURCE_EXHAUSTED (RATE_LIMITED).
    */
   loginWithCode(
     request: LoginWithCodeRequest,
