@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Tokens } from '../../../src/gen/identity/v1/tokens.ts';
 import { auditEvents, DEVICE } from '../../support/audit.ts';
 import { atOnce, logIn, newEmail, PASSWORD, register, required, signedIn } from '../../support/builders.ts';
@@ -9,11 +9,17 @@ import { useMailbox } from '../../support/mailbox.ts';
 import { requestCode, requestReset, verificationToken } from '../../support/mails.ts';
 import { counterOf } from '../../support/passwords.ts';
 import { bookkeeping, rows } from '../../support/rows.ts';
-import { type TestService, useService } from '../../support/service.ts';
+import { startService, type TestService, useService } from '../../support/service.ts';
 import { endingsOf, expectAlive, expectDead, isActive } from '../../support/sessions.ts';
 
 const mailbox = useMailbox();
 const service = useService(() => ({ SMTP_URL: mailbox.url() }));
+
+/** A second replica. */
+const there = {} as TestService;
+
+beforeAll(async () => void Object.assign(there, await startService({ SMTP_URL: mailbox.url() }, service.database, {}, service.clock)));
+afterAll(() => there.stop?.());
 
 const NEW = 'an entirely different secret';
 
@@ -88,7 +94,6 @@ describe('the first proof of a mailbox', () => {
     const code = await requestCode(service, mailbox, account.email);
     const { tokens } = await service.auth.loginWithCode({ email: account.email, code });
     const key = await keyOf(service, { userId: account.id });
-    service.clock.advance(61);
     await service.auth.loginWithCode({ email: account.email, code: await requestCode(service, mailbox, account.email, 2) });
     await expectAlive(service, required(tokens));
     expect((await service.apiKeys.introspectApiKey({ key })).active).toBe(true);
@@ -218,11 +223,12 @@ describe('at the moment of the first proof', () => {
   }
 
   it('a Login leaves no session behind', async () => {
-    await meanwhile(10, ({ email }) => logIn(service, email), ['OK', 'INVALID_CREDENTIALS']);
+    await meanwhile(10, ({ email }) => logIn(there, email), ['OK', 'INVALID_CREDENTIALS']);
   });
 
   it('a key that is made in a session of before does not outlive it', async () => {
-    const make = ({ id, tokens }: Taken) => service.apiKeys.createApiKey({ userId: id, name: 'mine' }, { token: tokens.accessToken });
+    // On the other replica, which hears of the end of the session later.
+    const make = ({ id, tokens }: Taken) => there.apiKeys.createApiKey({ userId: id, name: 'mine' }, { token: tokens.accessToken });
     await meanwhile(10, make, ['OK', 'CALLER_UNAUTHENTICATED']);
   });
 
@@ -231,7 +237,7 @@ describe('at the moment of the first proof', () => {
     const held = await holdUser(service, id);
     const proof = verify(link);
     await untilBlocked(service, 1);
-    const key = service.apiKeys.createApiKey({ userId: id, name: 'mine' }, { token: tokens.accessToken });
+    const key = there.apiKeys.createApiKey({ userId: id, name: 'mine' }, { token: tokens.accessToken });
     const refused = expectStatus(key, 'UNAUTHENTICATED', 'CALLER_UNAUTHENTICATED');
     await untilBlocked(service, 2);
     await held.release();
@@ -246,9 +252,9 @@ describe('at the moment of the first proof', () => {
     await meanwhile(6, change, ['OK', 'INVALID_CREDENTIALS', 'CALLER_UNAUTHENTICATED']);
   });
 
-  it('20 calls with one link are one proof, and the carrying session goes on', async () => {
+  it('20 calls with one link, on two replicas, are one proof, and the carrying session goes on', async () => {
     const account = await takenByStranger();
-    const results = await atOnce(20, () => verify(account.link, undefined, account.tokens.accessToken));
+    const results = await atOnce(20, (index) => verify(account.link, undefined, account.tokens.accessToken, index % 2 ? service : there));
     expect(results.map(reasonOf)).toEqual(Array(20).fill('OK'));
     expect(await endedBy(account.id)).toHaveLength(1);
     expect(await isActive(service, account.tokens.accessToken)).toBe(true);
