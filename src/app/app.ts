@@ -51,7 +51,7 @@ async function serve(
   begun: AsyncDisposableStack,
   { mailGatherMs }: Overrides,
 ): Promise<Pick<App, 'port' | 'metricsPort'>> {
-  const { orm, pool, now, log, tail, oneTimeTokens, emailChanges, sealed, tracer, team } = resources;
+  const { orm, pool, now, log, tail, oneTimeTokens, emailChanges, mailBounds, sealed, tracer, team } = resources;
   const runtime = runtimeOf(config, resources);
   const services = servicesOf(config, resources).map((service) => addService(server, service, runtime));
   const health = await addHealth(server, services, async () => void (await pool.query('select 1')), team?.health);
@@ -59,7 +59,7 @@ async function serve(
   if (config.grpc.reflection) addReflection(server);
   const metricsServer = await offerMetrics(config, resources);
   begun.defer(() => metricsServer?.close());
-  const mailerResources = { em: orm.em, now, log, sealed, tokens: oneTimeTokens, emailChanges, tail, tracer };
+  const mailerResources = { em: orm.em, now, log, sealed, tokens: oneTimeTokens, emailChanges, bounds: mailBounds, tail, tracer };
   const startMailer = await openMailer(config, mailerResources, mailGatherMs);
   await tail.start();
   const { port, drain } = await listen(server, config.grpc);

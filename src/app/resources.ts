@@ -27,6 +27,7 @@ import { createLog, type Log } from '../observability/log.ts';
 import { Metrics, type Snapshot } from '../observability/metrics/metrics.ts';
 import { CurrentSpan } from '../observability/tracing/current-span.ts';
 import { openTracer, type Step } from '../observability/tracing/tracer.ts';
+import { MailBounds } from '../rate-limits/mail-bounds.ts';
 import { RateLimits } from '../rate-limits/rate-limits.ts';
 import type { HealthOfAll } from '../rpc/health.ts';
 import type { ConnectionLimits } from '../rpc/server.ts';
@@ -123,6 +124,7 @@ export async function openResources(
     activity,
     userLookup: new CoalescedReads((ids) => findUserViews(db, ids)),
     rateLimits: new RateLimits({ ofCalls: callersPool, ofCredentials: db }, config.rateLimits, secretKey, log),
+    mailBounds: new MailBounds(db, secretKey),
     accessTokens,
     oneTimeTokens: new OneTimeTokens(secretKey),
     emailChanges: new EmailChanges(secretKey),

@@ -78,7 +78,7 @@ function usersDeps(config: Config, { now, passwords, secretKey, sealed, userLook
 }
 
 function authDeps(config: Config, resources: Resources, users: ReturnType<typeof usersDeps>) {
-  const { passwords, secretKey, oneTimeTokens, emailChanges, accessTokens, rateLimits, activity, introspection } = resources;
+  const { passwords, secretKey, oneTimeTokens, emailChanges, accessTokens, rateLimits, mailBounds, activity, introspection } = resources;
   return {
     ...users,
     passwords,
@@ -92,6 +92,7 @@ function authDeps(config: Config, resources: Resources, users: ReturnType<typeof
     sessionMaxAge: config.sessionMaxAge,
     requireVerifiedEmail: config.requireVerifiedEmail,
     limitCredentials: rateLimits.credentials,
+    boundRecipients: mailBounds.recipients,
     activity,
     introspection,
   };

@@ -14,7 +14,7 @@ export interface Occurrence {
   readonly userId?: string;
   readonly client?: Client;
   /** Never personal data: it outlives the user. */
-  readonly metadata?: Record<string, string>;
+  readonly metadata?: Readonly<Record<string, string>>;
   /** The user it is about, for the consumers of events alone: the audit trail does not name who was erased. */
   readonly erasedUserId?: string;
   /** Data that only the consumers of events need, beside the metadata. */

@@ -22,7 +22,7 @@ import { type RefreshTokenDeps, refreshToken, refreshTokenInput } from './refres
 import { type RegisterDeps, register, registerInput } from './register.ts';
 import { requestByMailInput, requestEmailVerification, requestLoginCode, requestPasswordReset } from './request-by-mail.ts';
 import { type ResetPasswordDeps, resetPassword, resetPasswordInput } from './reset-password.ts';
-import { verifyEmail, verifyEmailInput } from './verify-email.ts';
+import { type VerifyEmailDeps, verifyEmail, verifyEmailInput } from './verify-email.ts';
 
 export type AuthDeps = RegisterDeps &
   LoginDeps &
@@ -32,6 +32,7 @@ export type AuthDeps = RegisterDeps &
   CheckPasswordDeps &
   LoginWithCodeDeps &
   ResetPasswordDeps &
+  VerifyEmailDeps &
   RequestEmailChangeDeps &
   ConfirmEmailChangeDeps &
   RevertEmailChangeDeps;

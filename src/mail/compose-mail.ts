@@ -52,7 +52,7 @@ export async function findMailSubjects(
 }
 
 /**
- * Fills in a template. Undefined where there is nothing to say any more: the token was used, replaced or has expired, or the account is gone.
+ * Fills in a template. Undefined where there is nothing to say any more: the token was used or has expired, or the account is gone.
  * Names are left out on purpose, and what a device is called until the address is verified: whoever signs up with somebody else's address
  * could write them a letter.
  */

@@ -7,7 +7,7 @@ import { type DeliverMailsDeps, deliverMails } from './deliver-mails.ts';
 import type { MailSettings } from './mail-settings.ts';
 import { MailTemplates } from './mail-templates.ts';
 import { fileTransport, type MailTransport, smtpTransport } from './mail-transport.ts';
-import { isToldByMail, queueMails } from './queue-mails.ts';
+import { isToldByMail, type MailBounds, queueMails } from './queue-mails.ts';
 
 /** Changes that follow upon others gather for so long before they are turned into mails: a hundred take as many statements as one. */
 const GATHER_MS = 1000;
@@ -32,6 +32,7 @@ export interface MailerSettings {
 
 export type MailerResources = Omit<DeliverMailsDeps, 'templates' | 'transport' | 'serviceName' | 'publicUrl'> & {
   readonly tail: Pick<ChangeTail, 'onEvent'>;
+  readonly bounds: MailBounds;
 };
 
 /**
@@ -53,9 +54,9 @@ export async function openMailer(
   return () => start({ ...resources, templates, transport, serviceName, publicUrl: mail.publicUrl }, changes);
 }
 
-function start(deps: DeliverMailsDeps, changes: Bell): () => Promise<void> {
-  const { em, now, tokens, log, transport } = deps;
-  const handle = queueMails({ tokens, now });
+function start(deps: DeliverMailsDeps & Pick<MailerResources, 'bounds'>, changes: Bell): () => Promise<void> {
+  const { em, log, transport, now } = deps;
+  const handle = queueMails(deps);
   const queued = new Bell();
   let nextDue: Date | undefined;
   const queueAll = async (stopping: AbortSignal) => {

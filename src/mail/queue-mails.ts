@@ -8,10 +8,10 @@ import type { MailTemplate } from './mail-templates.ts';
 
 /** The operations on one-time tokens that mails need; `auth` provides them. */
 export interface MailedTokens {
-  /** Makes them, each in the place of an older one; returns their ids in that order. At most one for each user and purpose. */
+  /** Returns the ids of tokens in that order, of new ones or of some that are still fresh. At most one for each user and purpose. */
   issue(em: EntityManager, wanted: readonly WantedToken[], now: Date): Promise<string[]>;
   /**
-   * Returns the secrets to write into the mails, by these ids; those are missing that were used or replaced in the
+   * Returns the secrets to write into the mails, by these ids; those are missing that were used in the
    * meantime.
    */
   reveal(em: EntityManager, ids: readonly string[]): Promise<ReadonlyMap<string, MailedSecret>>;
@@ -33,6 +33,12 @@ export interface EmailChangeLink extends MailedSecret {
   readonly to: string;
 }
 
+/** Bounds on mails that strangers can ask for; `rate-limits` keeps them. */
+export interface MailBounds {
+  /** Counts a mail that was asked for at a moment; false where it would be one too many. */
+  admits(em: EntityManager, template: MailTemplate, email: string, at: Date): Promise<boolean>;
+}
+
 export interface WantedToken {
   readonly userId: string;
   readonly purpose: MailedPurpose;
@@ -50,6 +56,8 @@ interface Recipe {
   readonly purpose?: MailedPurpose;
   /** True where the mail goes to the address that the event has, sealed, and not to that of the user. */
   readonly toRecipient?: true;
+  /** True where it goes to the address that a change of the email asks for. */
+  readonly toNewEmail?: true;
   /** Absent: each event of the type is told. */
   readonly isTold?: (payload: SeenEvent['payload']) => boolean;
 }
@@ -57,7 +65,7 @@ interface Recipe {
 /** The changes that are told by mail, some of them to two addresses. */
 const RECIPES: Partial<Record<PublishedEventType, readonly Recipe[]>> = {
   'user.email_verification_requested': [{ template: 'verify-email', purpose: 'email_verification' }],
-  'user.email_change_requested': [{ template: 'confirm-email-change' }],
+  'user.email_change_requested': [{ template: 'confirm-email-change', toNewEmail: true }],
   'user.email_changed': [{ template: 'revert-email-change' }, { template: 'email-changed' }],
   'user.email_change_reverted': [{ template: 'email-restored' }, { template: 'email-removed', toRecipient: true }],
   'user.username_changed': [{ template: 'username-changed' }],
@@ -76,6 +84,8 @@ export const isToldByMail = (type: string): boolean => Object.hasOwn(RECIPES, ty
 
 export interface QueueMailsDeps {
   readonly tokens: MailedTokens;
+  readonly emailChanges: MailedEmailChanges;
+  readonly bounds: MailBounds;
   readonly now: () => Date;
 }
 
@@ -87,16 +97,15 @@ interface Due {
 }
 
 /** The consumer `mail` of the events: turns changes into mails that are due. */
-export function queueMails({ tokens, now }: QueueMailsDeps): HandleEvents {
+export function queueMails({ tokens, emailChanges, bounds, now }: QueueMailsDeps): HandleEvents {
   return async (em, events) => {
     const due = events.flatMap((event) => {
       const { type, userId, payload } = event;
-      const recipes = userId == null ? [] : (RECIPES[type as PublishedEventType] ?? []);
+      const recipes = userId == null || payload.withheld !== undefined ? [] : (RECIPES[type as PublishedEventType] ?? []);
       return recipes.filter(({ isTold }) => isTold?.(payload) ?? true).map((recipe) => ({ event, recipe, userId: userId as string }));
     });
     if (due.length === 0) return;
-    const users = await findActiveUsers(em, [...new Set(due.map(({ userId }) => userId))]);
-    const wanted = newestOfEachToken(due).filter((it) => isOfErased(it) || isWanted(it, users.get(it.userId)));
+    const wanted = newestOfEachToken(await withinBounds(em, { bounds }, due, await addressesOf(em, { emailChanges }, due)));
     const tokenIds = await issueTokens(em, wanted, { tokens, now });
     const mails = wanted.map((it) => mailOf(it, tokenIds.get(it)));
     if (mails.length > 0) await insertMails(em, mails, now());
@@ -105,14 +114,55 @@ export function queueMails({ tokens, now }: QueueMailsDeps): HandleEvents {
   };
 }
 
-const isOfErased = ({ event }: Due) => event.type === 'user.deleted';
-
-/** A user who has confirmed their address is not asked to. */
-function isWanted({ recipe }: Due, user: ActiveUser | undefined): boolean {
-  return user !== undefined && !(recipe.purpose === 'email_verification' && user.verified);
+/** The addresses that mails go to. */
+interface Addresses {
+  readonly users: ReadonlyMap<string, ActiveUser>;
+  /** By the ids of the changes. */
+  readonly newEmails: ReadonlyMap<string, EmailChangeLinks>;
 }
 
-/** A token takes the place of the one before: a mail with that one would have nothing to say any more. */
+async function addressesOf(
+  em: EntityManager,
+  { emailChanges }: Pick<QueueMailsDeps, 'emailChanges'>,
+  due: readonly Due[],
+): Promise<Addresses> {
+  const changeIds = due.flatMap(({ recipe, event }) => (recipe.toNewEmail ? [event.payload.email_change_id ?? ''] : []));
+  return {
+    users: await findActiveUsers(em, [...new Set(due.map(({ userId }) => userId))]),
+    newEmails: await emailChanges.reveal(em, changeIds),
+  };
+}
+
+const isOfErased = ({ event }: Due) => event.type === 'user.deleted';
+
+/**
+ * Those that are told, of which a stranger cannot have more sent than there may be. In the order of the events, by whose moments they count. One
+ * whose address is nobody's any more is not told.
+ */
+async function withinBounds(
+  em: EntityManager,
+  { bounds }: Pick<QueueMailsDeps, 'bounds'>,
+  due: readonly Due[],
+  addresses: Addresses,
+): Promise<Due[]> {
+  const within: Due[] = [];
+  for (const it of due) {
+    const { recipe, event, userId } = it;
+    const user = addresses.users.get(userId);
+    const email = recipe.toNewEmail ? addresses.newEmails.get(event.payload.email_change_id ?? '')?.confirm?.to : user?.email;
+    if (isOfErased(it)) within.push(it);
+    else if (user && email !== undefined && isWanted(it, user) && (await bounds.admits(em, recipe.template, email, event.occurredAt)))
+      within.push(it);
+  }
+  return within;
+}
+
+/** A user who has confirmed their address is not asked to. */
+function isWanted({ recipe }: Due, user: ActiveUser): boolean {
+  return !(recipe.purpose === 'email_verification' && user.verified);
+}
+
+/** Those that come at the same time would have the same token: one mail says all of it. */
 function newestOfEachToken(due: readonly Due[]): Due[] {
   const newest = new Map(due.map((it) => [it.recipe.purpose ? `${it.recipe.purpose} ${it.userId}` : it, it]));
   return [...newest.values()];
@@ -122,7 +172,7 @@ function newestOfEachToken(due: readonly Due[]): Due[] {
 async function issueTokens(
   em: EntityManager,
   due: readonly Due[],
-  { tokens, now }: QueueMailsDeps,
+  { tokens, now }: Pick<QueueMailsDeps, 'tokens' | 'now'>,
 ): Promise<ReadonlyMap<Due, string | undefined>> {
   const needing = due.flatMap((it) => (it.recipe.purpose ? [{ it, userId: it.userId, purpose: it.recipe.purpose }] : []));
   if (needing.length === 0) return new Map();

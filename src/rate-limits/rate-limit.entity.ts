@@ -8,6 +8,8 @@ const RateLimitSchema = defineEntity({
     points: p.integer().default(0),
     /** Milliseconds since 1970. */
     expire: p.bigint('number').nullable(),
+    /** The different things that were counted, as keyed hashes, where they count and not the calls. */
+    subjects: p.array().columnType('text[]').nullable(),
   },
 });
 

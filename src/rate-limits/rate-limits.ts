@@ -1,4 +1,3 @@
-import { createHmac } from 'node:crypto';
 import type { Pool } from 'pg';
 import { RateLimiterPostgres, RateLimiterRes } from 'rate-limiter-flexible';
 import type { Call, Caller } from '../call/call.ts';
@@ -7,6 +6,7 @@ import { databaseUnavailable, IdentityError } from '../call/errors.ts';
 import type { Awaitable } from '../concurrency/awaitable.ts';
 import type { PreparedStatements } from '../database/prepared.ts';
 import type { Log } from '../observability/log.ts';
+import { counterKey } from './counter-key.ts';
 import { CredentialLimiter } from './credential-limiter.ts';
 import { LeasedLimiter } from './leased-limiter.ts';
 import { countCalls } from './rate-limit.repository.ts';
@@ -85,14 +85,10 @@ export class RateLimits {
   #limitsOf({ rpc, client: { ipAddress }, identifier }: CredentialCheck): Map<string, number> {
     const { perAddress, perIdentifier } = this.#settings;
     const limits = new Map<string, number>();
-    if (ipAddress !== undefined && perAddress > 0) limits.set(`address:${this.#keyOf(rpc, ipAddress)}`, perAddress);
-    if (identifier !== undefined && perIdentifier > 0) limits.set(`identifier:${this.#keyOf(rpc, identifier)}`, perIdentifier);
+    if (ipAddress !== undefined && perAddress > 0) limits.set(counterKey(this.#hashKey, `address:${rpc}`, ipAddress), perAddress);
+    if (identifier !== undefined && perIdentifier > 0)
+      limits.set(counterKey(this.#hashKey, `identifier:${rpc}`, identifier), perIdentifier);
     return limits;
-  }
-
-  /** Hashed with a key: the table is no list of who was where. */
-  #keyOf(rpc: string, subject: string): string {
-    return `${rpc}:${createHmac('sha256', this.#hashKey).update(subject).digest('base64url')}`;
   }
 
   #warn(consequence: string): void {
@@ -124,7 +120,7 @@ function seconds(milliseconds: number): number {
 }
 
 /** Unique over users and service accounts. */
-function idOf(caller: Caller): string {
+export function idOf(caller: Caller): string {
   switch (caller.kind) {
     case 'user':
       return caller.userId;

@@ -44,6 +44,10 @@ export function findLiveSessions(em: EntityManager, userId: string, now: Date): 
   );
 }
 
+export async function isLiveSession(em: EntityManager, id: string, now: Date): Promise<boolean> {
+  return (await em.count(Session, { id, revokedAt: null, expiresAt: { $gt: now } })) === 1;
+}
+
 /** Moves `last_active_at`, where nobody has done so within the resolution. */
 export function noteActivity(em: EntityManager, moments: ReadonlyMap<string, Date>, resolutionMs: number): Promise<void> {
   return moveMoments(em, { table: 'sessions', column: 'last_active_at' }, moments, resolutionMs);

@@ -40,8 +40,8 @@ export interface NewUser {
   readonly profile: ProfileInput;
   readonly requestId?: string | undefined;
   readonly client?: Client;
-  /** Asks for the mail that verifies the address, in the same transaction. */
-  readonly requestVerification?: boolean;
+  /** Asks for the mail that verifies the address, in the same transaction; this is written down with it. */
+  readonly requestVerification?: Readonly<Record<string, string>>;
 }
 
 export const createUserInput = (deps: CreateUserDeps) =>
@@ -89,7 +89,7 @@ function insert(em: EntityManager, call: Call, deps: CreateUserDeps, input: NewU
   const user = addUser(em, { email, username, requestId }, profile);
   if (passwordHash !== undefined) deps.newPasswords.give(em, user, passwordHash, call.now());
   record(em, call, { type: 'user.created', userId: user.id, ...(client && { client }) });
-  if (requestVerification) record(em, call, { type: 'user.email_verification_requested', userId: user.id });
+  if (requestVerification) record(em, call, { type: 'user.email_verification_requested', userId: user.id, metadata: requestVerification });
   const hasPassword = passwordHash !== undefined;
   return { id: user.id, email, username, ...profile, emailVerified: false, active: true, hasPassword, roles: [] };
 }

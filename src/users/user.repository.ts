@@ -34,6 +34,12 @@ export function findUserByRequestId(em: EntityManager, requestId: string): Promi
   return em.findOne(User, { requestId }, WITH_PROFILE);
 }
 
+/** The id of the user who has the email. Not an entity: finding one would take longer than finding none. */
+export async function findUserIdByEmail(em: EntityManager, email: string): Promise<string | undefined> {
+  const rows = await em.execute<{ id: string }[]>('select id from users where email = ?', [email]);
+  return rows[0]?.id;
+}
+
 /** The id of the user who has the email. They are not deleted before the transaction ends. */
 export async function lockUserIdByEmail(em: EntityManager, email: string): Promise<string | undefined> {
   const rows = await em.execute<{ id: string }[]>('select id from users where email = ? for key share', [email]);
@@ -70,9 +76,15 @@ export async function findTakenEmails(em: EntityManager, emails: readonly string
 /** Nobody else changes the user, or begins a session of theirs, until the transaction ends. */
 export async function lockUser(em: EntityManager, id: string): Promise<User | null> {
   const user = await em.findOne(User, { id }, { lockMode: LockMode.PESSIMISTIC_WRITE });
-  // Not joined: PostgreSQL reads a row again that it had to wait for, but not what is joined to it, so the profile would be the one from
-  // before somebody else's change.
-  if (user) await em.populate(user, ['profile']);
+  return user && loadProfile(em, user);
+}
+
+/**
+ * Reads the profile of a user who is locked. Not joined: PostgreSQL reads a row again that it had to wait for, but not what is joined to it, so
+ * the profile would be the one from before somebody else's change.
+ */
+export async function loadProfile(em: EntityManager, user: User): Promise<User> {
+  await em.populate(user, ['profile']);
   return user;
 }
 

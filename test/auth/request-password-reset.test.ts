@@ -1,8 +1,9 @@
 import { hash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { logIn, register, signedIn } from '../support/builders.ts';
-import { useMailbox } from '../support/mailbox.ts';
-import { dump, requestReset } from '../support/mails.ts';
+import { expectStatus } from '../support/expect-status.ts';
+import { tokenIn, useMailbox } from '../support/mailbox.ts';
+import { dump, requestReset, SUBJECTS } from '../support/mails.ts';
 import { storedHash } from '../support/passwords.ts';
 import { useService } from '../support/service.ts';
 
@@ -12,11 +13,24 @@ const service = useService(() => ({ SMTP_URL: mailbox.url() }));
 const tokenFor = (email: string, count = 1) => requestReset(service, mailbox, email, count);
 
 describe('RequestPasswordReset', () => {
-  it('mails a token of 256 bits, another one each time', async () => {
+  it('mails a token of 256 bits, the same for 15 minutes, then another one; all are good until one is used', async () => {
     const { email } = await register(service);
-    const tokens = [await tokenFor(email), await tokenFor(email, 2), await tokenFor(email, 3)];
-    for (const token of tokens) expect(Buffer.from(token, 'base64url')).toHaveLength(32);
-    expect(new Set(tokens).size).toBe(3);
+    const first = await tokenFor(email);
+    expect(Buffer.from(first, 'base64url')).toHaveLength(32);
+    expect(await tokenFor(email, 2)).toBe(first);
+    service.clock.advance(13 * 60);
+    expect(await tokenFor(email, 3)).not.toBe(first);
+    await service.auth.resetPassword({ resetToken: first, newPassword: 'an entirely different secret' });
+    const newest = tokenIn(await mailbox.mail(email, SUBJECTS.reset, 3));
+    const second = service.auth.resetPassword({ resetToken: newest, newPassword: 'yet another secret' });
+    await expectStatus(second, 'UNAUTHENTICATED', 'INVALID_RESET_TOKEN');
+  });
+
+  it('is the right one of the tokens of each user', async () => {
+    const users = [await register(service), await register(service)];
+    const tokens = [];
+    for (const { email } of users) tokens.push(await tokenFor(email));
+    expect(new Set(tokens).size).toBe(2);
   });
 
   it('changes nothing yet', async () => {

@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { newEmail, register } from '../support/builders.ts';
 import { failureOf } from '../support/expect-status.ts';
+import { programWith } from '../support/grants.ts';
 import { useMailbox } from '../support/mailbox.ts';
 import { type TestService, useService } from '../support/service.ts';
 import { statementsOf, stopFollowingEvents, untilCallerIsKnown, withoutValues } from '../support/statements.ts';
@@ -62,5 +63,21 @@ describe('for an email that nobody has as for one that somebody has,', () => {
     const statements = withoutValues(await statementsOf(known));
     expect(statements.length).toBeGreaterThan(2);
     expect(withoutValues(await statementsOf(unknown))).toEqual(statements);
+  });
+
+  it('a sender who has asked for too many addresses makes the same statements as before', async () => {
+    const { key } = await programWith(service, ['identity.auth.recover']);
+    const ask = (email: string) => () => service.auth.requestPasswordReset({ email }, { token: key });
+    const emails = Array.from({ length: 2 }, newEmail);
+    for (const email of emails) await service.users.createUser({ email });
+    await untilCallerIsKnown(service);
+    await ask(newEmail())();
+    await stopFollowingEvents(service.database);
+    const statements = withoutValues(await statementsOf(ask(emails[0] ?? '')));
+    expect(statements).toContain('rate-limits.count-recipient');
+    expect(withoutValues(await statementsOf(ask(newEmail())))).toEqual(statements);
+    for (let turn = 0; turn < 20; turn++) await ask(newEmail())();
+    expect(withoutValues(await statementsOf(ask(emails[1] ?? '')))).toEqual(statements);
+    expect(withoutValues(await statementsOf(ask(newEmail())))).toEqual(statements);
   });
 });

@@ -66,7 +66,7 @@ describe('a change that others follow', () => {
     await expectEvents(otherUsername, [['user.username_changed'], ['user.updated', { fields: 'username' }]]);
 
     const verificationToken = tokenIn(await mailbox.mail(email, /^Confirm/));
-    await expectEvents(() => auth.verifyEmail({ verificationToken }), [['user.email_verified']]);
+    await expectEvents(() => auth.verifyEmail({ verificationToken, password: PASSWORD }), [['user.email_verified']]);
     await expectEvents(() => auth.requestEmailVerification({ email }), [['user.email_verification_requested']]);
 
     const begin = async (client: object) => {

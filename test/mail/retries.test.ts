@@ -120,18 +120,19 @@ describe('a mail while the mail server is down', () => {
     expect(await failures()).toEqual([]);
   });
 
-  it('is not sent any more once another one has taken the place of its token', async () => {
+  it('says the same as the one that is asked for a minute later: both have one token', async () => {
     const { email } = await register(service);
-    for (let n = 1; n <= 3; n++) {
-      await service.auth.requestPasswordReset({ email });
-      await untilWaiting(1 + n);
-    }
-    const mailbox = await openMailbox();
+    await service.auth.requestPasswordReset({ email });
+    await untilWaiting(2);
     service.clock.advance(60);
-    const mail = await mailbox.mail(email, /^Reset/);
+    await service.auth.requestPasswordReset({ email });
+    const mailbox = await openMailbox();
+    await mailbox.mail(email, /^Reset/, 2);
     await untilQueueIsEmpty();
-    expect(mailbox.mails.map(({ subject }) => subject?.split(' ')[0]).sort()).toEqual(['Confirm', 'Reset']);
-    await service.auth.resetPassword({ resetToken: tokenIn(mail), newPassword: 'another long enough passphrase' });
+    const resets = mailbox.mails.filter(({ subject }) => subject?.startsWith('Reset'));
+    const [token, ...others] = new Set(resets.map(tokenIn));
+    expect([resets.length, others]).toEqual([2, []]);
+    await service.auth.resetPassword({ resetToken: token ?? '', newPassword: 'another long enough passphrase' });
   });
 
   it('is not sent any more once its token was made pointless', async () => {
@@ -216,7 +217,7 @@ describe('a mail server that refuses', () => {
 });
 
 describe('mails that are asked for before anybody has looked at the first request', () => {
-  it('are one, with the newest token, for each account', async () => {
+  it('are one for each account', async () => {
     const mailbox = await openMailbox();
     const users = [await register(service), await register(service)];
     await untilQueueIsEmpty();

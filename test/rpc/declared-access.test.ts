@@ -11,8 +11,8 @@ const PROTOS = new URL('../../proto/identity/v1/', import.meta.url);
 const ACCESS = readAccess(DESCRIPTORS);
 const PERMISSIONS = new Set([...ACCESS.values()].map(({ permission }) => permission).filter((permission) => permission !== ''));
 
-/** What no RPC asks for, but what a caller may have: to tell the address of an end user. */
-const WITHOUT_RPC = ['identity.clients.vouch'];
+/** What no RPC asks for, but what a caller may have: to tell the address of an end user, to have mails sent to many. */
+const WITHOUT_RPC = ['identity.clients.vouch', 'identity.mail.bulk'];
 
 /** The comments over the RPCs, by path. */
 async function commentsOfRpcs(): Promise<Map<string, string>> {

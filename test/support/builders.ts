@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Tokens } from '../../src/gen/identity/v1/tokens.ts';
 import type { User } from '../../src/gen/identity/v1/user.ts';
+import { rows } from './rows.ts';
 import type { TestService } from './service.ts';
 
 export const PASSWORD = 'correct horse battery staple';
@@ -16,14 +17,21 @@ export async function register({ auth }: TestService, fields: Parameters<TestSer
   return required(user);
 }
 
+/** The same, whose email was verified before: no proof of the mailbox is the first one. */
+export async function registerVerified(service: TestService): Promise<User> {
+  const user = await register(service);
+  await rows(service, 'update users set email_verified_at = now() where id = $1', [user.id]);
+  return { ...user, emailVerified: true };
+}
+
 export async function logIn({ auth }: TestService, email: string, password = PASSWORD): Promise<Tokens> {
   const { tokens } = await auth.login({ email, password });
   return required(tokens);
 }
 
 /** A new account, signed in. */
-export async function signedIn(service: TestService): Promise<{ user: User; tokens: Tokens }> {
-  const user = await register(service);
+export async function signedIn(service: TestService, create = register): Promise<{ user: User; tokens: Tokens }> {
+  const user = await create(service);
   return { user, tokens: await logIn(service, user.email) };
 }
 

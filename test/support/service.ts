@@ -45,14 +45,14 @@ export const TEST_SETTINGS = {
   RATE_LIMIT_PER_ADDRESS: '0',
 };
 
-/** Starts a service; `shared` lets several use one database. */
+/** Starts a service; `shared` lets several use one database, `clock` one clock. */
 export async function startService(
   env: Record<string, string> = {},
   shared?: TestDatabase,
   connections: Overrides['connections'] = {},
+  clock = new Clock(),
 ): Promise<TestService> {
   const database = shared ?? (await createDatabase());
-  const clock = new Clock();
   const dataDir = await mkdtemp(path.join(tmpdir(), 'identity-test-'));
   const config = loadConfig({ ...TEST_SETTINGS, DATABASE_URL: database.url, DATA_DIR: dataDir, ...env });
   const connection = { databaseUrl: database.url, secretKey: env.JWT_SECRET_KEY ?? SECRET_KEY };

@@ -65,8 +65,7 @@ async function wellKnownUser(): Promise<{ user: User; accessToken: string }> {
   const later = new Date(now.getTime() + 60_000);
   await rows(
     service,
-    `insert into one_time_tokens (user_id, purpose, secret_hash, expires_at, created_at) values ($1, 'password_reset', $2, $3, $4)
-     on conflict (user_id, purpose) do nothing`,
+    `insert into one_time_tokens (user_id, purpose, secret_hash, expires_at, created_at) values ($1, 'password_reset', $2, $3, $4)`,
     [user.id, Buffer.from(randomUUID()), later, now],
   );
   await rows(service, `insert into mails (template, user_id, next_attempt_at, created_at) values ($1, $2, $3, $4)`, [

@@ -1,11 +1,12 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { z } from 'zod';
 import { record } from '../../audit/audit-log.ts';
-import { isSelf } from '../../call/authorize.ts';
+import { callerUnauthenticated, isSelf } from '../../call/authorize.ts';
 import type { Call } from '../../call/call.ts';
 import { Permissions } from '../../call/permissions.ts';
 import { line } from '../../call/validation.ts';
 import { transaction } from '../../database/transaction.ts';
+import { isLiveSession } from '../../sessions/session.repository.ts';
 import { User } from '../../users/user.entity.ts';
 import { userNotFound } from '../../users/user.errors.ts';
 import { lockUser } from '../../users/user.repository.ts';
@@ -56,6 +57,7 @@ export async function createApiKey(
   const now = call.now();
   return transaction(call.em, async (em) => {
     const owner = await ownerOf(em, input);
+    await requireLiveCaller(em, call);
     // A key with scopes could otherwise make one without.
     if (!isSelf(call.caller, input.userId)) requireGrantable(call, reachOf(input, owner.permissions, permissionsOverSelf));
     if (!mayGrant(owner.permissions, scopes)) throw grantExceedsCaller();
@@ -72,6 +74,12 @@ export async function createApiKey(
     record(em, call, { type: 'api_key.created', ...subject, metadata: { api_key_id: apiKey.id, ...metadata } });
     return { apiKey, key };
   });
+}
+
+/** With the owner locked: a session that was ended meanwhile leaves no key behind, whose end would come too early for it. */
+async function requireLiveCaller(em: EntityManager, { caller, now }: Call): Promise<void> {
+  if (caller.kind !== 'user' || caller.sessionId === undefined) return;
+  if (!(await isLiveSession(em, caller.sessionId, now()))) throw callerUnauthenticated();
 }
 
 /** All that the key can do. One of a user without scopes also does to that user what users may do to themselves. */

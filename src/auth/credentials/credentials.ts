@@ -17,6 +17,8 @@ export interface Ending {
   readonly reason: string;
   /** A session that goes on: the one in which the user asks for it. */
   readonly exceptSessionId?: string | undefined;
+  /** A link that goes on: the one that the user has just opened. */
+  readonly exceptTokenId?: string | undefined;
 }
 
 /** Ends what a user has of one kind; returns how many there were. */
@@ -34,8 +36,8 @@ const END: Readonly<Record<CredentialKind, End>> = {
   },
   sessions: (em, call, { user, reason, exceptSessionId }) => endSessions(em, call, user.id, reason, exceptSessionId),
   api_keys: (em, call, { user, reason }) => revokeApiKeysOfUser(em, call, user.id, reason),
-  async links(em, _call, { user }) {
-    return (await deleteTokens(em, user.id, TOKEN_PURPOSES)) + (await deletePendingChange(em, user.id));
+  async links(em, _call, { user, exceptTokenId }) {
+    return (await deleteTokens(em, user.id, TOKEN_PURPOSES, exceptTokenId)) + (await deletePendingChange(em, user.id));
   },
   known_devices: (em, _call, { user }) => deleteKnownDevices(em, user.id),
   revert_links: (em, _call, { user }) => deleteConfirmedChanges(em, user.id),
@@ -56,8 +58,7 @@ export async function endCredentials(
   return ended;
 }
 
-export interface EventOptions {
-  readonly exceptSessionId?: string | undefined;
+export interface EventOptions extends Pick<Ending, 'exceptSessionId' | 'exceptTokenId'> {
   /** Kinds that the caller wants to keep. */
   readonly keep?: readonly CredentialKind[];
 }
@@ -68,10 +69,10 @@ export function endCredentialsBy(
   call: Call,
   event: CredentialEvent,
   user: User,
-  { exceptSessionId, keep = [] }: EventOptions = {},
+  { keep = [], ...exceptions }: EventOptions = {},
 ): Promise<EndedCredentials> {
   const kinds = ENDED_BY[event].filter((kind) => !keep.includes(kind));
-  return endCredentials(em, call, kinds, { user, reason: event, exceptSessionId });
+  return endCredentials(em, call, kinds, { user, reason: event, ...exceptions });
 }
 
 /** Ends the sessions of a user and, where asked to, their API keys; returns how many sessions. */

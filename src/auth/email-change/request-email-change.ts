@@ -4,6 +4,7 @@ import type { Call } from '../../call/call.ts';
 import { client, vouchedClient } from '../../call/client.ts';
 import { uuid } from '../../call/validation.ts';
 import { transaction } from '../../database/transaction.ts';
+import type { BoundRecipients } from '../../rate-limits/mail-bounds.ts';
 import type { LimitCredentials } from '../../rate-limits/rate-limits.ts';
 import { userNotFound } from '../../users/user.errors.ts';
 import { lockUser } from '../../users/user.repository.ts';
@@ -16,6 +17,7 @@ export const requestEmailChangeInput = z.object({ userId: uuid, newEmail: email,
 export interface RequestEmailChangeDeps {
   readonly emailChanges: EmailChanges;
   readonly limitCredentials: LimitCredentials;
+  readonly boundRecipients: BoundRecipients;
 }
 
 /**
@@ -30,11 +32,12 @@ export async function requestEmailChange(
   const { userId, newEmail } = input;
   const client = vouchedClient(call, input.client);
   await deps.limitCredentials(call, { rpc: 'RequestEmailChange', client, identifier: newEmail });
+  const bound = await deps.boundRecipients(call, client, newEmail);
   await transaction(call.em, async (em) => {
     const user = await lockUser(em, userId);
     if (!user) throw userNotFound();
     if (user.email === newEmail) throw emailUnchanged();
     const id = await deps.emailChanges.request(em, user, newEmail, call.now());
-    record(em, call, { type: 'user.email_change_requested', userId, client, metadata: { email_change_id: id } });
+    record(em, call, { type: 'user.email_change_requested', userId, client, metadata: { ...bound, email_change_id: id } });
   });
 }

@@ -15,3 +15,18 @@ export const MAX_CODE_ATTEMPTS = 5;
 export function tokenExpiry(purpose: TokenPurpose, now: Date): Date {
   return new Date(now.getTime() + TOKEN_TTL[purpose] * 1000);
 }
+
+export interface TokenState {
+  readonly purpose: TokenPurpose;
+  readonly createdAt: Date;
+  readonly failedAttempts: number;
+}
+
+/**
+ * Tells whether the same token is mailed again where another one is asked for: one that is younger than half its life, and no code whose attempts
+ * are used up. So nobody voids a mail by asking for the next one, each mail is good for at least half a life, and a user has at most three live
+ * tokens of a purpose (ADR 19).
+ */
+export function isFresh({ purpose, createdAt, failedAttempts }: TokenState, now: Date): boolean {
+  return failedAttempts < MAX_CODE_ATTEMPTS && now.getTime() - createdAt.getTime() < (TOKEN_TTL[purpose] * 1000) / 2;
+}

@@ -13,16 +13,20 @@ const OneTimeTokenSchema = defineEntity({
     purpose: p.string().length(50).$type<TokenPurpose>(),
     /** Of the secret, which itself is stored nowhere. */
     secretHash: p.blob().$type<Buffer>().unique('one_time_tokens_secret_hash_key'),
+    /** Counted before a code is compared; links are not guessed. */
     failedAttempts: p.integer().default(0),
     expiresAt: moment(),
     createdAt: moment(),
   },
-  uniques: [{ name: 'one_time_tokens_user_id_purpose_key', properties: ['userId', 'purpose'] }],
-  indexes: [{ name: 'one_time_tokens_expires_at_idx', properties: ['expiresAt'] }],
+  indexes: [
+    { name: 'one_time_tokens_user_id_purpose_idx', properties: ['userId', 'purpose'] },
+    { name: 'one_time_tokens_expires_at_idx', properties: ['expiresAt'] },
+  ],
 });
 
 /**
- * A token that a mail gives its reader, good for one use. A user has one of each purpose: the newest. Used, it is gone.
+ * A token that a mail gives its reader, good for one use. A user may have several of a purpose: they are gone
+ * as soon as one is used.
  */
 export class OneTimeToken extends OneTimeTokenSchema.class {}
 OneTimeTokenSchema.setClass(OneTimeToken);

@@ -13,17 +13,31 @@ export interface NewOneTimeToken {
   readonly expiresAt: Date;
 }
 
-/** The newest wins: it takes the place of the one that the user has. At most one for each user and purpose. */
-export async function replaceTokens(em: EntityManager, tokens: readonly NewOneTimeToken[], now: Date): Promise<void> {
+export async function insertTokens(em: EntityManager, tokens: readonly NewOneTimeToken[], now: Date): Promise<void> {
   const given = tokens.map(({ secretHash, ...token }) => ({ ...token, secretHash: secretHash.toString('hex') }));
   await em.execute(
     `insert into one_time_tokens (id, user_id, purpose, secret_hash, expires_at, created_at)
      select id, "userId", purpose, decode("secretHash", 'hex'), "expiresAt", ?
-     from json_to_recordset(?) as given (id uuid, "userId" uuid, purpose text, "secretHash" text, "expiresAt" timestamptz)
-     on conflict (user_id, purpose) do update set id = excluded.id, secret_hash = excluded.secret_hash, failed_attempts = 0,
-       expires_at = excluded.expires_at, created_at = excluded.created_at`,
+     from json_to_recordset(?) as given (id uuid, "userId" uuid, purpose text, "secretHash" text, "expiresAt" timestamptz)`,
     [now, JSON.stringify(given)],
   );
+}
+
+/** The latest token of a user for a purpose. */
+export type NewestToken = Pick<OneTimeToken, 'id' | 'userId' | 'purpose' | 'failedAttempts' | 'createdAt'>;
+
+/** For each of the users and purposes, the token that was made last; those who have none are missing. */
+export async function findNewestTokens(
+  em: EntityManager,
+  wanted: readonly Pick<NewOneTimeToken, 'userId' | 'purpose'>[],
+): Promise<NewestToken[]> {
+  const rows = await em.execute<(Omit<NewestToken, 'createdAt'> & { readonly createdAt: string })[]>(
+    `select distinct on (user_id, purpose) id, user_id as "userId", purpose, failed_attempts as "failedAttempts", created_at as "createdAt"
+     from one_time_tokens where (user_id, purpose) in (select "userId", purpose from json_to_recordset(?) as given ("userId" uuid, purpose text))
+     order by user_id, purpose, created_at desc`,
+    [JSON.stringify(wanted)],
+  );
+  return rows.map((row) => ({ ...row, createdAt: new Date(row.createdAt) }));
 }
 
 /** Those of the tokens that are there, each with its purpose and its expiry. */
@@ -40,41 +54,40 @@ export function findTokenByHash(em: EntityManager, purpose: TokenPurpose, secret
   return em.findOne(OneTimeToken, { secretHash, purpose });
 }
 
-/** Uses the token up: of parallel calls, one. False where it is gone already. */
-export async function takeToken(em: EntityManager, { id }: OneTimeToken): Promise<boolean> {
+/** Uses a token up: of parallel calls, one. False where it is gone already. */
+export async function takeToken(em: EntityManager, id: string): Promise<boolean> {
   return (await em.nativeDelete(OneTimeToken, { id })) === 1;
 }
 
-export interface PresentedCode {
-  readonly userId: string;
-  readonly secretHash: Buffer;
-  readonly now: Date;
-  readonly maxAttempts: number;
-}
+/** A code that may be compared, once: the attempt is counted already. */
+export type ClaimedCode = Pick<OneTimeToken, 'id' | 'secretHash'>;
 
-/** Uses up the code of a user, if it is the right one and still good. */
-export async function takeCode(em: EntityManager, { userId, secretHash, now, maxAttempts }: PresentedCode): Promise<boolean> {
-  const good = { userId, purpose: 'login_code', secretHash, expiresAt: { $gt: now }, failedAttempts: { $lt: maxAttempts } } as const;
-  return (await em.nativeDelete(OneTimeToken, good)) === 1;
-}
-
-/** The id of the code that a user has been sent last. Not an entity: finding one would take longer than finding none. */
-export async function findCodeId(em: EntityManager, userId: string): Promise<string | undefined> {
-  const rows = await em.execute<{ id: string }[]>(`select id from one_time_tokens where user_id = ? and purpose = 'login_code'`, [userId]);
-  return rows[0]?.id;
-}
-
-/** Too many wrong ones, and the code is good for nothing any more. */
-export async function countWrongCode(em: EntityManager, userId: string): Promise<void> {
-  await em.execute(
-    `update one_time_tokens set failed_attempts = failed_attempts + 1 where user_id = ? and purpose = 'login_code' returning 1`,
-    [userId],
+/**
+ * Counts an attempt on each code of a user that is still good, in one guarded statement: of any number of parallel attempts only as many get at
+ * a code as the limit allows. Its commit does not wait for the disk, as that of what becomes of the attempt does, so that it takes as long for a
+ * user without a code.
+ */
+export function claimCodes(em: EntityManager, userId: string, now: Date, maxAttempts: number): Promise<ClaimedCode[]> {
+  return em.execute<ClaimedCode[]>(
+    `update one_time_tokens set failed_attempts = failed_attempts + 1
+     where user_id = ? and purpose = 'login_code' and expires_at > ? and failed_attempts < ?
+       and set_config('synchronous_commit', 'off', true) is not null
+     returning id, secret_hash as "secretHash"`,
+    [userId, now, maxAttempts],
   );
 }
 
-/** Deletes the tokens that a user was sent before and that are not wanted any more. */
-export function deleteTokens(em: EntityManager, userId: string, purposes: readonly TokenPurpose[]): Promise<number> {
-  return em.nativeDelete(OneTimeToken, { userId, purpose: { $in: [...purposes] } });
+/** Takes an attempt on codes back. */
+export async function releaseCodes(em: EntityManager, codes: readonly ClaimedCode[]): Promise<void> {
+  await em.execute('update one_time_tokens set failed_attempts = greatest(failed_attempts - 1, 0) where id = any(cast(? as uuid[]))', [
+    `{${codes.map(({ id }) => id).join(',')}}`,
+  ]);
+}
+
+/** Deletes the tokens that a user was sent before and that are not wanted any more, but for one where it is named. */
+export function deleteTokens(em: EntityManager, userId: string, purposes: readonly TokenPurpose[], exceptId?: string): Promise<number> {
+  const except = exceptId === undefined ? {} : { id: { $ne: exceptId } };
+  return em.nativeDelete(OneTimeToken, { userId, purpose: { $in: [...purposes] }, ...except });
 }
 
 /** Deletes up to `limit` tokens that nobody can use any more. */

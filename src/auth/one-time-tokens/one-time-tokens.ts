@@ -1,17 +1,19 @@
-import { randomUUID } from 'node:crypto';
+import { randomUUID, timingSafeEqual } from 'node:crypto';
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { OneTimeSecrets } from './one-time-secrets.ts';
 import type { OneTimeToken } from './one-time-token.entity.ts';
 import {
-  countWrongCode,
-  findCodeId,
+  type ClaimedCode,
+  claimCodes,
+  deleteTokens,
+  findNewestTokens,
   findTokenByHash,
   findTokens,
-  replaceTokens,
-  takeCode,
+  insertTokens,
+  releaseCodes,
   takeToken,
 } from './one-time-token.repository.ts';
-import { MAX_CODE_ATTEMPTS, type TokenPurpose, tokenExpiry } from './one-time-token-policy.ts';
+import { isFresh, MAX_CODE_ATTEMPTS, type TokenPurpose, tokenExpiry } from './one-time-token-policy.ts';
 
 /** The user that a token is for, and the purpose that it serves. */
 export interface WantedToken {
@@ -25,6 +27,14 @@ export interface MailedSecret {
   readonly expiresAt: Date;
 }
 
+/** An attempt on the codes of a user, which was counted before they were compared. */
+export interface CodeAttempt {
+  readonly userId: string;
+  readonly claimed: readonly ClaimedCode[];
+  /** The id of the code that matches; absent: the attempt has failed. */
+  readonly matching: string | undefined;
+}
+
 /**
  * The tokens that users are sent by mail, to prove with them that the mail is theirs. Each is good once, for a while.
  */
@@ -35,17 +45,25 @@ export class OneTimeTokens {
     this.#secrets = new OneTimeSecrets(secretKey);
   }
 
-  /** Makes tokens, each in the place of an older one; returns their ids in that order, with which the mails get at the secrets. */
+  /**
+   * Returns the ids of tokens in that order, with which the mails get at the secrets: of those that were made a while ago where they are fresh, and
+   * of new ones otherwise. At most one for each user and purpose.
+   */
   async issue(em: EntityManager, wanted: readonly WantedToken[], now: Date): Promise<string[]> {
-    const tokens = wanted.map(({ userId, purpose }) => {
-      const id = randomUUID();
-      return { id, userId, purpose, secretHash: this.#secrets.hashOf(purpose, id), expiresAt: tokenExpiry(purpose, now) };
-    });
-    await replaceTokens(em, tokens, now);
-    return tokens.map(({ id }) => id);
+    const fresh = (await findNewestTokens(em, wanted)).filter((token) => isFresh(token, now));
+    const known = new Map<string, string>(fresh.map((token) => [keyOf(token), token.id]));
+    const made = wanted.filter((it) => !known.has(keyOf(it))).map((it) => this.#make(it, now));
+    if (made.length > 0) await insertTokens(em, made, now);
+    for (const token of made) known.set(keyOf(token), token.id);
+    return wanted.map((it) => known.get(keyOf(it)) ?? '');
   }
 
-  /** For the mails, by the ids of the tokens; those are missing that were used or replaced in the meantime. */
+  #make({ userId, purpose }: WantedToken, now: Date) {
+    const id = randomUUID();
+    return { id, userId, purpose, secretHash: this.#secrets.hashOf(purpose, id), expiresAt: tokenExpiry(purpose, now) };
+  }
+
+  /** For the mails, by the ids of the tokens; those are missing that were used in the meantime. */
   async reveal(em: EntityManager, ids: readonly string[]): Promise<ReadonlyMap<string, MailedSecret>> {
     const tokens = await findTokens(em, ids);
     return new Map(tokens.map(({ id, purpose, expiresAt }) => [id, { secret: this.#secrets.reveal(purpose, id), expiresAt }]));
@@ -57,16 +75,29 @@ export class OneTimeTokens {
     return found && found.expiresAt > now ? found : undefined;
   }
 
-  /** Uses the token up; false where somebody was faster. */
-  take(em: EntityManager, token: OneTimeToken): Promise<boolean> {
-    return takeToken(em, token);
-  }
-
-  /** Uses up the code of a user if it is the right one; counts a wrong one. The same statements for a user without a code. */
-  async takeCode(em: EntityManager, userId: string, code: string, now: Date): Promise<boolean> {
-    const secretHash = this.#secrets.hashOfCode((await findCodeId(em, userId)) ?? randomUUID(), code);
-    const taken = await takeCode(em, { userId, secretHash, now, maxAttempts: MAX_CODE_ATTEMPTS });
-    if (!taken) await countWrongCode(em, userId);
+  /** Uses up a token, and with it all that the user has of its purpose; false where somebody was faster. */
+  async take(em: EntityManager, { id, userId, purpose }: WantedToken & { readonly id: string }): Promise<boolean> {
+    const taken = await takeToken(em, id);
+    if (taken) await deleteTokens(em, userId, [purpose]);
     return taken;
   }
+
+  /** Counts an attempt on the codes of a user, and then compares. The same statement for a user without a code. */
+  async attemptCode(em: EntityManager, userId: string, code: string, now: Date): Promise<CodeAttempt> {
+    const claimed = await claimCodes(em, userId, now, MAX_CODE_ATTEMPTS);
+    const matching = claimed.find(({ id, secretHash }) => timingSafeEqual(secretHash, this.#secrets.hashOfCode(id, code)));
+    return { userId, claimed, matching: matching?.id };
+  }
+
+  /** The code was right, and what it was for has failed: the attempt does not count. */
+  release(em: EntityManager, { claimed }: CodeAttempt): Promise<void> {
+    return releaseCodes(em, claimed);
+  }
+
+  /** Uses up the code that matches, and with it all others of the user; false where somebody was faster, or none matches. */
+  async takeCode(em: EntityManager, { userId, matching }: CodeAttempt): Promise<boolean> {
+    return matching !== undefined && this.take(em, { id: matching, userId, purpose: 'login_code' });
+  }
 }
+
+const keyOf = ({ userId, purpose }: WantedToken) => `${purpose} ${userId}`;

@@ -2,11 +2,11 @@ import { describe, expect, it } from 'vitest';
 import { CREDENTIAL_KINDS, type CredentialKind } from '../../../src/auth/credentials/credential-policy.ts';
 import { CredentialKind as Kind } from '../../../src/gen/identity/v1/user_service.ts';
 import { DEVICE } from '../../support/audit.ts';
-import { newEmail, PASSWORD, register, required } from '../../support/builders.ts';
+import { newEmail, PASSWORD, register, registerVerified, required } from '../../support/builders.ts';
 import { expectInvalid, expectStatus, failureOf } from '../../support/expect-status.ts';
 import { keyOf } from '../../support/grants.ts';
 import { useMailbox } from '../../support/mailbox.ts';
-import { changeEmail, requestCode, requestEmailChange, requestReset } from '../../support/mails.ts';
+import { changeEmail, requestCode, requestEmailChange, requestReset, verificationToken } from '../../support/mails.ts';
 import { rows } from '../../support/rows.ts';
 import { useService } from '../../support/service.ts';
 import { isActive } from '../../support/sessions.ts';
@@ -16,11 +16,18 @@ const service = useService(() => ({ SMTP_URL: mailbox.url() }));
 
 const NEW = 'an entirely different secret';
 
+/** Leaves a change of the email without the proof that it is: the table knows kinds, not how likely they are together. */
+async function unverify(id: string, email: string): Promise<void> {
+  await rows(service, 'update users set email_verified_at = null where id = $1', [id]);
+  await service.auth.requestEmailVerification({ email });
+}
+
 /** An account with something of every kind, and what tells whether each of it still opens the door. */
-async function accountWithEverything() {
-  const { id, email: oldEmail } = await register(service);
+async function accountWithEverything(create = registerVerified) {
+  const { id, email: oldEmail } = await create(service);
   const email = newEmail();
   const revertToken = await changeEmail(service, mailbox, { id, email: oldEmail }, email);
+  if (create === register) await unverify(id, email);
   const login = () => service.auth.login({ email, password: PASSWORD, client: DEVICE });
   const session = required((await login()).tokens);
   const own = required((await login()).tokens);
@@ -101,6 +108,22 @@ const EVENTS: readonly (readonly [event: string, act: (account: Account) => Prom
   ['RevokeCredentials of all kinds', ({ id }) => revoke(id, ALL_KINDS), []],
 ];
 
+const verify = async ({ email }: Account, password?: string, token?: string) =>
+  service.auth.verifyEmail({ verificationToken: await verificationToken(mailbox, email), ...(password && { password }) }, { token });
+
+/** The same for the first proof of the mailbox, on accounts that were never verified. The link itself may be opened again. */
+const FIRST_PROOFS: typeof EVENTS = [
+  ['LoginWithCode', ({ email, code }) => service.auth.loginWithCode({ email, code }), ['revert_links']],
+  ['ResetPassword', ({ resetToken }) => service.auth.resetPassword({ resetToken, newPassword: NEW }), ['password', 'revert_links']],
+  ['VerifyEmail by a backend', (account) => verify(account), ['links', 'revert_links']],
+  [
+    'VerifyEmail in a session that began with the password',
+    (account) => verify(account, undefined, account.own.accessToken),
+    ['password', 'links', 'revert_links'],
+  ],
+  ['VerifyEmail with the password', (account) => verify(account, PASSWORD), CREDENTIAL_KINDS],
+];
+
 const ALL_KINDS = [
   Kind.CREDENTIAL_KIND_PASSWORD,
   Kind.CREDENTIAL_KIND_SESSIONS,
@@ -118,6 +141,22 @@ describe('credentials', () => {
     await act(account);
     await expect.poll(account.left).toEqual(left);
   });
+
+  it.each(FIRST_PROOFS)('%s, as the first proof of a mailbox, leaves what the table says, and nothing else', async (_event, act, left) => {
+    const account = await accountWithEverything(register);
+    await act(account);
+    await expect.poll(account.left).toEqual(left);
+  });
+
+  it.each(FIRST_PROOFS.filter(([name]) => name !== 'ResetPassword'))(
+    '%s ends no credential of an account that was verified before',
+    async (_event, act) => {
+      const account = await accountWithEverything(register);
+      await rows(service, 'update users set email_verified_at = now() where id = $1', [account.id]);
+      await act(account);
+      expect((await account.left()).filter((kind) => kind !== 'links')).toEqual(CREDENTIAL_KINDS.filter((kind) => kind !== 'links'));
+    },
+  );
 
   it('of the session that changes the password stay', async () => {
     const account = await accountWithEverything();

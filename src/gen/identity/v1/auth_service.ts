@@ -292,6 +292,11 @@ export interface RequestEmailVerificationResponse {
 export interface VerifyEmailRequest {
   /** Token from the mail. Required. */
   verificationToken: string;
+  /**
+   * Password of the account, at most 1,024 bytes. It shows that the account was the reader's from the beginning, so
+   * that nothing of it ends.
+   */
+  password?: string | undefined;
 }
 
 /** VerifyEmailResponse has the user. */
@@ -380,7 +385,7 @@ export interface RequestLoginCodeResponse {
 export interface LoginWithCodeRequest {
   /** Email address that the code was sent to. Required. */
   email: string;
-  /** Code of 8 digits. Required. */
+  /** Code of 8 digits. Blanks and hyphens in it are ignored ("1234 5678"). Required. */
   code: string;
   /** The end user's device. It is kept with the session. */
   client: Client1 | undefined;
@@ -1784,13 +1789,16 @@ export const RequestEmailVerificationResponse: MessageFns<RequestEmailVerificati
 };
 
 function createBaseVerifyEmailRequest(): VerifyEmailRequest {
-  return { verificationToken: "" };
+  return { verificationToken: "", password: undefined };
 }
 
 export const VerifyEmailRequest: MessageFns<VerifyEmailRequest> = {
   encode(message: VerifyEmailRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.verificationToken !== "") {
       writer.uint32(10).string(message.verificationToken);
+    }
+    if (message.password !== undefined) {
+      writer.uint32(18).string(message.password);
     }
     return writer;
   },
@@ -1814,6 +1822,14 @@ export const VerifyEmailRequest: MessageFns<VerifyEmailRequest> = {
             }
 
             message.verificationToken = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.password = reader.string();
             continue;
           }
         }
@@ -2803,14 +2819,22 @@ export const GetCallerResponse_ServiceAccountCaller: MessageFns<GetCallerRespons
  * RPCs that check credentials, or have a mail sent, are limited besides by the end user's address, and by the account
  * or the address that the request names (RATE_LIMITED). These are Register, Login, RefreshToken,
  * RequestEmailVerification, RequestEmailChange, RequestPasswordReset, ResetPassword, RequestLoginCode, LoginWithCode,
- * and CheckPassword where it looks at a user's latest passwords. They are refused with UNAVAILABLE
- * (DATABASE_UNAVAILABLE) while nobody can count.
+ * VerifyEmail with a password, and CheckPassword where it looks at a user's latest passwords. They are refused with
+ * UNAVAILABLE (DATABASE_UNAVAILABLE) while nobody can count.
+ *
+ * Mails that are asked for are bounded: a kind of mail (verification, reset, login code) goes to an address once a
+ * minute and 10 times a day, whoever asks; the link that confirms a new address 10 times a day. One sender has mails
+ * sent to at most 20 different addresses an hour. A sender is the end user at `Client.ip_address` where the caller may
+ * vouch for that (identity.clients.vouch), otherwise the caller. A caller with the permission identity.mail.bulk has no
+ * such bound. Beyond a bound the answer is the same, and no mail is sent. A mail that is asked for again has the same
+ * link or code, as long as that is younger than half its life.
  */
 export type AuthServiceService = typeof AuthServiceService;
 export const AuthServiceService = {
   /**
    * Register creates an account: user, profile, password history and audit event in one transaction, together with the
-   * request for the mail that verifies the address.
+   * request for the mail that verifies the address. Until somebody proves that they read the mail there, the account
+   * may be a stranger's: the first proof ends what was set up before it (see VerifyEmail).
    *
    * Needs identity.auth.register.
    *
@@ -2975,7 +2999,7 @@ export const AuthServiceService = {
   /**
    * RequestEmailVerification mails a link with which the owner of the address proves that it is theirs. The answer is
    * the same, after the same work, whether there is an account with this email or not, and whether it is verified
-   * already. The newest link wins.
+   * already. Each link that was mailed is good for at least 12 hours, whatever is asked for after it.
    *
    * Needs identity.auth.recover.
    *
@@ -2998,9 +3022,24 @@ export const AuthServiceService = {
    * VerifyEmail marks the email as verified. The token is good for 24 hours, and may be sent again: it changes nothing
    * the second time.
    *
-   * Needs identity.auth.recover.
+   * The first proof that somebody reads the mail of an account ends all that was set up before it: the password, all
+   * sessions and API keys, other links and codes, known devices. Anybody could have signed up with the address. The
+   * first proof is this call, LoginWithCode or ResetPassword, whichever comes first. What shows that the account was
+   * theirs from the beginning is kept:
    *
-   * Errors: UNAUTHENTICATED (INVALID_VERIFICATION_TOKEN).
+   * - With `password`, the password of the account, nothing ends.
+   * - Carried by a session of the account (the user's access token as `authorization: Bearer …`), that session goes
+   *   on; and the password stays, where the session was begun with it.
+   *
+   * Otherwise the user has no password afterwards (`User.has_password`) and chooses one by RequestPasswordReset. On an
+   * account that was verified before, nothing ends, and `password` is not looked at.
+   *
+   * `password` is a guess like that of Login: it goes through the same lockout, and a wrong one verifies nothing.
+   *
+   * Needs identity.auth.recover; users may verify their own.
+   *
+   * Errors: UNAUTHENTICATED (INVALID_VERIFICATION_TOKEN, INVALID_CREDENTIALS); RESOURCE_EXHAUSTED (TOO_MANY_ATTEMPTS,
+   * OVERLOADED, RATE_LIMITED). All but the first come only with `password`.
    */
   verifyEmail: {
     path: "/identity.v1.AuthService/VerifyEmail" as const,
@@ -3085,7 +3124,8 @@ export const AuthServiceService = {
   },
   /**
    * RequestPasswordReset mails a link with which the owner of the address sets a new password. The answer is the same,
-   * after the same work, whether there is an account with this email or not. The newest link wins.
+   * after the same work, whether there is an account with this email or not. Each link that was mailed is good for at
+   * least 15 minutes, whatever is asked for after it. With one of them, the others are used up.
    *
    * Needs identity.auth.recover.
    *
@@ -3105,8 +3145,8 @@ export const AuthServiceService = {
   /**
    * ResetPassword sets a new password with the token of a mail, which is good once, for 30 minutes. It ends all
    * sessions of the user, lifts a lock, makes codes and links of earlier mails useless, and tells the user by mail. The
-   * token came by mail, so the email counts as verified from now on. It does not sign in. A password that is refused
-   * does not use the token up.
+   * token came by mail, so the email counts as verified from now on; where it was not before, all else that was set up
+   * ends as well (see VerifyEmail). It does not sign in. A password that is refused does not use the token up.
    *
    * Needs identity.auth.recover.
    *
@@ -3125,7 +3165,8 @@ export const AuthServiceService = {
   },
   /**
    * RequestLoginCode mails a code of 8 digits for LoginWithCode. The answer is the same, after the same work, whether
-   * there is an account with this email or not. The newest code wins.
+   * there is an account with this email or not. Each code that was mailed is good for at least 5 minutes, whatever is
+   * asked for after it. With one of them, the others are used up.
    *
    * Needs identity.auth.login.
    *
@@ -3143,13 +3184,18 @@ export const AuthServiceService = {
     responseDeserialize: (value: Buffer): RequestLoginCodeResponse => RequestLoginCodeResponse.decode(value),
   },
   /**
-   * LoginWithCode signs in with the code of a mail, which is good once, for 10 minutes, for 5 attempts. A wrong code
-   * counts for the lockout as a wrong password does (see Login). The code came by mail, so the email counts as verified
-   * from now on.
+   * LoginWithCode signs in with the code of a mail, which is good once, for 10 minutes, for 5 attempts. Its attempts
+   * are counted beside the lockout of passwords (see Login): a wrong code locks nothing, and the right one signs in
+   * where wrong passwords have locked the account, and lifts the lock. After the fifth attempt a code is worth nothing,
+   * and the next request mails another one. Unknown account, wrong code, used-up code and no code are one and the same
+   * error, after the same work.
+   *
+   * The code came by mail, so the email counts as verified from now on. Where it was not before, this is the first
+   * proof of the mailbox, and all that was set up before it ends (see VerifyEmail).
    *
    * Needs identity.auth.login.
    *
-   * Errors: UNAUTHENTICATED (INVALID_CREDENTIALS); RESOURCE_EXHAUSTED (TOO_MANY_ATTEMPTS, RATE_LIMITED).
+   * Errors: UNAUTHENTICATED (INVALID_CREDENTIALS); RESOURCE_EXHAUSTED (RATE_LIMITED).
    */
   loginWithCode: {
     path: "/identity.v1.AuthService/LoginWithCode" as const,
@@ -3180,7 +3226,8 @@ export const AuthServiceService = {
 export interface AuthServiceServer extends UntypedServiceImplementation {
   /**
    * Register creates an account: user, profile, password history and audit event in one transaction, together with the
-   * request for the mail that verifies the address.
+   * request for the mail that verifies the address. Until somebody proves that they read the mail there, the account
+   * may be a stranger's: the first proof ends what was set up before it (see VerifyEmail).
    *
    * Needs identity.auth.register.
    *
@@ -3273,7 +3320,7 @@ export interface AuthServiceServer extends UntypedServiceImplementation {
   /**
    * RequestEmailVerification mails a link with which the owner of the address proves that it is theirs. The answer is
    * the same, after the same work, whether there is an account with this email or not, and whether it is verified
-   * already. The newest link wins.
+   * already. Each link that was mailed is good for at least 12 hours, whatever is asked for after it.
    *
    * Needs identity.auth.recover.
    *
@@ -3284,9 +3331,24 @@ export interface AuthServiceServer extends UntypedServiceImplementation {
    * VerifyEmail marks the email as verified. The token is good for 24 hours, and may be sent again: it changes nothing
    * the second time.
    *
-   * Needs identity.auth.recover.
+   * The first proof that somebody reads the mail of an account ends all that was set up before it: the password, all
+   * sessions and API keys, other links and codes, known devices. Anybody could have signed up with the address. The
+   * first proof is this call, LoginWithCode or ResetPassword, whichever comes first. What shows that the account was
+   * theirs from the beginning is kept:
    *
-   * Errors: UNAUTHENTICATED (INVALID_VERIFICATION_TOKEN).
+   * - With `password`, the password of the account, nothing ends.
+   * - Carried by a session of the account (the user's access token as `authorization: Bearer …`), that session goes
+   *   on; and the password stays, where the session was begun with it.
+   *
+   * Otherwise the user has no password afterwards (`User.has_password`) and chooses one by RequestPasswordReset. On an
+   * account that was verified before, nothing ends, and `password` is not looked at.
+   *
+   * `password` is a guess like that of Login: it goes through the same lockout, and a wrong one verifies nothing.
+   *
+   * Needs identity.auth.recover; users may verify their own.
+   *
+   * Errors: UNAUTHENTICATED (INVALID_VERIFICATION_TOKEN, INVALID_CREDENTIALS); RESOURCE_EXHAUSTED (TOO_MANY_ATTEMPTS,
+   * OVERLOADED, RATE_LIMITED). All but the first come only with `password`.
    */
   verifyEmail: handleUnaryCall<VerifyEmailRequest, VerifyEmailResponse>;
   /**
@@ -3333,7 +3395,8 @@ export interface AuthServiceServer extends UntypedServiceImplementation {
   revertEmailChange: handleUnaryCall<RevertEmailChangeRequest, RevertEmailChangeResponse>;
   /**
    * RequestPasswordReset mails a link with which the owner of the address sets a new password. The answer is the same,
-   * after the same work, whether there is an account with this email or not. The newest link wins.
+   * after the same work, whether there is an account with this email or not. Each link that was mailed is good for at
+   * least 15 minutes, whatever is asked for after it. With one of them, the others are used up.
    *
    * Needs identity.auth.recover.
    *
@@ -3343,8 +3406,8 @@ export interface AuthServiceServer extends UntypedServiceImplementation {
   /**
    * ResetPassword sets a new password with the token of a mail, which is good once, for 30 minutes. It ends all
    * sessions of the user, lifts a lock, makes codes and links of earlier mails useless, and tells the user by mail. The
-   * token came by mail, so the email counts as verified from now on. It does not sign in. A password that is refused
-   * does not use the token up.
+   * token came by mail, so the email counts as verified from now on; where it was not before, all else that was set up
+   * ends as well (see VerifyEmail). It does not sign in. A password that is refused does not use the token up.
    *
    * Needs identity.auth.recover.
    *
@@ -3354,7 +3417,8 @@ export interface AuthServiceServer extends UntypedServiceImplementation {
   resetPassword: handleUnaryCall<ResetPasswordRequest, ResetPasswordResponse>;
   /**
    * RequestLoginCode mails a code of 8 digits for LoginWithCode. The answer is the same, after the same work, whether
-   * there is an account with this email or not. The newest code wins.
+   * there is an account with this email or not. Each code that was mailed is good for at least 5 minutes, whatever is
+   * asked for after it. With one of them, the others are used up.
    *
    * Needs identity.auth.login.
    *
@@ -3362,13 +3426,18 @@ export interface AuthServiceServer extends UntypedServiceImplementation {
    */
   requestLoginCode: handleUnaryCall<RequestLoginCodeRequest, RequestLoginCodeResponse>;
   /**
-   * LoginWithCode signs in with the code of a mail, which is good once, for 10 minutes, for 5 attempts. A wrong code
-   * counts for the lockout as a wrong password does (see Login). The code came by mail, so the email counts as verified
-   * from now on.
+   * LoginWithCode signs in with the code of a mail, which is good once, for 10 minutes, for 5 attempts. Its attempts
+   * are counted beside the lockout of passwords (see Login): a wrong code locks nothing, and the right one signs in
+   * where wrong passwords have locked the account, and lifts the lock. After the fifth attempt a code is worth nothing,
+   * and the next request mails another one. Unknown account, wrong code, used-up code and no code are one and the same
+   * error, after the same work.
+   *
+   * The code came by mail, so the email counts as verified from now on. Where it was not before, this is the first
+   * proof of the mailbox, and all that was set up before it ends (see VerifyEmail).
    *
    * Needs identity.auth.login.
    *
-   * Errors: UNAUTHENTICATED (INVALID_CREDENTIALS); RESOURCE_EXHAUSTED (TOO_MANY_ATTEMPTS, RATE_LIMITED).
+   * Errors: UNAUTHENTICATED (INVALID_CREDENTIALS); RESOURCE_EXHAUSTED (RATE_LIMITED).
    */
   loginWithCode: handleUnaryCall<LoginWithCodeRequest, LoginWithCodeResponse>;
   /**
@@ -3382,7 +3451,8 @@ export interface AuthServiceServer extends UntypedServiceImplementation {
 export interface AuthServiceClient extends Client {
   /**
    * Register creates an account: user, profile, password history and audit event in one transaction, together with the
-   * request for the mail that verifies the address.
+   * request for the mail that verifies the address. Until somebody proves that they read the mail there, the account
+   * may be a stranger's: the first proof ends what was set up before it (see VerifyEmail).
    *
    * Needs identity.auth.register.
    *
@@ -3587,7 +3657,7 @@ export interface AuthServiceClient extends Client {
   /**
    * RequestEmailVerification mails a link with which the owner of the address proves that it is theirs. The answer is
    * the same, after the same work, whether there is an account with this email or not, and whether it is verified
-   * already. The newest link wins.
+   * already. Each link that was mailed is good for at least 12 hours, whatever is asked for after it.
    *
    * Needs identity.auth.recover.
    *
@@ -3612,9 +3682,24 @@ export interface AuthServiceClient extends Client {
    * VerifyEmail marks the email as verified. The token is good for 24 hours, and may be sent again: it changes nothing
    * the second time.
    *
-   * Needs identity.auth.recover.
+   * The first proof that somebody reads the mail of an account ends all that was set up before it: the password, all
+   * sessions and API keys, other links and codes, known devices. Anybody could have signed up with the address. The
+   * first proof is this call, LoginWithCode or ResetPassword, whichever comes first. What shows that the account was
+   * theirs from the beginning is kept:
    *
-   * Errors: UNAUTHENTICATED (INVALID_VERIFICATION_TOKEN).
+   * - With `password`, the password of the account, nothing ends.
+   * - Carried by a session of the account (the user's access token as `authorization: Bearer …`), that session goes
+   *   on; and the password stays, where the session was begun with it.
+   *
+   * Otherwise the user has no password afterwards (`User.has_password`) and chooses one by RequestPasswordReset. On an
+   * account that was verified before, nothing ends, and `password` is not looked at.
+   *
+   * `password` is a guess like that of Login: it goes through the same lockout, and a wrong one verifies nothing.
+   *
+   * Needs identity.auth.recover; users may verify their own.
+   *
+   * Errors: UNAUTHENTICATED (INVALID_VERIFICATION_TOKEN, INVALID_CREDENTIALS); RESOURCE_EXHAUSTED (TOO_MANY_ATTEMPTS,
+   * OVERLOADED, RATE_LIMITED). All but the first come only with `password`.
    */
   verifyEmail(
     request: VerifyEmailRequest,
@@ -3717,7 +3802,8 @@ export interface AuthServiceClient extends Client {
   ): ClientUnaryCall;
   /**
    * RequestPasswordReset mails a link with which the owner of the address sets a new password. The answer is the same,
-   * after the same work, whether there is an account with this email or not. The newest link wins.
+   * after the same work, whether there is an account with this email or not. Each link that was mailed is good for at
+   * least 15 minutes, whatever is asked for after it. With one of them, the others are used up.
    *
    * Needs identity.auth.recover.
    *
@@ -3741,8 +3827,8 @@ export interface AuthServiceClient extends Client {
   /**
    * ResetPassword sets a new password with the token of a mail, which is good once, for 30 minutes. It ends all
    * sessions of the user, lifts a lock, makes codes and links of earlier mails useless, and tells the user by mail. The
-   * token came by mail, so the email counts as verified from now on. It does not sign in. A password that is refused
-   * does not use the token up.
+   * token came by mail, so the email counts as verified from now on; where it was not before, all else that was set up
+   * ends as well (see VerifyEmail). It does not sign in. A password that is refused does not use the token up.
    *
    * Needs identity.auth.recover.
    *
@@ -3766,7 +3852,8 @@ export interface AuthServiceClient extends Client {
   ): ClientUnaryCall;
   /**
    * RequestLoginCode mails a code of 8 digits for LoginWithCode. The answer is the same, after the same work, whether
-   * there is an account with this email or not. The newest code wins.
+   * there is an account with this email or not. Each code that was mailed is good for at least 5 minutes, whatever is
+   * asked for after it. With one of them, the others are used up.
    *
    * Needs identity.auth.login.
    *
@@ -3788,13 +3875,18 @@ export interface AuthServiceClient extends Client {
     callback: (error: ServiceError | null, response: RequestLoginCodeResponse) => void,
   ): ClientUnaryCall;
   /**
-   * LoginWithCode signs in with the code of a mail, which is good once, for 10 minutes, for 5 attempts. A wrong code
-   * counts for the lockout as a wrong password does (see Login). The code came by mail, so the email counts as verified
-   * from now on.
+   * LoginWithCode signs in with the code of a mail, which is good once, for 10 minutes, for 5 attempts. Its attempts
+   * are counted beside the lockout of passwords (see Login): a wrong code locks nothing, and the right one signs in
+   * where wrong passwords have locked the account, and lifts the lock. After the fifth attempt a code is worth nothing,
+   * and the next request mails another one. Unknown account, wrong code, used-up code and no code are one and the same
+   * error, after the same work.
+   *
+   * The code came by mail, so the email counts as verified from now on. Where it was not before, this is the first
+   * proof of the mailbox, and all that was set up before it ends (see VerifyEmail).
    *
    * Needs identity.auth.login.
    *
-   * Errors: UNAUTHENTICATED (INVALID_CREDENTIALS); RESOURCE_EXHAUSTED (TOO_MANY_ATTEMPTS, RATE_LIMITED).
+   * Errors: UNAUTHENTICATED (INVALID_CREDENTIALS); RESOURCE_EXHAUSTED (RATE_LIMITED).
    */
   loginWithCode(
     request: LoginWithCodeRequest,
