@@ -73,7 +73,9 @@ export function introspectTokenRequests(numbers: readonly number[]): Uint8Array[
       email: emailOf(n),
       sessionId: idOf('session', n),
       authMethods: ['pwd'],
+      emailVerified: false,
       authTime: now,
+      clientId: undefined,
       roles: [],
     };
     return IntrospectTokenRequest.encode({ accessToken: accessTokens.issue(subject, now) }).finish();

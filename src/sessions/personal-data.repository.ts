@@ -8,9 +8,9 @@ type Item = Record<string, string | string[] | null>;
 
 /** The sessions of a user, live or not, as they are told to the user: without the hashes of their tokens. */
 function exportSessions(em: EntityManager, userId: string, limit: number): Promise<Item[]> {
-  const moments = ['created_at', 'last_active_at', 'refreshed_at', 'expires_at', 'revoked_at'].map(rfc3339);
+  const moments = ['created_at', 'reauthenticated_at', 'last_active_at', 'refreshed_at', 'expires_at', 'revoked_at'].map(rfc3339);
   return em.execute(
-    `select id, ip_address, user_agent, device_name, auth_methods, ${moments.join(', ')}
+    `select id, ip_address, user_agent, device_name, auth_methods, client_id, ${moments.join(', ')}
      from sessions where user_id = ? order by sessions.created_at, id limit ?`,
     [userId, limit],
   );

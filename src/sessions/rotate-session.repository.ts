@@ -18,10 +18,13 @@ export interface RotatedSession {
   readonly id: string;
   readonly userId: string;
   readonly email: string;
+  readonly emailVerifiedAt: Date | null;
   /** Names, sorted. */
   readonly roles: string[];
   readonly authMethods: string[];
+  readonly clientId: string | null;
   readonly createdAt: Date;
+  readonly reauthenticatedAt: Date | null;
   readonly lastLoginAt: Date;
 }
 
@@ -38,7 +41,9 @@ const ROTATE = {
     from users u
     where s.refresh_family_hash = $1 and s.refresh_hash = $2 and s.revoked_at is null and s.expires_at > $5
       and u.id = s.user_id and u.is_active
-    returning s.id, s.user_id, s.auth_methods, u.email, ${roleNamesOf('u.id')} as roles,
+    returning s.id, s.user_id, s.auth_methods, s.client_id, u.email, ${roleNamesOf('u.id')} as roles,
+      extract(epoch from s.reauthenticated_at)::float8 * 1000 as reauthenticated_at,
+      extract(epoch from u.email_verified_at)::float8 * 1000 as email_verified_at,
       extract(epoch from s.created_at)::float8 * 1000 as created_at, extract(epoch from u.last_login_at)::float8 * 1000 as last_login_at`,
 };
 
@@ -48,7 +53,10 @@ interface Row {
   email: string;
   roles: string[];
   auth_methods: string[];
+  client_id: string | null;
   created_at: number;
+  reauthenticated_at: number | null;
+  email_verified_at: number | null;
   last_login_at: number;
 }
 
@@ -63,14 +71,21 @@ export async function rotateSession(db: PreparedStatements, rotation: Rotation):
   return row && toRotatedSession(row);
 }
 
-function toRotatedSession({ id, user_id, email, roles, auth_methods, created_at, last_login_at }: Row): RotatedSession {
+function toRotatedSession(row: Row): RotatedSession {
   return {
-    id,
-    userId: user_id,
-    email,
-    roles,
-    authMethods: auth_methods,
-    createdAt: new Date(created_at),
-    lastLoginAt: new Date(last_login_at),
+    id: row.id,
+    userId: row.user_id,
+    email: row.email,
+    emailVerifiedAt: dateOf(row.email_verified_at),
+    roles: row.roles,
+    authMethods: row.auth_methods,
+    clientId: row.client_id,
+    createdAt: new Date(row.created_at),
+    reauthenticatedAt: dateOf(row.reauthenticated_at),
+    lastLoginAt: new Date(row.last_login_at),
   };
+}
+
+function dateOf(milliseconds: number | null): Date | null {
+  return milliseconds === null ? null : new Date(milliseconds);
 }

@@ -13,6 +13,8 @@ export interface StartSession {
   readonly refreshHash: Buffer;
   /** RFC 8176, e.g. `pwd`. */
   readonly authMethods: string[];
+  /** The service account that signs the user in, if one does. */
+  readonly clientId: string | undefined;
   readonly expiresAt: Date;
   readonly maxSessions: number;
   readonly now: Date;
@@ -23,9 +25,18 @@ export interface StartSession {
  * logins cannot exceed the limit together.
  */
 export async function startSession(em: EntityManager, call: Call, options: StartSession): Promise<Session> {
-  const { user, client, refreshFamilyHash, refreshHash, authMethods, expiresAt, maxSessions, now } = options;
+  const { user, client, refreshFamilyHash, refreshHash, authMethods, clientId, expiresAt, maxSessions, now } = options;
   const others = await findLiveSessions(em, user.id, now);
   for (const session of others.slice(maxSessions - 1)) endSession(em, call, session, 'too_many_sessions');
   const tokens = { refreshFamilyHash, refreshHash };
-  return em.create(Session, { user, ...client, authMethods, createdAt: now, lastActiveAt: now, expiresAt, ...tokens });
+  return em.create(Session, {
+    user,
+    ...client,
+    clientId: clientId ?? null,
+    authMethods,
+    createdAt: now,
+    lastActiveAt: now,
+    expiresAt,
+    ...tokens,
+  });
 }

@@ -8,7 +8,8 @@ const FIND = {
   name: 'callers.find-live-sessions',
   text: `
     select s.id, s.user_id, extract(epoch from s.expires_at)::float8 * 1000 as expires_at,
-      extract(epoch from s.last_active_at)::float8 * 1000 as last_active_at, ${GRANTS_OF_USER}
+      extract(epoch from s.last_active_at)::float8 * 1000 as last_active_at,
+      users.email_verified_at is not null as email_verified, ${GRANTS_OF_USER}
     from sessions s join users on users.id = s.user_id
     where s.id = any(${listOf('uuid')}) and s.revoked_at is null and users.is_active`,
 };
@@ -18,6 +19,7 @@ interface Row extends UserGrants {
   user_id: string;
   expires_at: number;
   last_active_at: number;
+  email_verified: boolean;
 }
 
 /** The sessions with these ids, by id: those of active users that were not ended. They may have expired. In one query. */
@@ -26,12 +28,13 @@ export async function recogniseSessions(db: PreparedStatements, ids: readonly st
   return new Map(rows.map((row) => [row.id, toLiveSession(row)]));
 }
 
-function toLiveSession({ id, user_id, expires_at, last_active_at, roles, permissions }: Row): LiveSession {
+function toLiveSession({ id, user_id, expires_at, last_active_at, email_verified, roles, permissions }: Row): LiveSession {
   return {
     id,
     userId: user_id,
     expiresAt: new Date(expires_at),
     lastActiveAt: new Date(last_active_at),
+    emailVerified: email_verified,
     authorization: authorizationOf({ roles, permissions }),
   };
 }

@@ -161,6 +161,23 @@ export interface IntrospectTokenResponse_Claims {
   permissions: string[];
   /** Seconds until the token expires. */
   expiresIn: number;
+  /** True where the email is verified now, whatever the token says. */
+  emailVerified: boolean;
+  /**
+   * Methods by which the user proved who they are in this session (RFC 8176): "pwd" for a password, "otp" for a
+   * mailed code.
+   */
+  amr: string[];
+  /**
+   * Moment at which the user last proved it, in seconds since 1970-01-01 (RFC 7519 NumericDate): when they signed in,
+   * or their latest Reauthenticate before the token was issued.
+   */
+  authTime: number;
+  /**
+   * UUID of the service account that signed the user in (RFC 9068 §2.2). Absent where none did: users have called
+   * this service by themselves.
+   */
+  clientId?: string | undefined;
 }
 
 /** ChangePasswordRequest has the current password and the new one. */
@@ -1031,7 +1048,21 @@ export const IntrospectTokenResponse: MessageFns<IntrospectTokenResponse> = {
 };
 
 function createBaseIntrospectTokenResponse_Claims(): IntrospectTokenResponse_Claims {
-  return { sub: "", email: "", sid: "", jti: "", iss: "", aud: [], roles: [], permissions: [], expiresIn: 0 };
+  return {
+    sub: "",
+    email: "",
+    sid: "",
+    jti: "",
+    iss: "",
+    aud: [],
+    roles: [],
+    permissions: [],
+    expiresIn: 0,
+    emailVerified: false,
+    amr: [],
+    authTime: 0,
+    clientId: undefined,
+  };
 }
 
 export const IntrospectTokenResponse_Claims: MessageFns<IntrospectTokenResponse_Claims> = {
@@ -1062,6 +1093,18 @@ export const IntrospectTokenResponse_Claims: MessageFns<IntrospectTokenResponse_
     }
     if (message.expiresIn !== 0) {
       writer.uint32(72).int64(message.expiresIn);
+    }
+    if (message.emailVerified !== false) {
+      writer.uint32(80).bool(message.emailVerified);
+    }
+    for (const v of message.amr) {
+      writer.uint32(90).string(v!);
+    }
+    if (message.authTime !== 0) {
+      writer.uint32(96).int64(message.authTime);
+    }
+    if (message.clientId !== undefined) {
+      writer.uint32(106).string(message.clientId);
     }
     return writer;
   },
@@ -1149,6 +1192,38 @@ export const IntrospectTokenResponse_Claims: MessageFns<IntrospectTokenResponse_
             }
 
             message.expiresIn = longToNumber(reader.int64());
+            continue;
+          }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.emailVerified = reader.bool();
+            continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.amr.push(reader.string());
+            continue;
+          }
+          case 12: {
+            if (tag !== 96) {
+              break;
+            }
+
+            message.authTime = longToNumber(reader.int64());
+            continue;
+          }
+          case 13: {
+            if (tag !== 106) {
+              break;
+            }
+
+            message.clientId = reader.string();
             continue;
           }
         }
