@@ -42,6 +42,7 @@ describe('the settings', () => {
       lockout: { maxAttempts: 5, duration: 1800 },
       maxSessions: 5,
       requireVerifiedEmail: false,
+      reauthenticationMaxAge: 600,
       requiredProfileFields: [],
       logLevel: 'info',
     });
@@ -79,6 +80,7 @@ describe('the settings', () => {
       LOCKOUT_DURATION: '13',
       MAX_SESSIONS: '14',
       REQUIRE_VERIFIED_EMAIL: 'true',
+      REAUTHENTICATION_MAX_AGE: '20',
       REQUIRED_PROFILE_FIELDS: 'full_name,birth_date',
       LOG_LEVEL: 'warn',
       SERVICE_NAME: 'Shop',
@@ -112,6 +114,7 @@ describe('the settings', () => {
       lockout: { maxAttempts: 12, duration: 13 },
       maxSessions: 14,
       requireVerifiedEmail: true,
+      reauthenticationMaxAge: 20,
       requiredProfileFields: ['full_name', 'birth_date'],
       logLevel: 'warn',
       serviceName: 'Shop',

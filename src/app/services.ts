@@ -43,7 +43,7 @@ export function servicesOf(config: Config, resources: Resources): Service[] {
 }
 
 /** The things that every call needs and no feature knows. */
-export function runtimeOf({ metricsPort }: Config, resources: Resources): Runtime {
+export function runtimeOf({ metricsPort, reauthenticationMaxAge }: Config, resources: Resources): Runtime {
   const { orm, db, now, log, metrics, rateLimits, tracer } = resources;
   return {
     em: orm.em,
@@ -52,6 +52,7 @@ export function runtimeOf({ metricsPort }: Config, resources: Resources): Runtim
     log,
     constraints: { ...userConstraints, ...roleConstraints, ...serviceAccountConstraints },
     access: ACCESS,
+    reauthenticationMaxAge,
     identify: callerIdentification(resources),
     limit: rateLimits.call,
     observe: metricsPort === undefined ? undefined : metrics.observeCall,

@@ -24,6 +24,7 @@ export const AUDIT_EVENT_TYPES = {
   'user.exported': { description: 'All that is held about a user, or about all users, was handed out.', published: false },
   'user.deleted': { description: 'The account was erased.', published: true },
   'session.revoked': { description: 'A session was ended before its time.', published: true },
+  'session.reauthenticated': { description: 'The user of a session proved anew who they are.', published: false },
   'session.refresh_reused': { description: 'A used refresh token came back, so its session ended.', published: false },
   'role.created': { description: 'A role was made.', published: false },
   'role.updated': { description: 'The description or the permissions of a role changed.', published: false },

@@ -13,6 +13,13 @@ export const invalidVerificationToken = () =>
 export const invalidResetToken = () =>
   new IdentityError({ code: 'UNAUTHENTICATED', reason: 'INVALID_RESET_TOKEN', message: 'the reset token is not valid' });
 
+export const sessionRequired = () =>
+  new IdentityError({
+    code: 'PERMISSION_DENIED',
+    reason: 'SESSION_REQUIRED',
+    message: 'the call needs the access token of an end user: it is about the session of that',
+  });
+
 export const emailNotVerified = () =>
   new IdentityError({ code: 'FAILED_PRECONDITION', reason: 'EMAIL_NOT_VERIFIED', message: 'the email must be verified first' });
 

@@ -15,6 +15,8 @@ export interface UserCaller {
   readonly userId: string;
   /** The session of the access token; an API key has none. */
   readonly sessionId?: string;
+  /** The moment at which they last proved who they are, as their access token says (seconds since 1970); an API key proves nothing. */
+  readonly authTime?: number;
   readonly permissions: Permissions;
   /** Tells whether they may do to themselves what it takes a permission to do to others. A key with scopes may not. */
   readonly actsForSelf: boolean;

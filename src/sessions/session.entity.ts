@@ -16,7 +16,7 @@ const SessionSchema = defineEntity({
     /** The service account that signed the user in. Not a reference: a session outlives it, and a login looks nothing up for it. */
     clientId: p.uuid().nullable(),
     createdAt: moment(),
-    /** When the user has proved anew who they are; null: not since the session began. */
+    /** The latest moment at which the user has proved anew who they are; null: they have not since the session began. */
     reauthenticatedAt: moment().nullable(),
     lastActiveAt: moment(),
     expiresAt: moment(),

@@ -556,12 +556,14 @@ export type ApiKeyServiceService = typeof ApiKeyServiceService;
 export const ApiKeyServiceService = {
   /**
    * CreateApiKey creates a key and shows it, this once. A key without scopes does whatever its owner may, now or later,
-   * to itself included. So who makes one for somebody else must have all of that.
+   * to itself included. So who makes one for somebody else must have all of that. An end user needs a fresh sign-in, so
+   * that an API key of a user makes none.
    *
    * Needs identity.api_keys.write; users may create keys of their own, which can do no more than they can.
    *
-   * Errors: NOT_FOUND (USER_NOT_FOUND, SERVICE_ACCOUNT_NOT_FOUND); PERMISSION_DENIED (GRANT_EXCEEDS_CALLER). The latter
-   * means that the key could do something that the caller cannot, or that a scope is not among the owner's permissions.
+   * Errors: NOT_FOUND (USER_NOT_FOUND, SERVICE_ACCOUNT_NOT_FOUND); PERMISSION_DENIED (GRANT_EXCEEDS_CALLER);
+   * UNAUTHENTICATED (REAUTHENTICATION_REQUIRED). GRANT_EXCEEDS_CALLER means that the key could do something that the
+   * caller cannot, or that a scope is not among the owner's permissions.
    */
   createApiKey: {
     path: "/identity.v1.ApiKeyService/CreateApiKey" as const,
@@ -591,11 +593,11 @@ export const ApiKeyServiceService = {
   },
   /**
    * RevokeApiKey revokes a key. It stops working on the next call, on every replica within 250 milliseconds. Revoking a
-   * revoked key changes nothing.
+   * revoked key changes nothing. An end user needs a fresh sign-in.
    *
    * Needs identity.api_keys.write; users may revoke their own.
    *
-   * Errors: NOT_FOUND (API_KEY_NOT_FOUND).
+   * Errors: NOT_FOUND (API_KEY_NOT_FOUND); UNAUTHENTICATED (REAUTHENTICATION_REQUIRED).
    */
   revokeApiKey: {
     path: "/identity.v1.ApiKeyService/RevokeApiKey" as const,
@@ -631,12 +633,14 @@ export const ApiKeyServiceService = {
 export interface ApiKeyServiceServer extends UntypedServiceImplementation {
   /**
    * CreateApiKey creates a key and shows it, this once. A key without scopes does whatever its owner may, now or later,
-   * to itself included. So who makes one for somebody else must have all of that.
+   * to itself included. So who makes one for somebody else must have all of that. An end user needs a fresh sign-in, so
+   * that an API key of a user makes none.
    *
    * Needs identity.api_keys.write; users may create keys of their own, which can do no more than they can.
    *
-   * Errors: NOT_FOUND (USER_NOT_FOUND, SERVICE_ACCOUNT_NOT_FOUND); PERMISSION_DENIED (GRANT_EXCEEDS_CALLER). The latter
-   * means that the key could do something that the caller cannot, or that a scope is not among the owner's permissions.
+   * Errors: NOT_FOUND (USER_NOT_FOUND, SERVICE_ACCOUNT_NOT_FOUND); PERMISSION_DENIED (GRANT_EXCEEDS_CALLER);
+   * UNAUTHENTICATED (REAUTHENTICATION_REQUIRED). GRANT_EXCEEDS_CALLER means that the key could do something that the
+   * caller cannot, or that a scope is not among the owner's permissions.
    */
   createApiKey: handleUnaryCall<CreateApiKeyRequest, CreateApiKeyResponse>;
   /**
@@ -649,11 +653,11 @@ export interface ApiKeyServiceServer extends UntypedServiceImplementation {
   listApiKeys: handleUnaryCall<ListApiKeysRequest, ListApiKeysResponse>;
   /**
    * RevokeApiKey revokes a key. It stops working on the next call, on every replica within 250 milliseconds. Revoking a
-   * revoked key changes nothing.
+   * revoked key changes nothing. An end user needs a fresh sign-in.
    *
    * Needs identity.api_keys.write; users may revoke their own.
    *
-   * Errors: NOT_FOUND (API_KEY_NOT_FOUND).
+   * Errors: NOT_FOUND (API_KEY_NOT_FOUND); UNAUTHENTICATED (REAUTHENTICATION_REQUIRED).
    */
   revokeApiKey: handleUnaryCall<RevokeApiKeyRequest, RevokeApiKeyResponse>;
   /**
@@ -670,12 +674,14 @@ export interface ApiKeyServiceServer extends UntypedServiceImplementation {
 export interface ApiKeyServiceClient extends Client {
   /**
    * CreateApiKey creates a key and shows it, this once. A key without scopes does whatever its owner may, now or later,
-   * to itself included. So who makes one for somebody else must have all of that.
+   * to itself included. So who makes one for somebody else must have all of that. An end user needs a fresh sign-in, so
+   * that an API key of a user makes none.
    *
    * Needs identity.api_keys.write; users may create keys of their own, which can do no more than they can.
    *
-   * Errors: NOT_FOUND (USER_NOT_FOUND, SERVICE_ACCOUNT_NOT_FOUND); PERMISSION_DENIED (GRANT_EXCEEDS_CALLER). The latter
-   * means that the key could do something that the caller cannot, or that a scope is not among the owner's permissions.
+   * Errors: NOT_FOUND (USER_NOT_FOUND, SERVICE_ACCOUNT_NOT_FOUND); PERMISSION_DENIED (GRANT_EXCEEDS_CALLER);
+   * UNAUTHENTICATED (REAUTHENTICATION_REQUIRED). GRANT_EXCEEDS_CALLER means that the key could do something that the
+   * caller cannot, or that a scope is not among the owner's permissions.
    */
   createApiKey(
     request: CreateApiKeyRequest,
@@ -716,11 +722,11 @@ export interface ApiKeyServiceClient extends Client {
   ): ClientUnaryCall;
   /**
    * RevokeApiKey revokes a key. It stops working on the next call, on every replica within 250 milliseconds. Revoking a
-   * revoked key changes nothing.
+   * revoked key changes nothing. An end user needs a fresh sign-in.
    *
    * Needs identity.api_keys.write; users may revoke their own.
    *
-   * Errors: NOT_FOUND (API_KEY_NOT_FOUND).
+   * Errors: NOT_FOUND (API_KEY_NOT_FOUND); UNAUTHENTICATED (REAUTHENTICATION_REQUIRED).
    */
   revokeApiKey(
     request: RevokeApiKeyRequest,

@@ -40,6 +40,7 @@ export interface AuditEvent {
    * - "user.exported": All that is held about a user, or about all users, was handed out.
    * - "user.deleted": The account was erased.
    * - "session.revoked": A session was ended before its time.
+   * - "session.reauthenticated": The user of a session proved anew who they are.
    * - "session.refresh_reused": A used refresh token came back, so its session ended.
    * - "role.created": A role was made.
    * - "role.updated": The description or the permissions of a role changed.

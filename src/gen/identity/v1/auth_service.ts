@@ -375,6 +375,30 @@ export interface LoginWithCodeResponse {
   challenge?: LoginResponse_Challenge | undefined;
 }
 
+/** ReauthenticateRequest has the proof of an end user who is signed in. */
+export interface ReauthenticateRequest {
+  /** Password of the account, at most 1,024 bytes. */
+  password?:
+    | string
+    | undefined;
+  /** Code of an authenticator app. It is meant for a later version; this one refuses it. */
+  totpCode?:
+    | string
+    | undefined;
+  /** Assertion of a passkey, as JSON. It is meant for a later version; this one refuses it. */
+  passkeyCredential?:
+    | string
+    | undefined;
+  /** The end user's device, for the audit trail and the rate limits. */
+  client: Client1 | undefined;
+}
+
+/** ReauthenticateResponse has the new access token. */
+export interface ReauthenticateResponse {
+  /** Tokens of the same session. `refresh_token` is empty, since the one that the client has stays good. */
+  tokens: Tokens | undefined;
+}
+
 /** GetCallerRequest is empty: the credentials of the call say who makes it. */
 export interface GetCallerRequest {
 }
@@ -2324,6 +2348,131 @@ export const LoginWithCodeResponse: MessageFns<LoginWithCodeResponse> = {
   },
 };
 
+function createBaseReauthenticateRequest(): ReauthenticateRequest {
+  return { password: undefined, totpCode: undefined, passkeyCredential: undefined, client: undefined };
+}
+
+export const ReauthenticateRequest: MessageFns<ReauthenticateRequest> = {
+  encode(message: ReauthenticateRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.password !== undefined) {
+      writer.uint32(10).string(message.password);
+    }
+    if (message.totpCode !== undefined) {
+      writer.uint32(18).string(message.totpCode);
+    }
+    if (message.passkeyCredential !== undefined) {
+      writer.uint32(26).string(message.passkeyCredential);
+    }
+    if (message.client !== undefined) {
+      Client1.encode(message.client, writer.uint32(34).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReauthenticateRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReauthenticateRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.password = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.totpCode = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.passkeyCredential = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.client = Client1.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseReauthenticateResponse(): ReauthenticateResponse {
+  return { tokens: undefined };
+}
+
+export const ReauthenticateResponse: MessageFns<ReauthenticateResponse> = {
+  encode(message: ReauthenticateResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.tokens !== undefined) {
+      Tokens.encode(message.tokens, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReauthenticateResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReauthenticateResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.tokens = Tokens.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
 function createBaseGetCallerRequest(): GetCallerRequest {
   return {};
 }
@@ -2552,8 +2701,8 @@ export const GetCallerResponse_ServiceAccountCaller: MessageFns<GetCallerRespons
  *
  * RPCs that check credentials, or have a mail sent, are limited besides by the end user's address, and by the account
  * that the request names (RATE_LIMITED). These are Register, Login, RefreshToken, RequestEmailVerification,
- * RequestPasswordReset, ResetPassword, RequestLoginCode, LoginWithCode, and CheckPassword where it looks at a user's
- * latest passwords. They are refused with UNAVAILABLE (DATABASE_UNAVAILABLE) while nobody can count.
+ * RequestPasswordReset, ResetPassword, RequestLoginCode, LoginWithCode, Reauthenticate, and CheckPassword where it
+ * looks at a user's latest passwords. They are refused with UNAVAILABLE (DATABASE_UNAVAILABLE) while nobody can count.
  */
 export type AuthServiceService = typeof AuthServiceService;
 export const AuthServiceService = {
@@ -2836,6 +2985,33 @@ export const AuthServiceService = {
     responseDeserialize: (value: Buffer): LoginWithCodeResponse => LoginWithCodeResponse.decode(value),
   },
   /**
+   * Reauthenticate proves anew who the end user is, for what takes a fresh sign-in (REAUTHENTICATION_REQUIRED, RFC
+   * 9470). It is about the session of the access token that the call carries (`authorization: Bearer …`), and begins no
+   * other. The answer is an access token with a new `auth_time`, and with the method of the proof in its `amr`. The
+   * tokens of the next refreshes have them as well. Access tokens from before stay as they are, and the refresh token
+   * stays good: `refresh_token` of the answer is empty.
+   *
+   * A wrong password counts for the lockout, and a right one clears the count, as in Login. An account without a
+   * password proves itself by signing in anew, with LoginWithCode.
+   *
+   * Needs no permission, but the access token of an end user.
+   *
+   * Errors: PERMISSION_DENIED (SESSION_REQUIRED); UNAUTHENTICATED (INVALID_CREDENTIALS); RESOURCE_EXHAUSTED
+   * (TOO_MANY_ATTEMPTS, OVERLOADED, RATE_LIMITED). INVALID_CREDENTIALS means that the password is wrong, or that the
+   * account has none. A credential other than the password is INVALID_ARGUMENT (INVALID_FIELDS) in this version.
+   */
+  reauthenticate: {
+    path: "/identity.v1.AuthService/Reauthenticate" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ReauthenticateRequest): Buffer =>
+      Buffer.from(ReauthenticateRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ReauthenticateRequest => ReauthenticateRequest.decode(value),
+    responseSerialize: (value: ReauthenticateResponse): Buffer =>
+      Buffer.from(ReauthenticateResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ReauthenticateResponse => ReauthenticateResponse.decode(value),
+  },
+  /**
    * GetCaller tells as whom this call was made, and what that permits. Needs no permission, but credentials.
    *
    * Errors: those of every call.
@@ -3000,6 +3176,23 @@ export interface AuthServiceServer extends UntypedServiceImplementation {
    * Errors: UNAUTHENTICATED (INVALID_CREDENTIALS); RESOURCE_EXHAUSTED (TOO_MANY_ATTEMPTS, RATE_LIMITED).
    */
   loginWithCode: handleUnaryCall<LoginWithCodeRequest, LoginWithCodeResponse>;
+  /**
+   * Reauthenticate proves anew who the end user is, for what takes a fresh sign-in (REAUTHENTICATION_REQUIRED, RFC
+   * 9470). It is about the session of the access token that the call carries (`authorization: Bearer …`), and begins no
+   * other. The answer is an access token with a new `auth_time`, and with the method of the proof in its `amr`. The
+   * tokens of the next refreshes have them as well. Access tokens from before stay as they are, and the refresh token
+   * stays good: `refresh_token` of the answer is empty.
+   *
+   * A wrong password counts for the lockout, and a right one clears the count, as in Login. An account without a
+   * password proves itself by signing in anew, with LoginWithCode.
+   *
+   * Needs no permission, but the access token of an end user.
+   *
+   * Errors: PERMISSION_DENIED (SESSION_REQUIRED); UNAUTHENTICATED (INVALID_CREDENTIALS); RESOURCE_EXHAUSTED
+   * (TOO_MANY_ATTEMPTS, OVERLOADED, RATE_LIMITED). INVALID_CREDENTIALS means that the password is wrong, or that the
+   * account has none. A credential other than the password is INVALID_ARGUMENT (INVALID_FIELDS) in this version.
+   */
+  reauthenticate: handleUnaryCall<ReauthenticateRequest, ReauthenticateResponse>;
   /**
    * GetCaller tells as whom this call was made, and what that permits. Needs no permission, but credentials.
    *
@@ -3352,6 +3545,37 @@ export interface AuthServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: LoginWithCodeResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Reauthenticate proves anew who the end user is, for what takes a fresh sign-in (REAUTHENTICATION_REQUIRED, RFC
+   * 9470). It is about the session of the access token that the call carries (`authorization: Bearer …`), and begins no
+   * other. The answer is an access token with a new `auth_time`, and with the method of the proof in its `amr`. The
+   * tokens of the next refreshes have them as well. Access tokens from before stay as they are, and the refresh token
+   * stays good: `refresh_token` of the answer is empty.
+   *
+   * A wrong password counts for the lockout, and a right one clears the count, as in Login. An account without a
+   * password proves itself by signing in anew, with LoginWithCode.
+   *
+   * Needs no permission, but the access token of an end user.
+   *
+   * Errors: PERMISSION_DENIED (SESSION_REQUIRED); UNAUTHENTICATED (INVALID_CREDENTIALS); RESOURCE_EXHAUSTED
+   * (TOO_MANY_ATTEMPTS, OVERLOADED, RATE_LIMITED). INVALID_CREDENTIALS means that the password is wrong, or that the
+   * account has none. A credential other than the password is INVALID_ARGUMENT (INVALID_FIELDS) in this version.
+   */
+  reauthenticate(
+    request: ReauthenticateRequest,
+    callback: (error: ServiceError | null, response: ReauthenticateResponse) => void,
+  ): ClientUnaryCall;
+  reauthenticate(
+    request: ReauthenticateRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ReauthenticateResponse) => void,
+  ): ClientUnaryCall;
+  reauthenticate(
+    request: ReauthenticateRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ReauthenticateResponse) => void,
   ): ClientUnaryCall;
   /**
    * GetCaller tells as whom this call was made, and what that permits. Needs no permission, but credentials.

@@ -103,6 +103,17 @@ export const ErrorReason = {
   /** CALLER_UNAUTHENTICATED - UNAUTHENTICATED. The call carries no credentials of a caller, or ones that are not valid (any more). */
   CALLER_UNAUTHENTICATED: 60,
   /**
+   * REAUTHENTICATION_REQUIRED - UNAUTHENTICATED. The end user must prove anew who they are (RFC 9470), by AuthService.Reauthenticate or by signing
+   * in, and repeat the call with the access token of that. The metadata of the ErrorInfo has the greatest age of a
+   * proof in seconds as `max_age` (REAUTHENTICATION_MAX_AGE). An API key of a user is always refused so.
+   */
+  REAUTHENTICATION_REQUIRED: 65,
+  /**
+   * SESSION_REQUIRED - PERMISSION_DENIED. The call is about the session of its access token, and carries none: the caller is a service
+   * account, or a user by an API key.
+   */
+  SESSION_REQUIRED: 66,
+  /**
    * PERMISSION_DENIED - PERMISSION_DENIED. The caller lacks the permission that the RPC needs. The metadata of the ErrorInfo names it as
    * `permission`.
    */
@@ -165,6 +176,8 @@ export namespace ErrorReason {
   export type INVALID_VERIFICATION_TOKEN = typeof ErrorReason.INVALID_VERIFICATION_TOKEN;
   export type INVALID_RESET_TOKEN = typeof ErrorReason.INVALID_RESET_TOKEN;
   export type CALLER_UNAUTHENTICATED = typeof ErrorReason.CALLER_UNAUTHENTICATED;
+  export type REAUTHENTICATION_REQUIRED = typeof ErrorReason.REAUTHENTICATION_REQUIRED;
+  export type SESSION_REQUIRED = typeof ErrorReason.SESSION_REQUIRED;
   export type PERMISSION_DENIED = typeof ErrorReason.PERMISSION_DENIED;
   export type GRANT_EXCEEDS_CALLER = typeof ErrorReason.GRANT_EXCEEDS_CALLER;
   export type ROLE_BUILT_IN = typeof ErrorReason.ROLE_BUILT_IN;

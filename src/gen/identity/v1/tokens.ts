@@ -23,7 +23,10 @@ export interface Tokens {
   tokenType: string;
   /** Seconds until the access token expires; ACCESS_TOKEN_TTL (900). */
   expiresIn: number;
-  /** Opaque text of at most 128 characters, good for one RefreshToken. The server stores only SHA-256 hashes of it. */
+  /**
+   * Opaque text of at most 128 characters, good for one RefreshToken. The server stores only SHA-256 hashes of it.
+   * Empty in the answer of Reauthenticate: the one that the client has stays good.
+   */
   refreshToken: string;
   /**
    * Seconds until the refresh token expires, and the session with it, unless a refresh comes before; REFRESH_TOKEN_TTL

@@ -2475,12 +2475,13 @@ export const UserServiceService = {
     responseDeserialize: (value: Buffer): ListUsersResponse => ListUsersResponse.decode(value),
   },
   /**
-   * UpdateUser changes the fields that the mask names (AIP-134).
+   * UpdateUser changes the fields that the mask names (AIP-134). An end user who changes a username or a phone number
+   * needs a fresh sign-in.
    *
    * Needs identity.users.write; users may update themselves.
    *
    * Errors: NOT_FOUND (USER_NOT_FOUND); INVALID_ARGUMENT (EMAIL_IMMUTABLE); ALREADY_EXISTS (USERNAME_ALREADY_EXISTS);
-   * ABORTED (CONCURRENT_UPDATE).
+   * ABORTED (CONCURRENT_UPDATE); UNAUTHENTICATED (REAUTHENTICATION_REQUIRED).
    */
   updateUser: {
     path: "/identity.v1.UserService/UpdateUser" as const,
@@ -2586,11 +2587,12 @@ export const UserServiceService = {
   },
   /**
    * ExportUser gives everything that is held about a user as one document (GDPR art. 15 and 20). Secrets and hashes are
-   * left out.
+   * left out. An end user needs a fresh sign-in.
    *
    * Needs identity.users.export; users may export themselves.
    *
-   * Errors: NOT_FOUND (USER_NOT_FOUND); FAILED_PRECONDITION (EXPORT_TOO_LARGE).
+   * Errors: NOT_FOUND (USER_NOT_FOUND); FAILED_PRECONDITION (EXPORT_TOO_LARGE); UNAUTHENTICATED
+   * (REAUTHENTICATION_REQUIRED).
    */
   exportUser: {
     path: "/identity.v1.UserService/ExportUser" as const,
@@ -2672,12 +2674,13 @@ export interface UserServiceServer extends UntypedServiceImplementation {
    */
   listUsers: handleUnaryCall<ListUsersRequest, ListUsersResponse>;
   /**
-   * UpdateUser changes the fields that the mask names (AIP-134).
+   * UpdateUser changes the fields that the mask names (AIP-134). An end user who changes a username or a phone number
+   * needs a fresh sign-in.
    *
    * Needs identity.users.write; users may update themselves.
    *
    * Errors: NOT_FOUND (USER_NOT_FOUND); INVALID_ARGUMENT (EMAIL_IMMUTABLE); ALREADY_EXISTS (USERNAME_ALREADY_EXISTS);
-   * ABORTED (CONCURRENT_UPDATE).
+   * ABORTED (CONCURRENT_UPDATE); UNAUTHENTICATED (REAUTHENTICATION_REQUIRED).
    */
   updateUser: handleUnaryCall<UpdateUserRequest, UpdateUserResponse>;
   /**
@@ -2729,11 +2732,12 @@ export interface UserServiceServer extends UntypedServiceImplementation {
   deleteUser: handleUnaryCall<DeleteUserRequest, DeleteUserResponse>;
   /**
    * ExportUser gives everything that is held about a user as one document (GDPR art. 15 and 20). Secrets and hashes are
-   * left out.
+   * left out. An end user needs a fresh sign-in.
    *
    * Needs identity.users.export; users may export themselves.
    *
-   * Errors: NOT_FOUND (USER_NOT_FOUND); FAILED_PRECONDITION (EXPORT_TOO_LARGE).
+   * Errors: NOT_FOUND (USER_NOT_FOUND); FAILED_PRECONDITION (EXPORT_TOO_LARGE); UNAUTHENTICATED
+   * (REAUTHENTICATION_REQUIRED).
    */
   exportUser: handleUnaryCall<ExportUserRequest, ExportUserResponse>;
   /**
@@ -2869,12 +2873,13 @@ export interface UserServiceClient extends Client {
     callback: (error: ServiceError | null, response: ListUsersResponse) => void,
   ): ClientUnaryCall;
   /**
-   * UpdateUser changes the fields that the mask names (AIP-134).
+   * UpdateUser changes the fields that the mask names (AIP-134). An end user who changes a username or a phone number
+   * needs a fresh sign-in.
    *
    * Needs identity.users.write; users may update themselves.
    *
    * Errors: NOT_FOUND (USER_NOT_FOUND); INVALID_ARGUMENT (EMAIL_IMMUTABLE); ALREADY_EXISTS (USERNAME_ALREADY_EXISTS);
-   * ABORTED (CONCURRENT_UPDATE).
+   * ABORTED (CONCURRENT_UPDATE); UNAUTHENTICATED (REAUTHENTICATION_REQUIRED).
    */
   updateUser(
     request: UpdateUserRequest,
@@ -3010,11 +3015,12 @@ export interface UserServiceClient extends Client {
   ): ClientUnaryCall;
   /**
    * ExportUser gives everything that is held about a user as one document (GDPR art. 15 and 20). Secrets and hashes are
-   * left out.
+   * left out. An end user needs a fresh sign-in.
    *
    * Needs identity.users.export; users may export themselves.
    *
-   * Errors: NOT_FOUND (USER_NOT_FOUND); FAILED_PRECONDITION (EXPORT_TOO_LARGE).
+   * Errors: NOT_FOUND (USER_NOT_FOUND); FAILED_PRECONDITION (EXPORT_TOO_LARGE); UNAUTHENTICATED
+   * (REAUTHENTICATION_REQUIRED).
    */
   exportUser(
     request: ExportUserRequest,
