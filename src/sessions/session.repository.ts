@@ -35,6 +35,12 @@ function lockWithUser(em: EntityManager, where: { id: string } | { refreshFamily
     .getSingleResult() as Promise<Session | null>;
 }
 
+/** Tells whether a session is live. It does not end before the transaction; the caller of this function has locked the user. */
+export async function lockLiveSession(em: EntityManager, id: string, now: Date): Promise<boolean> {
+  const rows = await em.execute('select 1 from sessions where id = ? and revoked_at is null and expires_at > ? for share', [id, now]);
+  return rows.length > 0;
+}
+
 /** The most recently active first. */
 export function findLiveSessions(em: EntityManager, userId: string, now: Date): Promise<Session[]> {
   return em.find(

@@ -9,7 +9,8 @@ import { transaction } from '../../database/transaction.ts';
 import { User } from '../../users/user.entity.ts';
 import { userNotFound } from '../../users/user.errors.ts';
 import { lockUser } from '../../users/user.repository.ts';
-import { mayGrant, requireGrantable } from '../roles/grants.ts';
+import { permissionsNow } from '../permissions-now.ts';
+import { mayGrant } from '../roles/grants.ts';
 import { permissionNames } from '../roles/permission-name.ts';
 import { grantExceedsCaller } from '../roles/role.errors.ts';
 import { permissionsGranted } from '../roles/role.repository.ts';
@@ -56,8 +57,9 @@ export async function createApiKey(
   const now = call.now();
   return transaction(call.em, async (em) => {
     const owner = await ownerOf(em, input);
-    // A key with scopes could otherwise make one without.
-    if (!isSelf(call.caller, input.userId)) requireGrantable(call, reachOf(input, owner.permissions, permissionsOverSelf));
+    const held = await permissionsNow(em, call);
+    const reach = reachOf(input, owner.permissions, permissionsOverSelf);
+    if (!isSelf(call.caller, input.userId) && !mayGrant(held, reach)) throw grantExceedsCaller();
     if (!mayGrant(owner.permissions, scopes)) throw grantExceedsCaller();
     const apiKey = em.create(ApiKey, {
       ...owner.reference,
@@ -76,8 +78,8 @@ export async function createApiKey(
 
 /** All that the key can do. One of a user without scopes also does to that user what users may do to themselves. */
 function reachOf({ scopes, userId }: z.output<typeof createApiKeyInput>, ofOwner: Permissions, overSelf: readonly string[]): string[] {
-  if (scopes.length > 0) return ofOwner.limitedTo(scopes).list();
-  return userId === undefined ? ofOwner.list() : [...ofOwner.list(), ...overSelf];
+  const permissions = ofOwner.limitedTo(scopes).list();
+  return scopes.length === 0 && userId !== undefined ? [...permissions, ...overSelf] : permissions;
 }
 
 /** The owner counts with all that their roles permit, even while deactivated: the key works as soon as they are back. */
