@@ -1,4 +1,5 @@
 import { apiKeyService } from '../access/api-keys/api-key.rpc.ts';
+import { requireMayActOn } from '../access/roles/grants.ts';
 import { importRoles } from '../access/roles/import-roles.ts';
 import { roleConstraints } from '../access/roles/role.errors.ts';
 import { roleService } from '../access/roles/role.rpc.ts';
@@ -68,6 +69,7 @@ function usersDeps(config: Config, { now, passwords, secretKey, sealed, userLook
     requiredProfileFields: config.requiredProfileFields,
     newPasswords: passwords,
     pageTokens: createPageTokens(secretKey),
+    requireMayActOn,
     endCredentials: endCredentialsBy,
     revokeCredentials: revokeCredentialsRpc,
     personalData: PERSONAL_DATA,

@@ -22,6 +22,11 @@ export function lockApiKey(em: EntityManager, id: string): Promise<ApiKey | null
   return em.findOne(ApiKey, { id }, { lockMode: LockMode.PESSIMISTIC_WRITE });
 }
 
+/** The keys that a key has made for its owner. */
+export function lockDerivedKeys(em: EntityManager, parentId: string): Promise<ApiKey[]> {
+  return em.find(ApiKey, { parentId }, { orderBy: { id: 'asc' }, lockMode: LockMode.PESSIMISTIC_WRITE });
+}
+
 /** A key that was neither revoked nor has expired. It is not revoked before the transaction ends. */
 export function lockWorkingKey(em: EntityManager, id: string, now: Date): Promise<ApiKey | null> {
   const notExpired = { $or: [{ expiresAt: null }, { expiresAt: { $gt: now } }] };

@@ -39,7 +39,10 @@ export interface CreateApiKeyRequest {
   name: string;
   /** Permissions that the key is limited to, at most 200 names; see ApiKey.scopes. */
   scopes: string[];
-  /** Time for which the key works, in whole seconds: at least a second and at most 100 years. Absent: for ever. */
+  /**
+   * Time for which the key works, in whole seconds: at least a second and at most 100 years. Absent: for ever. A key
+   * that the caller's own key makes for the same owner ends with that at the latest; ApiKey.expire_time tells.
+   */
   ttl: Duration | undefined;
 }
 
@@ -559,11 +562,15 @@ export const ApiKeyServiceService = {
    * to itself included. So who makes one for somebody else must have all of that. An end user needs a fresh sign-in, so
    * that an API key of a user makes none.
    *
+   * A key that makes one for its own owner is its parent. What it makes expires with it at the latest, has no scope that
+   * it has not, and is revoked with it (see RevokeApiKey). The keys that a user makes in a session do not end with that.
+   *
    * Needs identity.api_keys.write; users may create keys of their own, which can do no more than they can.
    *
    * Errors: NOT_FOUND (USER_NOT_FOUND, SERVICE_ACCOUNT_NOT_FOUND); PERMISSION_DENIED (GRANT_EXCEEDS_CALLER);
    * UNAUTHENTICATED (REAUTHENTICATION_REQUIRED). GRANT_EXCEEDS_CALLER means that the key could do something that the
-   * caller cannot, or that a scope is not among the owner's permissions.
+   * caller cannot, that a scope is not among the owner's permissions, or that a key would have more scopes than its
+   * parent.
    */
   createApiKey: {
     path: "/identity.v1.ApiKeyService/CreateApiKey" as const,
@@ -595,9 +602,15 @@ export const ApiKeyServiceService = {
    * RevokeApiKey revokes a key. It stops working on the next call, on every replica within 250 milliseconds. Revoking a
    * revoked key changes nothing. An end user needs a fresh sign-in.
    *
+   * The keys that it has made for its owner are revoked with it, and those that they have made; only the key that
+   * carries the call goes on, with what it has made. So a key is replaced by a successor that it makes, which then
+   * revokes it. A key that may do more in this service than the caller is revoked only by the call that it carries
+   * itself, or by its user.
+   *
    * Needs identity.api_keys.write; users may revoke their own.
    *
-   * Errors: NOT_FOUND (API_KEY_NOT_FOUND); UNAUTHENTICATED (REAUTHENTICATION_REQUIRED).
+   * Errors: NOT_FOUND (API_KEY_NOT_FOUND); PERMISSION_DENIED (GRANT_EXCEEDS_CALLER); UNAUTHENTICATED
+   * (REAUTHENTICATION_REQUIRED).
    */
   revokeApiKey: {
     path: "/identity.v1.ApiKeyService/RevokeApiKey" as const,
@@ -636,11 +649,15 @@ export interface ApiKeyServiceServer extends UntypedServiceImplementation {
    * to itself included. So who makes one for somebody else must have all of that. An end user needs a fresh sign-in, so
    * that an API key of a user makes none.
    *
+   * A key that makes one for its own owner is its parent. What it makes expires with it at the latest, has no scope that
+   * it has not, and is revoked with it (see RevokeApiKey). The keys that a user makes in a session do not end with that.
+   *
    * Needs identity.api_keys.write; users may create keys of their own, which can do no more than they can.
    *
    * Errors: NOT_FOUND (USER_NOT_FOUND, SERVICE_ACCOUNT_NOT_FOUND); PERMISSION_DENIED (GRANT_EXCEEDS_CALLER);
    * UNAUTHENTICATED (REAUTHENTICATION_REQUIRED). GRANT_EXCEEDS_CALLER means that the key could do something that the
-   * caller cannot, or that a scope is not among the owner's permissions.
+   * caller cannot, that a scope is not among the owner's permissions, or that a key would have more scopes than its
+   * parent.
    */
   createApiKey: handleUnaryCall<CreateApiKeyRequest, CreateApiKeyResponse>;
   /**
@@ -655,9 +672,15 @@ export interface ApiKeyServiceServer extends UntypedServiceImplementation {
    * RevokeApiKey revokes a key. It stops working on the next call, on every replica within 250 milliseconds. Revoking a
    * revoked key changes nothing. An end user needs a fresh sign-in.
    *
+   * The keys that it has made for its owner are revoked with it, and those that they have made; only the key that
+   * carries the call goes on, with what it has made. So a key is replaced by a successor that it makes, which then
+   * revokes it. A key that may do more in this service than the caller is revoked only by the call that it carries
+   * itself, or by its user.
+   *
    * Needs identity.api_keys.write; users may revoke their own.
    *
-   * Errors: NOT_FOUND (API_KEY_NOT_FOUND); UNAUTHENTICATED (REAUTHENTICATION_REQUIRED).
+   * Errors: NOT_FOUND (API_KEY_NOT_FOUND); PERMISSION_DENIED (GRANT_EXCEEDS_CALLER); UNAUTHENTICATED
+   * (REAUTHENTICATION_REQUIRED).
    */
   revokeApiKey: handleUnaryCall<RevokeApiKeyRequest, RevokeApiKeyResponse>;
   /**
@@ -677,11 +700,15 @@ export interface ApiKeyServiceClient extends Client {
    * to itself included. So who makes one for somebody else must have all of that. An end user needs a fresh sign-in, so
    * that an API key of a user makes none.
    *
+   * A key that makes one for its own owner is its parent. What it makes expires with it at the latest, has no scope that
+   * it has not, and is revoked with it (see RevokeApiKey). The keys that a user makes in a session do not end with that.
+   *
    * Needs identity.api_keys.write; users may create keys of their own, which can do no more than they can.
    *
    * Errors: NOT_FOUND (USER_NOT_FOUND, SERVICE_ACCOUNT_NOT_FOUND); PERMISSION_DENIED (GRANT_EXCEEDS_CALLER);
    * UNAUTHENTICATED (REAUTHENTICATION_REQUIRED). GRANT_EXCEEDS_CALLER means that the key could do something that the
-   * caller cannot, or that a scope is not among the owner's permissions.
+   * caller cannot, that a scope is not among the owner's permissions, or that a key would have more scopes than its
+   * parent.
    */
   createApiKey(
     request: CreateApiKeyRequest,
@@ -724,9 +751,15 @@ export interface ApiKeyServiceClient extends Client {
    * RevokeApiKey revokes a key. It stops working on the next call, on every replica within 250 milliseconds. Revoking a
    * revoked key changes nothing. An end user needs a fresh sign-in.
    *
+   * The keys that it has made for its owner are revoked with it, and those that they have made; only the key that
+   * carries the call goes on, with what it has made. So a key is replaced by a successor that it makes, which then
+   * revokes it. A key that may do more in this service than the caller is revoked only by the call that it carries
+   * itself, or by its user.
+   *
    * Needs identity.api_keys.write; users may revoke their own.
    *
-   * Errors: NOT_FOUND (API_KEY_NOT_FOUND); UNAUTHENTICATED (REAUTHENTICATION_REQUIRED).
+   * Errors: NOT_FOUND (API_KEY_NOT_FOUND); PERMISSION_DENIED (GRANT_EXCEEDS_CALLER); UNAUTHENTICATED
+   * (REAUTHENTICATION_REQUIRED).
    */
   revokeApiKey(
     request: RevokeApiKeyRequest,

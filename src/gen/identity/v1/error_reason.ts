@@ -120,7 +120,8 @@ export const ErrorReason = {
   PERMISSION_DENIED: 61,
   /**
    * GRANT_EXCEEDS_CALLER - PERMISSION_DENIED. The call would give or take a permission that the caller does not have, or give a key a scope
-   * that its owner does not have.
+   * that its owner, or the key that makes it, does not have. Or it acts upon a user, a service account or a key that
+   * may do something in this service (`identity.…`, or everything) that the caller may not.
    */
   GRANT_EXCEEDS_CALLER: 62,
   /** ROLE_BUILT_IN - FAILED_PRECONDITION. The role comes with the service: it is neither updated nor deleted. */

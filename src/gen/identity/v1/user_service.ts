@@ -2382,6 +2382,10 @@ export const ImportUsersResponse_FieldViolation: MessageFns<ImportUsersResponse_
 /**
  * UserService manages users.
  *
+ * Nobody acts on who may do more than they. UpdateUser, DeactivateUser, ReactivateUser, RevokeCredentials, DeleteUser
+ * and ExportUser of somebody else are refused where a role of that user permits something in this service
+ * (`identity.…`, or everything) that the caller may not. Permissions of products do not count.
+ *
  * Every call may fail with UNAUTHENTICATED (CALLER_UNAUTHENTICATED), PERMISSION_DENIED (PERMISSION_DENIED),
  * INVALID_ARGUMENT (INVALID_FIELDS, MALFORMED_MESSAGE, MESSAGE_TOO_LARGE), RESOURCE_EXHAUSTED (RATE_LIMITED),
  * UNAVAILABLE (DATABASE_UNAVAILABLE), CANCELLED (CALL_CANCELLED), DEADLINE_EXCEEDED (CALL_DEADLINE_EXCEEDED) or
@@ -2481,7 +2485,7 @@ export const UserServiceService = {
    * Needs identity.users.write; users may update themselves.
    *
    * Errors: NOT_FOUND (USER_NOT_FOUND); INVALID_ARGUMENT (EMAIL_IMMUTABLE); ALREADY_EXISTS (USERNAME_ALREADY_EXISTS);
-   * ABORTED (CONCURRENT_UPDATE); UNAUTHENTICATED (REAUTHENTICATION_REQUIRED).
+   * ABORTED (CONCURRENT_UPDATE); PERMISSION_DENIED (GRANT_EXCEEDS_CALLER); UNAUTHENTICATED (REAUTHENTICATION_REQUIRED).
    */
   updateUser: {
     path: "/identity.v1.UserService/UpdateUser" as const,
@@ -2499,7 +2503,7 @@ export const UserServiceService = {
    *
    * Needs identity.users.write.
    *
-   * Errors: NOT_FOUND (USER_NOT_FOUND).
+   * Errors: NOT_FOUND (USER_NOT_FOUND); PERMISSION_DENIED (GRANT_EXCEEDS_CALLER).
    */
   deactivateUser: {
     path: "/identity.v1.UserService/DeactivateUser" as const,
@@ -2518,7 +2522,7 @@ export const UserServiceService = {
    *
    * Needs identity.users.write.
    *
-   * Errors: NOT_FOUND (USER_NOT_FOUND).
+   * Errors: NOT_FOUND (USER_NOT_FOUND); PERMISSION_DENIED (GRANT_EXCEEDS_CALLER).
    */
   reactivateUser: {
     path: "/identity.v1.UserService/ReactivateUser" as const,
@@ -2554,7 +2558,7 @@ export const UserServiceService = {
    *
    * Needs identity.users.write.
    *
-   * Errors: NOT_FOUND (USER_NOT_FOUND).
+   * Errors: NOT_FOUND (USER_NOT_FOUND); PERMISSION_DENIED (GRANT_EXCEEDS_CALLER).
    */
   revokeCredentials: {
     path: "/identity.v1.UserService/RevokeCredentials" as const,
@@ -2574,7 +2578,7 @@ export const UserServiceService = {
    *
    * Needs identity.users.delete.
    *
-   * Errors: NOT_FOUND (USER_NOT_FOUND).
+   * Errors: NOT_FOUND (USER_NOT_FOUND); PERMISSION_DENIED (GRANT_EXCEEDS_CALLER).
    */
   deleteUser: {
     path: "/identity.v1.UserService/DeleteUser" as const,
@@ -2591,8 +2595,8 @@ export const UserServiceService = {
    *
    * Needs identity.users.export; users may export themselves.
    *
-   * Errors: NOT_FOUND (USER_NOT_FOUND); FAILED_PRECONDITION (EXPORT_TOO_LARGE); UNAUTHENTICATED
-   * (REAUTHENTICATION_REQUIRED).
+   * Errors: NOT_FOUND (USER_NOT_FOUND); FAILED_PRECONDITION (EXPORT_TOO_LARGE); PERMISSION_DENIED
+   * (GRANT_EXCEEDS_CALLER); UNAUTHENTICATED (REAUTHENTICATION_REQUIRED).
    */
   exportUser: {
     path: "/identity.v1.UserService/ExportUser" as const,
@@ -2680,7 +2684,7 @@ export interface UserServiceServer extends UntypedServiceImplementation {
    * Needs identity.users.write; users may update themselves.
    *
    * Errors: NOT_FOUND (USER_NOT_FOUND); INVALID_ARGUMENT (EMAIL_IMMUTABLE); ALREADY_EXISTS (USERNAME_ALREADY_EXISTS);
-   * ABORTED (CONCURRENT_UPDATE); UNAUTHENTICATED (REAUTHENTICATION_REQUIRED).
+   * ABORTED (CONCURRENT_UPDATE); PERMISSION_DENIED (GRANT_EXCEEDS_CALLER); UNAUTHENTICATED (REAUTHENTICATION_REQUIRED).
    */
   updateUser: handleUnaryCall<UpdateUserRequest, UpdateUserResponse>;
   /**
@@ -2690,7 +2694,7 @@ export interface UserServiceServer extends UntypedServiceImplementation {
    *
    * Needs identity.users.write.
    *
-   * Errors: NOT_FOUND (USER_NOT_FOUND).
+   * Errors: NOT_FOUND (USER_NOT_FOUND); PERMISSION_DENIED (GRANT_EXCEEDS_CALLER).
    */
   deactivateUser: handleUnaryCall<DeactivateUserRequest, DeactivateUserResponse>;
   /**
@@ -2699,7 +2703,7 @@ export interface UserServiceServer extends UntypedServiceImplementation {
    *
    * Needs identity.users.write.
    *
-   * Errors: NOT_FOUND (USER_NOT_FOUND).
+   * Errors: NOT_FOUND (USER_NOT_FOUND); PERMISSION_DENIED (GRANT_EXCEEDS_CALLER).
    */
   reactivateUser: handleUnaryCall<ReactivateUserRequest, ReactivateUserResponse>;
   /**
@@ -2717,7 +2721,7 @@ export interface UserServiceServer extends UntypedServiceImplementation {
    *
    * Needs identity.users.write.
    *
-   * Errors: NOT_FOUND (USER_NOT_FOUND).
+   * Errors: NOT_FOUND (USER_NOT_FOUND); PERMISSION_DENIED (GRANT_EXCEEDS_CALLER).
    */
   revokeCredentials: handleUnaryCall<RevokeCredentialsRequest, RevokeCredentialsResponse>;
   /**
@@ -2727,7 +2731,7 @@ export interface UserServiceServer extends UntypedServiceImplementation {
    *
    * Needs identity.users.delete.
    *
-   * Errors: NOT_FOUND (USER_NOT_FOUND).
+   * Errors: NOT_FOUND (USER_NOT_FOUND); PERMISSION_DENIED (GRANT_EXCEEDS_CALLER).
    */
   deleteUser: handleUnaryCall<DeleteUserRequest, DeleteUserResponse>;
   /**
@@ -2736,8 +2740,8 @@ export interface UserServiceServer extends UntypedServiceImplementation {
    *
    * Needs identity.users.export; users may export themselves.
    *
-   * Errors: NOT_FOUND (USER_NOT_FOUND); FAILED_PRECONDITION (EXPORT_TOO_LARGE); UNAUTHENTICATED
-   * (REAUTHENTICATION_REQUIRED).
+   * Errors: NOT_FOUND (USER_NOT_FOUND); FAILED_PRECONDITION (EXPORT_TOO_LARGE); PERMISSION_DENIED
+   * (GRANT_EXCEEDS_CALLER); UNAUTHENTICATED (REAUTHENTICATION_REQUIRED).
    */
   exportUser: handleUnaryCall<ExportUserRequest, ExportUserResponse>;
   /**
@@ -2879,7 +2883,7 @@ export interface UserServiceClient extends Client {
    * Needs identity.users.write; users may update themselves.
    *
    * Errors: NOT_FOUND (USER_NOT_FOUND); INVALID_ARGUMENT (EMAIL_IMMUTABLE); ALREADY_EXISTS (USERNAME_ALREADY_EXISTS);
-   * ABORTED (CONCURRENT_UPDATE); UNAUTHENTICATED (REAUTHENTICATION_REQUIRED).
+   * ABORTED (CONCURRENT_UPDATE); PERMISSION_DENIED (GRANT_EXCEEDS_CALLER); UNAUTHENTICATED (REAUTHENTICATION_REQUIRED).
    */
   updateUser(
     request: UpdateUserRequest,
@@ -2903,7 +2907,7 @@ export interface UserServiceClient extends Client {
    *
    * Needs identity.users.write.
    *
-   * Errors: NOT_FOUND (USER_NOT_FOUND).
+   * Errors: NOT_FOUND (USER_NOT_FOUND); PERMISSION_DENIED (GRANT_EXCEEDS_CALLER).
    */
   deactivateUser(
     request: DeactivateUserRequest,
@@ -2926,7 +2930,7 @@ export interface UserServiceClient extends Client {
    *
    * Needs identity.users.write.
    *
-   * Errors: NOT_FOUND (USER_NOT_FOUND).
+   * Errors: NOT_FOUND (USER_NOT_FOUND); PERMISSION_DENIED (GRANT_EXCEEDS_CALLER).
    */
   reactivateUser(
     request: ReactivateUserRequest,
@@ -2972,7 +2976,7 @@ export interface UserServiceClient extends Client {
    *
    * Needs identity.users.write.
    *
-   * Errors: NOT_FOUND (USER_NOT_FOUND).
+   * Errors: NOT_FOUND (USER_NOT_FOUND); PERMISSION_DENIED (GRANT_EXCEEDS_CALLER).
    */
   revokeCredentials(
     request: RevokeCredentialsRequest,
@@ -2996,7 +3000,7 @@ export interface UserServiceClient extends Client {
    *
    * Needs identity.users.delete.
    *
-   * Errors: NOT_FOUND (USER_NOT_FOUND).
+   * Errors: NOT_FOUND (USER_NOT_FOUND); PERMISSION_DENIED (GRANT_EXCEEDS_CALLER).
    */
   deleteUser(
     request: DeleteUserRequest,
@@ -3019,8 +3023,8 @@ export interface UserServiceClient extends Client {
    *
    * Needs identity.users.export; users may export themselves.
    *
-   * Errors: NOT_FOUND (USER_NOT_FOUND); FAILED_PRECONDITION (EXPORT_TOO_LARGE); UNAUTHENTICATED
-   * (REAUTHENTICATION_REQUIRED).
+   * Errors: NOT_FOUND (USER_NOT_FOUND); FAILED_PRECONDITION (EXPORT_TOO_LARGE); PERMISSION_DENIED
+   * (GRANT_EXCEEDS_CALLER); UNAUTHENTICATED (REAUTHENTICATION_REQUIRED).
    */
   exportUser(
     request: ExportUserRequest,
