@@ -82,7 +82,7 @@ export async function createApiKey(
 }
 
 /**
- * The key that the new one is derived from: the one that makes a key for its own owner. What it makes ends with it and has no more than it, or
+ * The key that the new one is derived from: the one that makes a key for its own owner. The new key ends with it and has no more than it, or
  * else a key of a minute could make one for ever.
  */
 async function parentOf(em: EntityManager, { caller, now }: Call, { serviceAccountId, userId }: Subject): Promise<ApiKey | null> {

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { atOnce, required, signedIn } from '../../support/builders.ts';
 import { expectStatus } from '../../support/expect-status.ts';
 import { programInRoles, programWith } from '../../support/grants.ts';
+import { holdEpoch, untilBlocked } from '../../support/locks.ts';
 import { rows } from '../../support/rows.ts';
 import { useReplicas } from '../../support/service.ts';
 import { statementsWithRecognitionOf } from '../../support/statements.ts';
@@ -182,6 +183,32 @@ describe('a key is not derived', () => {
 });
 
 describe('a key that makes another while it is revoked elsewhere', () => {
+  it('has made it before, if it has looked whether it works before: then both are revoked', async () => {
+    const serviceAccountId = await account();
+    const parent = await make({ serviceAccountId });
+    const held = await holdEpoch(here);
+    const made = make({ serviceAccountId, by: parent.key });
+    await untilBlocked(here, 1);
+    const revoked = there.apiKeys.revokeApiKey({ apiKeyId: parent.id });
+    await untilBlocked(here, 2);
+    await held.release();
+    await revoked;
+    expect(await works((await made).key)).toBe(false);
+  });
+
+  it('makes none, if it is being revoked when it looks', async () => {
+    const serviceAccountId = await account();
+    const parent = await make({ serviceAccountId });
+    await works(parent.key);
+    const held = await holdEpoch(here);
+    const revoked = there.apiKeys.revokeApiKey({ apiKeyId: parent.id });
+    await untilBlocked(here, 1);
+    const made = expectStatus(make({ serviceAccountId, by: parent.key }), 'UNAUTHENTICATED', 'CALLER_UNAUTHENTICATED');
+    await untilBlocked(here, 2);
+    await held.release();
+    await Promise.all([revoked, made]);
+  });
+
   it('leaves nothing that works', async () => {
     for (let round = 1; round <= 20; round++) {
       const serviceAccountId = await account();

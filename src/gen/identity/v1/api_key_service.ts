@@ -562,8 +562,9 @@ export const ApiKeyServiceService = {
    * to itself included. So who makes one for somebody else must have all of that. An end user needs a fresh sign-in, so
    * that an API key of a user makes none.
    *
-   * A key that makes one for its own owner is its parent. What it makes expires with it at the latest, has no scope that
-   * it has not, and is revoked with it (see RevokeApiKey). The keys that a user makes in a session do not end with that.
+   * A key that makes one for its own owner is its parent. The new key expires with its parent at the latest, has no
+   * scope that its parent has not, and is revoked with it (see RevokeApiKey). The keys that a user makes in a session
+   * do not end with that.
    *
    * Needs identity.api_keys.write; users may create keys of their own, which can do no more than they can.
    *
@@ -649,8 +650,9 @@ export interface ApiKeyServiceServer extends UntypedServiceImplementation {
    * to itself included. So who makes one for somebody else must have all of that. An end user needs a fresh sign-in, so
    * that an API key of a user makes none.
    *
-   * A key that makes one for its own owner is its parent. What it makes expires with it at the latest, has no scope that
-   * it has not, and is revoked with it (see RevokeApiKey). The keys that a user makes in a session do not end with that.
+   * A key that makes one for its own owner is its parent. The new key expires with its parent at the latest, has no
+   * scope that its parent has not, and is revoked with it (see RevokeApiKey). The keys that a user makes in a session
+   * do not end with that.
    *
    * Needs identity.api_keys.write; users may create keys of their own, which can do no more than they can.
    *
@@ -700,8 +702,9 @@ export interface ApiKeyServiceClient extends Client {
    * to itself included. So who makes one for somebody else must have all of that. An end user needs a fresh sign-in, so
    * that an API key of a user makes none.
    *
-   * A key that makes one for its own owner is its parent. What it makes expires with it at the latest, has no scope that
-   * it has not, and is revoked with it (see RevokeApiKey). The keys that a user makes in a session do not end with that.
+   * A key that makes one for its own owner is its parent. The new key expires with its parent at the latest, has no
+   * scope that its parent has not, and is revoked with it (see RevokeApiKey). The keys that a user makes in a session
+   * do not end with that.
    *
    * Needs identity.api_keys.write; users may create keys of their own, which can do no more than they can.
    *
