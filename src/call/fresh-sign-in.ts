@@ -1,5 +1,5 @@
 import type { Access } from './authorize.ts';
-import type { Caller } from './call.ts';
+import type { Call } from './call.ts';
 import { IdentityError } from './errors.ts';
 
 /** A field that takes a fresh sign-in to change. */
@@ -10,27 +10,22 @@ export interface FreshPath {
   readonly inRequest: readonly string[];
 }
 
-export interface Freshness {
-  readonly now: Date;
-  /** In seconds. */
-  readonly maxAge: number;
-}
-
 const reauthenticationRequired = (maxAge: number) =>
   new IdentityError({
     code: 'UNAUTHENTICATED',
     reason: 'REAUTHENTICATION_REQUIRED',
-    message: `the user must prove anew who they are; the last proof may be ${maxAge} seconds old`,
+    message: `the user must prove anew who they are: the last proof may be at most ${maxAge} seconds old`,
     metadata: { max_age: String(maxAge) },
   });
 
 /**
- * Throws REAUTHENTICATION_REQUIRED where the call takes a fresh sign-in of an end user (RFC 9470), and the token of the call is of an older
- * one. Asked after the permission, so that who may not call at all is told that.
+ * Throws REAUTHENTICATION_REQUIRED where the call takes a fresh sign-in of an end user (RFC 9470), and the token of the call is of one that is
+ * older than `maxAge` seconds. Asked after the permission, so that who may not call at all is told that.
  */
-export function requireFreshSignIn(access: Access, caller: Caller, request: () => unknown, { now, maxAge }: Freshness): void {
+export function requireFreshSignIn(call: Pick<Call, 'access' | 'caller' | 'now'>, request: () => unknown, maxAge: number): void {
+  const { access, caller } = call;
   if (caller.kind !== 'user' || !needsFreshSignIn(access, request)) return;
-  const age = caller.authTime === undefined ? Number.POSITIVE_INFINITY : Math.floor(now.getTime() / 1000) - caller.authTime;
+  const age = caller.authTime === undefined ? Number.POSITIVE_INFINITY : Math.floor(call.now().getTime() / 1000) - caller.authTime;
   if (age > maxAge) throw reauthenticationRequired(maxAge);
 }
 

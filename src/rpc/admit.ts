@@ -30,7 +30,7 @@ export function recognise(access: Access, runtime: Runtime, call: OpenCall, grpc
       when(runtime.identify(credentialsOf(grpcCall)), (caller) => {
         call.caller = caller;
         authorize(access, caller, request);
-        requireFreshSignIn(access, caller, request, { now: call.now(), maxAge: runtime.reauthenticationMaxAge });
+        requireFreshSignIn(call, request, runtime.reauthenticationMaxAge);
       }),
     (error) => {
       // Not a request that could not be decoded, for one.
