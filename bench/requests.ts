@@ -73,8 +73,10 @@ export function introspectTokenRequests(numbers: readonly number[]): Uint8Array[
       email: emailOf(n),
       sessionId: idOf('session', n),
       authMethods: ['pwd'],
+      emailVerified: false,
       authTime: now,
       sessionEnd: new Date(now.getTime() + 86_400_000),
+      clientId: undefined,
       roles: [],
     };
     return IntrospectTokenRequest.encode({ accessToken: accessTokens.issue(subject, now) }).finish();

@@ -354,7 +354,7 @@ describe('rooms', () => {
     expect(between.sort()).toEqual([
       'access → audit',
       'access → events', // a change of what somebody may do begins an epoch
-      'access → sessions', // a session that was ended makes no key
+      'access → sessions', // whoever gives rights is still signed in
       'access → users', // roles and keys belong to users
       'audit → events', // what happened is told to whoever follows
       'audit → users', // an event belongs to a user

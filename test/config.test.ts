@@ -43,6 +43,7 @@ describe('the settings', () => {
       maxSessions: 5,
       sessionMaxAge: 2_592_000,
       requireVerifiedEmail: false,
+      reauthenticationMaxAge: 600,
       requiredProfileFields: [],
       logLevel: 'info',
     });
@@ -81,6 +82,7 @@ describe('the settings', () => {
       MAX_SESSIONS: '14',
       SESSION_MAX_AGE: '20',
       REQUIRE_VERIFIED_EMAIL: 'true',
+      REAUTHENTICATION_MAX_AGE: '20',
       REQUIRED_PROFILE_FIELDS: 'full_name,birth_date',
       LOG_LEVEL: 'warn',
       SERVICE_NAME: 'Shop',
@@ -115,6 +117,7 @@ describe('the settings', () => {
       maxSessions: 14,
       sessionMaxAge: 20,
       requireVerifiedEmail: true,
+      reauthenticationMaxAge: 20,
       requiredProfileFields: ['full_name', 'birth_date'],
       logLevel: 'warn',
       serviceName: 'Shop',

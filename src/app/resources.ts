@@ -2,6 +2,7 @@ import type { Pool } from 'pg';
 import { KeyUsage } from '../access/api-keys/key-usage.ts';
 import { recogniseApiKeys } from '../access/api-keys/recognised-api-key.repository.ts';
 import { recogniseServiceAccounts } from '../access/service-accounts/recognised-service-account.repository.ts';
+import { changesAuthorization } from '../audit/audit-event-types.ts';
 import type { Recorded } from '../audit/audit-log.ts';
 import { EmailChanges } from '../auth/email-change/email-changes.ts';
 import { recogniseSessions } from '../auth/introspection/live-session.repository.ts';
@@ -83,9 +84,10 @@ export async function openResources(
   const { poolMin, poolMax, forCallers } = poolOfOne(config);
   // A pool waits for every connection that was taken from it.
   const closed = (closing: Promise<void>) => tellUnlessEnded(log, 'database connections', endsWithin(CLOSE_MS, closing));
-  // A session that ends here is ended here before the call is answered that has ended it: that does not wait for the tail.
+  // An answer is in force: a key that is revoked here, or a session that ends, has ended here before the answer, which waits for no tail.
   const told = ({ type, event }: Recorded) => {
     metrics.auditEvents.inc({ type });
+    if (changesAuthorization(type)) tail.authorizationChanged();
     if (event) tail.tell(event);
   };
   const orm = begun.adopt(await openServiceOrm({ url: databaseUrl, poolMin, poolMax, trace: step }, told), (it) => closed(it.close()));

@@ -1,4 +1,5 @@
 import { apiKeyService } from '../access/api-keys/api-key.rpc.ts';
+import { requireMayActOn } from '../access/roles/grants.ts';
 import { importRoles } from '../access/roles/import-roles.ts';
 import { roleConstraints } from '../access/roles/role.errors.ts';
 import { roleService } from '../access/roles/role.rpc.ts';
@@ -44,7 +45,7 @@ export function servicesOf(config: Config, resources: Resources): Service[] {
 }
 
 /** The things that every call needs and no feature knows. */
-export function runtimeOf({ metricsPort }: Config, resources: Resources): Runtime {
+export function runtimeOf({ metricsPort, reauthenticationMaxAge }: Config, resources: Resources): Runtime {
   const { orm, db, now, log, metrics, rateLimits, tracer } = resources;
   return {
     em: orm.em,
@@ -53,6 +54,7 @@ export function runtimeOf({ metricsPort }: Config, resources: Resources): Runtim
     log,
     constraints: { ...userConstraints, ...roleConstraints, ...serviceAccountConstraints, ...emailChangeConstraints },
     access: ACCESS,
+    reauthenticationMaxAge,
     identify: callerIdentification(resources),
     limit: rateLimits.call,
     observe: metricsPort === undefined ? undefined : metrics.observeCall,
@@ -68,6 +70,7 @@ function usersDeps(config: Config, { now, passwords, secretKey, sealed, userLook
     requiredProfileFields: config.requiredProfileFields,
     newPasswords: passwords,
     pageTokens: createPageTokens(secretKey),
+    requireMayActOn,
     endCredentials: endCredentialsBy,
     revokeCredentials: revokeCredentialsRpc,
     personalData: PERSONAL_DATA,

@@ -21,6 +21,13 @@ export const invalidRevertToken = () =>
 
 export const emailUnchanged = () => invalidFields([{ field: 'new_email', description: 'is the email that the user has' }]);
 
+export const sessionRequired = () =>
+  new IdentityError({
+    code: 'PERMISSION_DENIED',
+    reason: 'SESSION_REQUIRED',
+    message: 'the call needs the access token of an end user: it is about the session of that',
+  });
+
 export const emailNotVerified = () =>
   new IdentityError({ code: 'FAILED_PRECONDITION', reason: 'EMAIL_NOT_VERIFIED', message: 'the email must be verified first' });
 

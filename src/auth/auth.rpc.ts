@@ -18,6 +18,7 @@ import { type LoginDeps, login, loginInput } from './login.ts';
 import { type LoginWithCodeDeps, loginWithCode, loginWithCodeInput } from './login-with-code.ts';
 import { logout, logoutInput } from './logout.ts';
 import { toCheckMessage, toPolicyMessage } from './password.mapper.ts';
+import { type ReauthenticateDeps, reauthenticate, reauthenticateInput } from './reauthenticate.ts';
 import { type RefreshTokenDeps, refreshToken, refreshTokenInput } from './refresh-token.ts';
 import { type RegisterDeps, register, registerInput } from './register.ts';
 import { requestByMailInput, requestEmailVerification, requestLoginCode, requestPasswordReset } from './request-by-mail.ts';
@@ -31,6 +32,7 @@ export type AuthDeps = RegisterDeps &
   ChangePasswordDeps &
   CheckPasswordDeps &
   LoginWithCodeDeps &
+  ReauthenticateDeps &
   ResetPasswordDeps &
   VerifyEmailDeps &
   RequestEmailChangeDeps &
@@ -84,6 +86,7 @@ export function authService(deps: AuthDeps): Service {
       return {};
     }),
     loginWithCode: rpc(loginWithCodeInput, async (call, input) => ({ tokens: toTokensMessage(await loginWithCode(call, deps, input)) })),
+    reauthenticate: rpc(reauthenticateInput, async (call, input) => ({ tokens: toTokensMessage(await reauthenticate(call, deps, input)) })),
     getCaller: rpc(getCallerInput, async (call) => toCallerMessage(getCaller(call))),
   });
 }

@@ -67,9 +67,9 @@ async function rotateCurrent(
   const limits = { refreshTtl, refreshGrace, sessionMaxAge };
   const session = await rotateSession(call.db, { familyHash, presentedHash, nextHash, salt, now, ...limits, client });
   if (!session) return undefined;
-  const { id, userId, email, roles, lastLoginAt } = session;
+  const { id, userId, email, emailVerifiedAt, roles, lastLoginAt } = session;
   deps.activity.note({ id, userId, lastActiveAt: lastLoginAt }, now);
-  return issueTokens(deps.accessTokens, { ...session, user: { id: userId, email, roles } }, successor, now);
+  return issueTokens(deps.accessTokens, { ...session, user: { id: userId, email, emailVerifiedAt, roles } }, successor, now);
 }
 
 /** Finds out what a token means that is not the current one of a live session. */

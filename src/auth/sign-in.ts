@@ -1,6 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { record } from '../audit/audit-log.ts';
-import type { Call } from '../call/call.ts';
+import type { Call, Caller } from '../call/call.ts';
 import type { Client } from '../call/client.ts';
 import { deviceHashOf } from '../sessions/device.ts';
 import { isAnotherDevice } from '../sessions/known-device.repository.ts';
@@ -41,6 +41,7 @@ export async function signIn(
     client,
     ...storedOf(refreshToken),
     authMethods: [...authMethods],
+    clientId: clientIdOf(call.caller),
     expiresAt: new Date(now.getTime() + Math.min(deps.refreshTtl, deps.sessionMaxAge) * 1000),
     maxSessions: deps.maxSessions,
     now,
@@ -52,4 +53,9 @@ export async function signIn(
     record(em, call, { type: 'user.new_device', userId: user.id, client, metadata });
   }
   return issueTokens(deps.accessTokens, session, refreshToken, now);
+}
+
+/** The client of RFC 9068: the service account that signs a user in. By its id, since a name can be given again. */
+function clientIdOf(caller: Caller): string | undefined {
+  return caller.kind === 'service_account' ? caller.id : undefined;
 }

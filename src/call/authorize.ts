@@ -1,5 +1,6 @@
 import type { Call, Caller } from './call.ts';
 import { IdentityError } from './errors.ts';
+import { type FreshPath, valueAt } from './fresh-sign-in.ts';
 
 /** The rule of who may call an RPC: the method option of access.proto. */
 export interface Access {
@@ -7,6 +8,10 @@ export interface Access {
   /** Path in the request, as the generated code names its fields: `['user', 'id']`. */
   readonly selfPath: readonly string[];
   readonly own: boolean;
+  /** True where an end user needs a fresh sign-in. */
+  readonly fresh: boolean;
+  /** The fields that an end user changes only with a fresh sign-in. */
+  readonly freshPaths: readonly FreshPath[];
 }
 
 export const callerUnauthenticated = () =>
@@ -45,10 +50,6 @@ export function authorize({ permission, selfPath, own }: Access, caller: Caller,
     if (selfPath.length > 0 && sameId(valueAt(request(), selfPath), caller.userId)) return;
   }
   throw permissionDenied(permission);
-}
-
-function valueAt(message: unknown, path: readonly string[]): unknown {
-  return path.reduce<unknown>((value, name) => (value as Record<string, unknown> | undefined)?.[name], message);
 }
 
 function sameId(given: unknown, id: string): boolean {

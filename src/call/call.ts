@@ -15,6 +15,10 @@ export interface UserCaller {
   readonly userId: string;
   /** The session of the access token; an API key has none. */
   readonly sessionId?: string;
+  /** The moment at which they last proved who they are, as their access token says (seconds since 1970); an API key proves nothing. */
+  readonly authTime?: number;
+  /** The API key of the call, if it came with one. */
+  readonly keyId?: string;
   readonly permissions: Permissions;
   /** Tells whether they may do to themselves what it takes a permission to do to others. A key with scopes may not. */
   readonly actsForSelf: boolean;
@@ -25,6 +29,8 @@ export interface ServiceAccountCaller {
   readonly kind: 'service_account';
   readonly id: string;
   readonly name: string;
+  /** The API key of the call; a certificate has none. */
+  readonly keyId?: string;
   readonly permissions: Permissions;
 }
 

@@ -19,9 +19,9 @@ export class Permissions {
     return [...names].every((name) => this.has(name));
   }
 
-  /** Returns those that are left under the scopes of a key. */
+  /** Returns those that are left under the scopes of a key; one without scopes is not limited. */
   limitedTo(scopes: readonly string[]): Permissions {
-    return new Permissions(scopes.includes(EVERYTHING) ? this.#names : scopes.filter((scope) => this.has(scope)));
+    return scopes.length === 0 || scopes.includes(EVERYTHING) ? this : new Permissions(scopes.filter((scope) => this.has(scope)));
   }
 
   /** Sorted. */

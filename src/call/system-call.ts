@@ -9,7 +9,7 @@ export const SYSTEM: Caller = { kind: 'service_account', id: '', name: 'system',
 /** A call that an operator makes on the machine itself. */
 class SystemCall implements Call {
   readonly em: EntityManager;
-  readonly access = { permission: '', selfPath: [], own: false };
+  readonly access = { permission: '', selfPath: [], own: false, fresh: false, freshPaths: [] };
   readonly signal = new AbortController().signal;
   readonly requestId = randomUUID();
   readonly caller = SYSTEM;

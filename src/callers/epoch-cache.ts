@@ -37,10 +37,10 @@ export class EpochCache {
   async get<T>(kind: Kind, key: string, load: () => Promise<T | undefined>): Promise<T | undefined> {
     const remembered = this.peek<T>(kind, key);
     if (remembered !== undefined) return remembered;
-    const { epoch } = this.#tail;
+    const { generation } = this.#tail;
     const loaded = await load();
-    // Loaded while a new epoch began: it may be from before.
-    if (loaded !== undefined && epoch === this.#tail.epoch) this.#entries[kind].set(key, loaded);
+    // Loaded while authorization changed: it may be from before.
+    if (loaded !== undefined && generation === this.#tail.generation) this.#entries[kind].set(key, loaded);
     return loaded;
   }
 }

@@ -73,5 +73,6 @@ async function byAccessToken(deps: IdentifyDeps, token: string): Promise<Caller 
   const recognised = await deps.introspection.introspect(token);
   if (!recognised) return undefined;
   const { claims, authorization } = recognised;
-  return { kind: 'user', userId: claims.sub, sessionId: claims.sid, permissions: authorization.permissions, actsForSelf: true };
+  const { sub: userId, sid: sessionId, auth_time: authTime } = claims;
+  return { kind: 'user', userId, sessionId, authTime, permissions: authorization.permissions, actsForSelf: true };
 }

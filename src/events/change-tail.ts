@@ -20,6 +20,7 @@ export class ChangeTail {
   readonly #epochListeners: (() => void)[] = [];
   #position = 0;
   #epoch: string | undefined;
+  #generation = 0;
   /** The time of the last question that was answered completely. */
   #askedAt = Number.NEGATIVE_INFINITY;
   #stop: () => unknown = () => undefined;
@@ -28,14 +29,20 @@ export class ChangeTail {
     this.#db = db;
   }
 
-  /** The latest that is known; another one when a new one has begun. */
-  get epoch(): string | undefined {
-    return this.#epoch;
+  /** Another number after each change of authorization that is known here. */
+  get generation(): number {
+    return this.#generation;
   }
 
   /** Tells an event that this process has committed itself; it comes again with the others. */
   readonly tell = (event: ToldEvent): void => {
     for (const listener of this.#eventListeners) listener(event);
+  };
+
+  /** This process has committed a change of authorization itself: it forgets what it knew before, and does not wait for the new epoch. */
+  readonly authorizationChanged = (): void => {
+    this.#generation++;
+    for (const listener of this.#epochListeners) listener();
   };
 
   /** To be called before the start. */
@@ -92,6 +99,6 @@ export class ChangeTail {
 
   #enter(epoch: string): void {
     this.#epoch = epoch;
-    for (const listener of this.#epochListeners) listener();
+    this.authorizationChanged();
   }
 }

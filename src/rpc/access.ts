@@ -1,4 +1,5 @@
 import type { Access } from '../call/authorize.ts';
+import type { FreshPath } from '../call/fresh-sign-in.ts';
 import { Access as Option } from '../gen/identity/v1/access.ts';
 import { filesOf, messagesOf, numberOf, textOf } from './descriptors.ts';
 
@@ -42,8 +43,17 @@ function accessOf(method: Uint8Array, option: number, name: string): Access {
     .flatMap((options) => messagesOf(options, option))
     .at(-1);
   if (!encoded) throw new Error(`${name} does not say who may call it (option ${OPTION.package}.${OPTION.name})`);
-  const { permission, selfField, own } = Option.decode(encoded);
-  return { permission, selfPath: selfField === '' ? [] : selfField.split('.').map(camelCase), own };
+  const { permission, selfField, own, fresh, freshPaths } = Option.decode(encoded);
+  const selfPath = selfField === '' ? [] : fieldsOf(selfField);
+  return { permission, selfPath, own, fresh, freshPaths: freshPaths.map(toFreshPath) };
+}
+
+function toFreshPath(path: string): FreshPath {
+  return { inMask: path.slice(path.indexOf('.') + 1), inRequest: fieldsOf(path) };
+}
+
+function fieldsOf(path: string): string[] {
+  return path.split('.').map(camelCase);
 }
 
 function camelCase(name: string): string {

@@ -2,6 +2,7 @@ import type { Metadata } from '@grpc/grpc-js';
 import { type Access, authorize } from '../call/authorize.ts';
 import type { Credentials } from '../call/call.ts';
 import { IdentityError, type StatusName } from '../call/errors.ts';
+import { requireFreshSignIn } from '../call/fresh-sign-in.ts';
 import { type Awaitable, attempt, when } from '../concurrency/awaitable.ts';
 import type { OpenCall, ServerCall } from './open-call.ts';
 import { dnsNamesOf } from './peer.ts';
@@ -29,6 +30,7 @@ export function recognise(access: Access, runtime: Runtime, call: OpenCall, grpc
       when(runtime.identify(credentialsOf(grpcCall)), (caller) => {
         call.caller = caller;
         authorize(access, caller, request);
+        requireFreshSignIn(call, request, runtime.reauthenticationMaxAge);
       }),
     (error) => {
       // Not a request that could not be decoded, for one.

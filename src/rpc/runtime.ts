@@ -17,6 +17,8 @@ export interface Runtime {
   readonly constraints: ConstraintErrors;
   /** The option of each RPC that says who may call it, by its path. */
   readonly access: ReadonlyMap<string, Access>;
+  /** The age in seconds up to which the sign-in of an end user is fresh. */
+  readonly reauthenticationMaxAge: number;
   /** Finds out the caller; throws where the credentials are not valid. */
   readonly identify: (credentials: Credentials) => Awaitable<Caller>;
   /** Throws where the caller calls too often. */

@@ -8,10 +8,10 @@ type Item = Record<string, string | string[] | null>;
 
 /** The sessions of a user, live or not, as they are told to the user: without the hashes of their tokens. */
 function exportSessions(em: EntityManager, userId: string, limit: number): Promise<Item[]> {
-  const moments = ['created_at', 'last_active_at', 'refreshed_at', 'expires_at'].map(rfc3339);
+  const moments = ['created_at', 'reauthenticated_at', 'last_active_at', 'refreshed_at', 'expires_at'].map(rfc3339);
   const revokedAt = 'coalesce(revoked_at, (select ended_at from session_generations where number = sessions.generation))';
   return em.execute(
-    `select id, ip_address, user_agent, device_name, auth_methods, ${moments.join(', ')}, ${rfc3339As('revoked_at', revokedAt)}
+    `select id, ip_address, user_agent, device_name, auth_methods, client_id, ${moments.join(', ')}, ${rfc3339As('revoked_at', revokedAt)}
      from sessions where user_id = ? order by sessions.created_at, id limit ?`,
     [userId, limit],
   );

@@ -22,11 +22,14 @@ export interface RotatedSession {
   readonly id: string;
   readonly userId: string;
   readonly email: string;
+  readonly emailVerifiedAt: Date | null;
   /** Names, sorted. */
   readonly roles: string[];
   readonly authMethods: string[];
+  readonly clientId: string | null;
   readonly createdAt: Date;
   readonly expiresAt: Date;
+  readonly reauthenticatedAt: Date | null;
   readonly lastLoginAt: Date;
 }
 
@@ -63,7 +66,9 @@ const ROTATE = {
     from users u
     where s.refresh_family_hash = $1 and s.refresh_hash = $2 and s.revoked_at is null and s.expires_at > $5 and s.created_at > $9
       and s.generation = ${CURRENT_GENERATION} and u.id = s.user_id and u.is_active
-    returning s.id, s.user_id, s.auth_methods, u.email, ${roleNamesOf('u.id')} as roles,
+    returning s.id, s.user_id, s.auth_methods, s.client_id, u.email, ${roleNamesOf('u.id')} as roles,
+      extract(epoch from s.reauthenticated_at)::float8 * 1000 as reauthenticated_at,
+      extract(epoch from u.email_verified_at)::float8 * 1000 as email_verified_at,
       extract(epoch from s.created_at)::float8 * 1000 as created_at, extract(epoch from u.last_login_at)::float8 * 1000 as last_login_at`,
 };
 
@@ -73,7 +78,10 @@ interface Row {
   email: string;
   roles: string[];
   auth_methods: string[];
+  client_id: string | null;
   created_at: number;
+  reauthenticated_at: number | null;
+  email_verified_at: number | null;
   last_login_at: number;
 }
 
@@ -95,12 +103,19 @@ function toRotatedSession(row: Row, { now, refreshTtl, sessionMaxAge }: RefreshT
     id: row.id,
     userId: row.user_id,
     email: row.email,
+    emailVerifiedAt: dateOf(row.email_verified_at),
     roles: row.roles,
     authMethods: row.auth_methods,
+    clientId: row.client_id,
     createdAt: new Date(row.created_at),
+    reauthenticatedAt: dateOf(row.reauthenticated_at),
     expiresAt: new Date(Math.min(now.getTime() + refreshTtl * 1000, row.created_at + sessionMaxAge * 1000)),
     lastLoginAt: new Date(row.last_login_at),
   };
+}
+
+function dateOf(milliseconds: number | null): Date | null {
+  return milliseconds === null ? null : new Date(milliseconds);
 }
 
 /** The rotations that a session remembers, the newest first. */

@@ -14,7 +14,11 @@ const SessionSchema = defineEntity({
     deviceName: p.string().length(100).nullable(),
     /** The methods by which the user proved who they are (RFC 8176), for the `amr` claim. */
     authMethods: p.array().columnType('text[]'),
+    /** The service account that signed the user in. Not a reference: a session outlives it, and a login looks nothing up for it. */
+    clientId: p.uuid().nullable(),
     createdAt: moment(),
+    /** The latest moment at which the user has proved anew who they are; null: they have not since the session began. */
+    reauthenticatedAt: moment().nullable(),
     lastActiveAt: moment(),
     expiresAt: moment(),
     /**

@@ -35,6 +35,16 @@ function lockWithUser(em: EntityManager, where: { id: string } | { refreshFamily
     .getSingleResult() as Promise<Session | null>;
 }
 
+/** Tells whether a session is live. It does not end before the transaction; the caller of this function has locked the user. */
+export async function lockLiveSession(em: EntityManager, id: string, now: Date): Promise<boolean> {
+  const rows = await em.execute(
+    `select 1 from sessions join session_generations on number = generation
+     where id = ? and revoked_at is null and expires_at > ? and ended_at is null for share`,
+    [id, now],
+  );
+  return rows.length > 0;
+}
+
 /** The most recently active first. */
 export function findLiveSessions(em: EntityManager, userId: string, now: Date): Promise<Session[]> {
   return em.find(
@@ -42,10 +52,6 @@ export function findLiveSessions(em: EntityManager, userId: string, now: Date): 
     { user: userId, revokedAt: null, expiresAt: { $gt: now }, ofCurrentGeneration: true },
     { orderBy: { lastActiveAt: 'desc', createdAt: 'desc', id: 'desc' } },
   );
-}
-
-export async function isLiveSession(em: EntityManager, id: string, now: Date): Promise<boolean> {
-  return (await em.count(Session, { id, revokedAt: null, expiresAt: { $gt: now } })) === 1;
 }
 
 /** Moves `last_active_at`, where nobody has done so within the resolution. */

@@ -14,6 +14,8 @@ export interface StartSession {
   readonly refreshHash: Buffer;
   /** RFC 8176, e.g. `pwd`. */
   readonly authMethods: string[];
+  /** The service account that signs the user in, if one does. */
+  readonly clientId: string | undefined;
   readonly expiresAt: Date;
   readonly maxSessions: number;
   readonly now: Date;
@@ -24,10 +26,11 @@ export interface StartSession {
  * logins cannot exceed the limit together.
  */
 export async function startSession(em: EntityManager, call: Call, options: StartSession): Promise<Session> {
-  const { user, client, refreshFamilyHash, refreshHash, authMethods, expiresAt, maxSessions, now } = options;
+  const { user, client, refreshFamilyHash, refreshHash, authMethods, clientId, expiresAt, maxSessions, now } = options;
   const others = await findLiveSessions(em, user.id, now);
   for (const session of others.slice(maxSessions - 1)) endSession(em, call, session, 'too_many_sessions');
   const tokens = { refreshFamilyHash, refreshHash };
   const moments = { createdAt: now, lastActiveAt: now, expiresAt };
-  return em.create(Session, { user, ...client, authMethods, ...moments, generation: currentGeneration(), ...tokens });
+  const row = { user, ...client, clientId: clientId ?? null, authMethods, ...moments, generation: currentGeneration(), ...tokens };
+  return em.create(Session, row);
 }

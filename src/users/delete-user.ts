@@ -3,14 +3,13 @@ import { anonymizeEventsOfUser } from '../audit/audit-event.repository.ts';
 import { record } from '../audit/audit-log.ts';
 import type { Call } from '../call/call.ts';
 import { transaction } from '../database/transaction.ts';
+import { type ActOnUserDeps, lockUserToActOn } from './act-on-user.ts';
 import { getUserInput } from './get-user.ts';
 import type { PersonalData } from './personal-data.ts';
-import { userNotFound } from './user.errors.ts';
-import { lockUser } from './user.repository.ts';
 
 export const deleteUserInput = getUserInput;
 
-export interface DeleteUserDeps {
+export interface DeleteUserDeps extends ActOnUserDeps {
   readonly personalData: readonly PersonalData[];
   /** Keeps an address readable for the service alone, for the one mail that is still to be sent to it. */
   readonly sealRecipient: (email: string) => string;
@@ -25,14 +24,10 @@ export interface Receipt {
 const WHY_AUDIT_IS_KEPT = 'accountability (GDPR art. 5(2)): without user, address, agent and device';
 
 /** Erasure (GDPR art. 17) in one transaction. */
-export function deleteUser(
-  call: Call,
-  { personalData, sealRecipient }: DeleteUserDeps,
-  { userId }: z.output<typeof deleteUserInput>,
-): Promise<Receipt> {
+export function deleteUser(call: Call, deps: DeleteUserDeps, { userId }: z.output<typeof deleteUserInput>): Promise<Receipt> {
+  const { personalData, sealRecipient } = deps;
   return transaction(call.em, async (em) => {
-    const user = await lockUser(em, userId);
-    if (!user) throw userNotFound();
+    const user = await lockUserToActOn(em, call, deps, userId);
     const deleted = [
       { kind: 'user', count: 1 },
       { kind: 'profile', count: 1 },

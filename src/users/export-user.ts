@@ -2,18 +2,18 @@ import type { z } from 'zod';
 import { record } from '../audit/audit-log.ts';
 import type { Call } from '../call/call.ts';
 import { transaction } from '../database/transaction.ts';
+import { type ActOnUserDeps, lockUserToActOn } from './act-on-user.ts';
 import { getUserInput } from './get-user.ts';
 import type { Exported, PersonalData } from './personal-data.ts';
 import type { Profile } from './profile.entity.ts';
 import type { User } from './user.entity.ts';
-import { exportTooLarge, userNotFound } from './user.errors.ts';
-import { lockUser } from './user.repository.ts';
+import { exportTooLarge } from './user.errors.ts';
 
 export const exportUserInput = getUserInput;
 
 export type Document = Readonly<Record<string, Exported>>;
 
-export interface ExportUserDeps {
+export interface ExportUserDeps extends ActOnUserDeps {
   readonly personalData: readonly PersonalData[];
 }
 
@@ -21,12 +21,11 @@ export interface ExportUserDeps {
 const MAX_ITEMS = 40_000;
 
 /** Access and portability (GDPR art. 15 and 20): all that is held about a user, as it is at one moment. */
-export function exportUser(call: Call, { personalData }: ExportUserDeps, { userId }: z.output<typeof exportUserInput>): Promise<Document> {
+export function exportUser(call: Call, deps: ExportUserDeps, { userId }: z.output<typeof exportUserInput>): Promise<Document> {
   return transaction(call.em, async (em) => {
-    const user = await lockUser(em, userId);
-    if (!user) throw userNotFound();
+    const user = await lockUserToActOn(em, call, deps, userId);
     const document: Record<string, Exported> = { user: account(user), profile: profile(user.profile), roles: user.roles ?? [] };
-    for (const { kind, export: exportItems } of personalData) {
+    for (const { kind, export: exportItems } of deps.personalData) {
       if (!exportItems) continue;
       const items = await exportItems(em, userId, MAX_ITEMS);
       if (items.length === MAX_ITEMS) throw exportTooLarge();

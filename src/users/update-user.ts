@@ -4,9 +4,9 @@ import type { Call } from '../call/call.ts';
 import { type FieldViolation, invalidFields } from '../call/errors.ts';
 import { orNull, uuid } from '../call/validation.ts';
 import { transaction } from '../database/transaction.ts';
+import { type ActOnUserDeps, lockUserToActOn } from './act-on-user.ts';
 import type { User } from './user.entity.ts';
-import { emailImmutable, staleEtag, userNotFound } from './user.errors.ts';
-import { lockUser } from './user.repository.ts';
+import { emailImmutable, staleEtag } from './user.errors.ts';
 import { etagOf } from './user-etag.ts';
 import { email, PROPERTY_OF, type ProfileInput, type ProfileRules, type ProfileValue, profileField, username } from './user-fields.ts';
 import { PROFILE_FIELDS, type ProfileField } from './user-settings.ts';
@@ -43,14 +43,15 @@ const UPDATABLE: ReadonlyMap<string, UpdatableField> = new Map([
   ...PROFILE_FIELDS.map((field) => [`profile.${field}`, updatableProfileField(field)] as const),
 ]);
 
+export type UpdateUserDeps = ProfileRules & ActOnUserDeps;
+
 /** Changes the fields that the mask names, or the ones present in the request where there is no mask (AIP-134). */
-export async function updateUser(call: Call, rules: ProfileRules, input: z.output<typeof updateUserInput>): Promise<User> {
+export async function updateUser(call: Call, deps: UpdateUserDeps, input: z.output<typeof updateUserInput>): Promise<User> {
   const given = input.user as Given;
   const paths = input.updateMask ? expand(input.updateMask) : presentPaths(given);
-  const changes = validate(given, paths, rules);
+  const changes = validate(given, paths, deps);
   return transaction(call.em, async (em) => {
-    const user = await lockUser(em, given.id);
-    if (!user) throw userNotFound();
+    const user = await lockUserToActOn(em, call, deps, given.id);
     if (given.etag !== '' && given.etag !== etagOf(viewOf(user))) throw staleEtag();
     if (!input.updateMask) refuseOtherEmail(given, user);
     const earlierUsername = user.username ?? null;

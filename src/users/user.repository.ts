@@ -46,6 +46,11 @@ export async function lockUserIdByEmail(em: EntityManager, email: string): Promi
   return rows[0]?.id;
 }
 
+/** Nobody deletes the user, or ends their sessions, until the transaction ends. */
+export async function lockUserId(em: EntityManager, id: string): Promise<void> {
+  await em.execute('select 1 from users where id = ? for key share', [id]);
+}
+
 /**
  * The id of a user as a part of a statement: null for one who is gone. A user who is there is not deleted before the
  * transaction ends.

@@ -45,7 +45,7 @@ export const userService = (deps: UserDeps): Service =>
     }),
     updateUser: rpc(updateUserInput, (call, input) => withUser(updateUser(call, deps, input))),
     deactivateUser: rpc(deactivateUserInput, (call, input) => withUser(deactivateUser(call, deps, input))),
-    reactivateUser: rpc(reactivateUserInput, (call, input) => withUser(reactivateUser(call, input))),
+    reactivateUser: rpc(reactivateUserInput, (call, input) => withUser(reactivateUser(call, deps, input))),
     unlockUser: rpc(unlockUserInput, (call, input) => withUser(unlockUser(call, input))),
     revokeCredentials: deps.revokeCredentials,
     deleteUser: rpc(deleteUserInput, async (call, input) => ({ receipt: toReceiptMessage(await deleteUser(call, deps, input)) })),

@@ -23,10 +23,10 @@ async function member(verified: boolean) {
 
 type Member = Awaited<ReturnType<typeof member>>;
 
-/** The second refresh token is used, and the first one comes back. */
 /** Seconds; the default. */
 const REFRESH_GRACE = 10;
 
+/** The second refresh token is used, and the first one comes back after its grace. */
 async function reuseToken({ email }: Pick<Member, 'email'>, client = {}) {
   const { tokens } = await service.auth.login({ email, password: PASSWORD, client });
   const first = required(tokens);

@@ -10,73 +10,77 @@ import { failureOf } from '../support/expect-status.ts';
 import { keyOf, programInRoles, roleWith } from '../support/grants.ts';
 import { importUsers } from '../support/import-users.ts';
 import { useService } from '../support/service.ts';
+import { refresh } from '../support/sessions.ts';
 
 /**
- * The columns, in this order. `self` and `other`: an end user, about themself and about somebody else; `key`: an API key of a user, about
+ * The columns, in this order. `self` and `other`: an end user who has just signed in, about themself and about somebody else; `stale`: one
+ * whose sign-in is too old for what takes a fresh one, about themself; `key`: an API key of a user, about
  * that user; `scoped`: one that is limited to identity.users.read, about its own user; `reads`: an administrator's key that is limited to
  * identity.users.read; then service accounts by their roles.
  */
-const CALLERS = ['anonymous', 'self', 'other', 'key', 'scoped', 'reads', 'roleless', 'reader', 'service', 'admin'] as const;
+const CALLERS = ['anonymous', 'self', 'other', 'stale', 'key', 'scoped', 'reads', 'roleless', 'reader', 'service', 'admin'] as const;
 type CallerKind = (typeof CALLERS)[number];
 
-/** Written by hand: y may, - may not. */
+/** Written by hand: y may, r may after a reauthentication, - may not. */
 const TABLE: Readonly<Record<string, string>> = {
-  'UserService.CreateUser': '- - - - - - - - - y',
-  'UserService.GetUser': '- y - y y y - y y y',
-  'UserService.BatchGetUsers': '- - - - y y - y y y',
-  'UserService.LookupUser': '- - - - y y - y y y',
-  'UserService.ListUsers': '- - - - y y - y y y',
-  'UserService.UpdateUser': '- y - y - - - - - y',
-  'UserService.DeactivateUser': '- - - - - - - - - y',
-  'UserService.ReactivateUser': '- - - - - - - - - y',
-  'UserService.RevokeCredentials': '- - - - - - - - - y',
-  'UserService.UnlockUser': '- - - - - - - - - y',
-  'UserService.DeleteUser': '- - - - - - - - - y',
-  'UserService.ExportUser': '- y - y - - - - - y',
-  'UserService.ImportUsers': '- - - - - - - - - y',
-  'AuthService.Register': '- - - - - - - - y y',
-  'AuthService.Login': '- - - - - - - - y y',
-  'AuthService.RefreshToken': '- - - - - - - - y y',
-  'AuthService.Logout': '- - - - - - - - y y',
-  'AuthService.IntrospectToken': '- - - - - - - y y y',
-  'AuthService.ChangePassword': '- y - y - - - - y y',
-  'AuthService.GetPasswordPolicy': '- y y y y y y y y y',
+  'UserService.CreateUser': '- - - - - - - - - - y',
+  'UserService.GetUser': '- y - y y y y - y y y',
+  'UserService.BatchGetUsers': '- - - - - y y - y y y',
+  'UserService.LookupUser': '- - - - - y y - y y y',
+  'UserService.ListUsers': '- - - - - y y - y y y',
+  'UserService.UpdateUser': '- y - r r - - - - - y',
+  'UserService.DeactivateUser': '- - - - - - - - - - y',
+  'UserService.ReactivateUser': '- - - - - - - - - - y',
+  'UserService.RevokeCredentials': '- - - - - - - - - - y',
+  'UserService.UnlockUser': '- - - - - - - - - - y',
+  'UserService.DeleteUser': '- - - - - - - - - - y',
+  'UserService.ExportUser': '- y - r r - - - - - y',
+  'UserService.ImportUsers': '- - - - - - - - - - y',
+  'AuthService.Register': '- - - - - - - - - y y',
+  'AuthService.Login': '- - - - - - - - - y y',
+  'AuthService.RefreshToken': '- - - - - - - - - y y',
+  'AuthService.Logout': '- - - - - - - - - y y',
+  'AuthService.IntrospectToken': '- - - - - - - - y y y',
+  'AuthService.ChangePassword': '- y - y y - - - - y y',
+  'AuthService.GetPasswordPolicy': '- y y y y y y y y y y',
   // Anybody, but about the passwords of a user only who may change them (see check-password.test.ts).
-  'AuthService.CheckPassword': '- y y y y y y y y y',
-  'AuthService.RequestEmailVerification': '- - - - - - - - y y',
+  'AuthService.CheckPassword': '- y y y y y y y y y y',
+  'AuthService.RequestEmailVerification': '- - - - - - - - - y y',
   // Users may verify their own; the link of somebody else does not exist for them (see first-proof.test.ts).
-  'AuthService.VerifyEmail': '- y y y - - - - y y',
-  'AuthService.RequestEmailChange': '- y - y - - - - - y',
+  'AuthService.VerifyEmail': '- y y y y - - - - y y',
+  'AuthService.RequestEmailChange': '- y - r r - - - - - y',
   // Users may confirm their own; the link of somebody else does not exist for them.
-  'AuthService.ConfirmEmailChange': '- y y y - - - - y y',
-  'AuthService.RevertEmailChange': '- - - - - - - - y y',
-  'AuthService.RequestPasswordReset': '- - - - - - - - y y',
-  'AuthService.ResetPassword': '- - - - - - - - y y',
-  'AuthService.RequestLoginCode': '- - - - - - - - y y',
-  'AuthService.LoginWithCode': '- - - - - - - - y y',
-  'AuthService.GetCaller': '- y y y y y y y y y',
-  'SessionService.ListSessions': '- y - y - - - y y y',
+  'AuthService.ConfirmEmailChange': '- y y y y - - - - y y',
+  'AuthService.RevertEmailChange': '- - - - - - - - - y y',
+  'AuthService.RequestPasswordReset': '- - - - - - - - - y y',
+  'AuthService.ResetPassword': '- - - - - - - - - y y',
+  'AuthService.RequestLoginCode': '- - - - - - - - - y y',
+  'AuthService.LoginWithCode': '- - - - - - - - - y y',
+  // An access token of an end user, which the use case sees to (see reauthenticate.test.ts).
+  'AuthService.Reauthenticate': '- y y y y y y y y y y',
+  'AuthService.GetCaller': '- y y y y y y y y y y',
+  'SessionService.ListSessions': '- y - y y - - - y y y',
   // Users may call for what is theirs; what is not does not exist for them (see callers.test.ts).
-  'SessionService.RevokeSession': '- y y y - - - - y y',
-  'SessionService.RevokeAllSessions': '- y - y - - - - y y',
-  'SessionService.RevokeEverySession': '- - - - - - - - - y',
-  'RoleService.CreateRole': '- - - - - - - - - y',
-  'RoleService.GetRole': '- - - - - - - y y y',
-  'RoleService.ListRoles': '- - - - - - - y y y',
-  'RoleService.UpdateRole': '- - - - - - - - - y',
-  'RoleService.DeleteRole': '- - - - - - - - - y',
-  'RoleService.AssignRole': '- - - - - - - - - y',
-  'RoleService.UnassignRole': '- - - - - - - - - y',
-  'RoleService.CheckPermission': '- y - y - - - y y y',
-  'ServiceAccountService.CreateServiceAccount': '- - - - - - - - - y',
-  'ServiceAccountService.GetServiceAccount': '- - - - - - - y - y',
-  'ServiceAccountService.ListServiceAccounts': '- - - - - - - y - y',
-  'ServiceAccountService.DeleteServiceAccount': '- - - - - - - - - y',
-  'ApiKeyService.CreateApiKey': '- y - y - - - - - y',
-  'ApiKeyService.ListApiKeys': '- y - y - - - y - y',
-  'ApiKeyService.RevokeApiKey': '- y y y - - - - - y',
-  'ApiKeyService.IntrospectApiKey': '- - - - - - - y y y',
-  'AuditService.ListAuditEvents': '- - - - - - - y - y',
+  'SessionService.RevokeSession': '- y y y y - - - - y y',
+  'SessionService.RevokeAllSessions': '- y - y y - - - - y y',
+  'SessionService.RevokeEverySession': '- - - - - - - - - - y',
+  'RoleService.CreateRole': '- - - - - - - - - - y',
+  'RoleService.GetRole': '- - - - - - - - y y y',
+  'RoleService.ListRoles': '- - - - - - - - y y y',
+  'RoleService.UpdateRole': '- - - - - - - - - - y',
+  'RoleService.DeleteRole': '- - - - - - - - - - y',
+  'RoleService.AssignRole': '- - - - - - - - - - y',
+  'RoleService.UnassignRole': '- - - - - - - - - - y',
+  'RoleService.CheckPermission': '- y - y y - - - y y y',
+  'ServiceAccountService.CreateServiceAccount': '- - - - - - - - - - y',
+  'ServiceAccountService.GetServiceAccount': '- - - - - - - - y - y',
+  'ServiceAccountService.ListServiceAccounts': '- - - - - - - - y - y',
+  'ServiceAccountService.DeleteServiceAccount': '- - - - - - - - - - y',
+  'ApiKeyService.CreateApiKey': '- y - r r - - - - - y',
+  'ApiKeyService.ListApiKeys': '- y - y y - - - y - y',
+  'ApiKeyService.RevokeApiKey': '- y y r r - - - - - y',
+  'ApiKeyService.IntrospectApiKey': '- - - - - - - - y y y',
+  'AuditService.ListAuditEvents': '- - - - - - - - y - y',
 };
 
 const CLIENTS: Readonly<Record<string, Exclude<keyof Clients, 'close'>>> = {
@@ -94,6 +98,9 @@ const RPCS = [...createFileRegistry(fromBinary(FileDescriptorSetSchema, DESCRIPT
   .filter((type) => type.kind === 'service')
   .filter(({ file }) => file.proto.package === 'identity.v1')
   .flatMap(({ name, methods }) => methods.map((method) => `${name}.${method.name}`));
+
+/** REAUTHENTICATION_MAX_AGE */
+const MAX_AGE = 600;
 
 const service = useService();
 let user: User;
@@ -115,6 +122,13 @@ beforeAll(async () => {
   scopedUserId = limited.id;
 });
 
+/** Of a session that was begun too long ago, and refreshed since. */
+async function staleTokenOf({ email }: User): Promise<string> {
+  const { refreshToken } = await logIn(service, email);
+  service.clock.advance(MAX_AGE + 1);
+  return (await refresh(service, refreshToken)).accessToken;
+}
+
 /** With what a kind of caller calls, and about whom. A user signs in anew for each call: some of the calls end sessions. */
 async function arrange(kind: CallerKind): Promise<{ token: string | null; about: string }> {
   switch (kind) {
@@ -122,6 +136,8 @@ async function arrange(kind: CallerKind): Promise<{ token: string | null; about:
       return { token: null, about: user.id };
     case 'self':
       return { token: (await logIn(service, user.email)).accessToken, about: user.id };
+    case 'stale':
+      return { token: await staleTokenOf(user), about: user.id };
     case 'other':
       return { token: (await logIn(service, user.email)).accessToken, about: other.id };
     case 'key':
@@ -133,8 +149,8 @@ async function arrange(kind: CallerKind): Promise<{ token: string | null; about:
   }
 }
 
-/** Calls with nothing but the user it is about, so that most of the calls that are let in fail later, at validation. */
-async function isAllowed(rpc: string, kind: CallerKind): Promise<boolean> {
+/** Calls with nothing but the user it is about, and a change that takes a fresh sign-in, so that most of the calls that are let in fail later, at validation. */
+async function cellOf(rpc: string, kind: CallerKind): Promise<string> {
   const { token, about } = await arrange(kind);
   const answer = rpc === 'UserService.ImportUsers' ? importUsers(service, [], { token }) : callUnary(rpc, about, token);
   const failure = await answer.then(
@@ -143,7 +159,17 @@ async function isAllowed(rpc: string, kind: CallerKind): Promise<boolean> {
   );
   if (failure?.reason === 'CALLER_UNAUTHENTICATED') expect([failure.code, kind]).toEqual(['UNAUTHENTICATED', 'anonymous']);
   if (failure?.reason === 'PERMISSION_DENIED') expect(failure.code).toBe('PERMISSION_DENIED');
-  return failure?.reason !== 'CALLER_UNAUTHENTICATED' && failure?.reason !== 'PERMISSION_DENIED';
+  if (failure?.reason === 'REAUTHENTICATION_REQUIRED')
+    expect(failure).toMatchObject({ code: 'UNAUTHENTICATED', metadata: { max_age: '600' } });
+  switch (failure?.reason) {
+    case 'REAUTHENTICATION_REQUIRED':
+      return 'r';
+    case 'CALLER_UNAUTHENTICATED':
+    case 'PERMISSION_DENIED':
+      return '-';
+    default:
+      return 'y';
+  }
 }
 
 function callUnary(rpc: string, about: string, token: string | null): Promise<unknown> {
@@ -154,7 +180,8 @@ function callUnary(rpc: string, about: string, token: string | null): Promise<un
   >;
   const call = client[`${methodName.charAt(0).toLowerCase()}${methodName.slice(1)}`];
   if (!call) throw new Error(`no client for ${rpc}`);
-  return call({ userId: about, ...(methodName === 'UpdateUser' && { user: { id: about } }) }, { token });
+  const update = { user: { id: about }, updateMask: ['username'] };
+  return call({ userId: about, ...(methodName === 'UpdateUser' && update) }, { token });
 }
 
 test('the table has every RPC of the descriptors, and no other', () => {
@@ -164,7 +191,7 @@ test('the table has every RPC of the descriptors, and no other', () => {
 describe('who may call', () => {
   test.each(RPCS)('%s', async (rpc) => {
     const row: string[] = [];
-    for (const kind of CALLERS) row.push((await isAllowed(rpc, kind)) ? 'y' : '-');
+    for (const kind of CALLERS) row.push(await cellOf(rpc, kind));
     expect(row.join(' ')).toBe(TABLE[rpc]);
   });
 });

@@ -10,10 +10,19 @@ export interface HeldUser {
   release(): Promise<void>;
 }
 
-export async function holdUser(service: Held, userId: string): Promise<HeldUser> {
+export function holdUser(service: Held, userId: string): Promise<HeldUser> {
+  return hold(service, 'select 1 from users where id = $1 for update', [userId]);
+}
+
+/** A transaction of the test that keeps everybody from changing who may do what. */
+export function holdEpoch(service: Held): Promise<HeldUser> {
+  return hold(service, 'select 1 from authorization_epoch for update');
+}
+
+async function hold(service: Held, lock: string, values: unknown[] = []): Promise<HeldUser> {
   const connection = await service.database.pool.connect();
   await connection.query('begin');
-  await connection.query('select 1 from users where id = $1 for update', [userId]);
+  await connection.query(lock, values);
   return {
     query: (sql, values) => connection.query(sql, values),
     async release() {

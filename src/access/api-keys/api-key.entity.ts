@@ -22,6 +22,10 @@ const ApiKeySchema = defineEntity({
     hash: p.blob().$type<Buffer>().name('key_hash').unique('api_keys_key_hash_key'),
     hint: p.string().length(16),
     scopes: p.array().columnType('text[]'),
+    /**
+     * The key of the same owner that has made this one, which ends with it. Not a reference: the keys of an owner go together.
+     */
+    parentId: p.uuid().nullable(),
     createdAt: moment(),
     expiresAt: moment().nullable(),
     lastUsedAt: moment().nullable(),
@@ -31,6 +35,7 @@ const ApiKeySchema = defineEntity({
   indexes: [
     { name: 'api_keys_user_id_idx', properties: ['user'] },
     { name: 'api_keys_service_account_id_idx', properties: ['serviceAccount'] },
+    { name: 'api_keys_parent_id_idx', properties: ['parentId'], where: 'parent_id is not null' },
   ],
   triggers: [
     bumpEpoch('api_keys_revoked_epoch', ['update'], '(old.revoked_at IS DISTINCT FROM new.revoked_at)'),

@@ -1,16 +1,16 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { z } from 'zod';
 import { record } from '../../audit/audit-log.ts';
-import { callerUnauthenticated, isSelf } from '../../call/authorize.ts';
+import { isSelf } from '../../call/authorize.ts';
 import type { Call } from '../../call/call.ts';
 import { Permissions } from '../../call/permissions.ts';
 import { line } from '../../call/validation.ts';
 import { transaction } from '../../database/transaction.ts';
-import { isLiveSession } from '../../sessions/session.repository.ts';
 import { User } from '../../users/user.entity.ts';
 import { userNotFound } from '../../users/user.errors.ts';
 import { lockUser } from '../../users/user.repository.ts';
-import { mayGrant, requireGrantable } from '../roles/grants.ts';
+import { permissionsNow } from '../permissions-now.ts';
+import { mayGrant } from '../roles/grants.ts';
 import { permissionNames } from '../roles/permission-name.ts';
 import { grantExceedsCaller } from '../roles/role.errors.ts';
 import { permissionsGranted } from '../roles/role.repository.ts';
@@ -19,6 +19,7 @@ import { ServiceAccount } from '../service-accounts/service-account.entity.ts';
 import { serviceAccountNotFound } from '../service-accounts/service-account.errors.ts';
 import { lockServiceAccount } from '../service-accounts/service-account.repository.ts';
 import { ApiKey } from './api-key.entity.ts';
+import { lockWorkingKey } from './api-key.repository.ts';
 import { createApiKeySecret, hashApiKey, hintOf } from './api-key-format.ts';
 
 const MAX_TTL_SECONDS = 100 * 365 * 86_400;
@@ -57,35 +58,53 @@ export async function createApiKey(
   const now = call.now();
   return transaction(call.em, async (em) => {
     const owner = await ownerOf(em, input);
-    await requireLiveCaller(em, call);
-    // A key with scopes could otherwise make one without.
-    if (!isSelf(call.caller, input.userId)) requireGrantable(call, reachOf(input, owner.permissions, permissionsOverSelf));
+    const held = await permissionsNow(em, call);
+    const reach = reachOf(input, owner.permissions, permissionsOverSelf);
+    if (!isSelf(call.caller, input.userId) && !mayGrant(held, reach)) throw grantExceedsCaller();
     if (!mayGrant(owner.permissions, scopes)) throw grantExceedsCaller();
+    const parent = await parentOf(em, call, input);
+    if (parent && !coversScopes(parent.scopes, scopes)) throw grantExceedsCaller();
     const apiKey = em.create(ApiKey, {
       ...owner.reference,
+      parentId: parent?.id ?? null,
       name,
       hash: hashApiKey(key),
       hint: hintOf(key),
       scopes,
       createdAt: now,
-      expiresAt: ttl ? new Date(now.getTime() + ttl.seconds * 1000) : null,
+      expiresAt: earlier(ttl && new Date(now.getTime() + ttl.seconds * 1000), parent?.expiresAt),
     });
     const { metadata, ...subject } = subjectOf(input);
-    record(em, call, { type: 'api_key.created', ...subject, metadata: { api_key_id: apiKey.id, ...metadata } });
+    const derivation: Record<string, string> = parent ? { parent_api_key_id: parent.id } : {};
+    record(em, call, { type: 'api_key.created', ...subject, metadata: { api_key_id: apiKey.id, ...derivation, ...metadata } });
     return { apiKey, key };
   });
 }
 
-/** With the owner locked: a session that was ended meanwhile leaves no key behind, whose end would come too early for it. */
-async function requireLiveCaller(em: EntityManager, { caller, now }: Call): Promise<void> {
-  if (caller.kind !== 'user' || caller.sessionId === undefined) return;
-  if (!(await isLiveSession(em, caller.sessionId, now()))) throw callerUnauthenticated();
+/**
+ * The key that the new one is derived from: the one that makes a key for its own owner. The new key ends with it and has no more than it, or
+ * else a key of a minute could make one for ever.
+ */
+async function parentOf(em: EntityManager, { caller, now }: Call, { serviceAccountId, userId }: Subject): Promise<ApiKey | null> {
+  if (caller.kind === 'anonymous' || caller.keyId === undefined) return null;
+  const isOwner = caller.kind === 'user' ? caller.userId === userId : caller.id === serviceAccountId;
+  return isOwner ? lockWorkingKey(em, caller.keyId, now()) : null;
+}
+
+/** A key without scopes is limited to none. */
+function coversScopes(ofParent: readonly string[], scopes: readonly string[]): boolean {
+  if (ofParent.length === 0 || ofParent.includes('*')) return true;
+  return scopes.length > 0 && scopes.every((scope) => ofParent.includes(scope));
+}
+
+function earlier(a: Date | undefined, b: Date | null | undefined): Date | null {
+  return a && b ? new Date(Math.min(a.getTime(), b.getTime())) : (a ?? b ?? null);
 }
 
 /** All that the key can do. One of a user without scopes also does to that user what users may do to themselves. */
 function reachOf({ scopes, userId }: z.output<typeof createApiKeyInput>, ofOwner: Permissions, overSelf: readonly string[]): string[] {
-  if (scopes.length > 0) return ofOwner.limitedTo(scopes).list();
-  return userId === undefined ? ofOwner.list() : [...ofOwner.list(), ...overSelf];
+  const permissions = ofOwner.limitedTo(scopes).list();
+  return scopes.length === 0 && userId !== undefined ? [...permissions, ...overSelf] : permissions;
 }
 
 /** The owner counts with all that their roles permit, even while deactivated: the key works as soon as they are back. */

@@ -40,11 +40,10 @@ function toRecognised(row: Row): RecognisedApiKey {
 }
 
 function callerOf(row: Row): Caller {
-  const all = new Permissions(row.permissions);
-  const permissions = row.scopes.length === 0 ? all : all.limitedTo(row.scopes);
+  const permissions = new Permissions(row.permissions).limitedTo(row.scopes);
   return row.user_id === null
-    ? { kind: 'service_account', id: row.service_account_id, name: row.service_account, permissions }
-    : { kind: 'user', userId: row.user_id, permissions, actsForSelf: row.scopes.length === 0 };
+    ? { kind: 'service_account', id: row.service_account_id, name: row.service_account, keyId: row.id, permissions }
+    : { kind: 'user', userId: row.user_id, keyId: row.id, permissions, actsForSelf: row.scopes.length === 0 };
 }
 
 export function hasExpired({ expiresAt }: RecognisedApiKey, now: Date): boolean {

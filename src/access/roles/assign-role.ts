@@ -46,6 +46,6 @@ export async function lockForGrant(
   if (serviceAccountId !== undefined && !(await lockServiceAccount(em, serviceAccountId))) throw serviceAccountNotFound();
   const role = await lockRole(em, name);
   if (!role) throw roleNotFound();
-  requireGrantable(call, role.permissionNames());
+  await requireGrantable(em, call, role.permissionNames());
   return role;
 }

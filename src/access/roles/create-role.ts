@@ -22,8 +22,8 @@ export const createRoleInput = z.object({
 
 export async function createRole(call: Call, { role: given }: z.output<typeof createRoleInput>): Promise<Role> {
   const { name, description, permissions } = given as NonNullable<typeof given>;
-  requireGrantable(call, permissions);
   return transaction(call.em, async (em) => {
+    await requireGrantable(em, call, permissions);
     const role = em.create(Role, { name, description });
     for (const permission of permissions) role.permissions.add(em.create(RolePermission, { role, permission }));
     record(em, call, { type: 'role.created', metadata: { role: name, permissions: permissions.join(',') } });

@@ -14,7 +14,7 @@ export function deleteRole(call: Call, { name }: z.output<typeof deleteRoleInput
     const role = await lockRole(em, name);
     if (!role) throw roleNotFound();
     if (role.builtIn) throw roleBuiltIn();
-    requireGrantable(call, role.permissionNames());
+    await requireGrantable(em, call, role.permissionNames());
     em.remove(role);
     record(em, call, { type: 'role.deleted', metadata: { role: name } });
   });

@@ -16,7 +16,7 @@ export const grantExceedsCaller = () =>
   new IdentityError({
     code: 'PERMISSION_DENIED',
     reason: 'GRANT_EXCEEDS_CALLER',
-    message: 'the call would give or take permissions that the caller does not have',
+    message: 'the call would give, take or act upon permissions that the caller does not have',
   });
 
 export const roleConstraints: ConstraintErrors = { roles_name_key: roleAlreadyExists };

@@ -33,7 +33,7 @@ export async function updateRole(call: Call, { role: given, updateMask = UPDATAB
     if (etag !== '' && etag !== role.etag()) throw staleRole();
     const before = role.etag();
     if (updateMask.includes('description')) role.description = description;
-    if (updateMask.includes('permissions')) setPermissions(em, call, role, permissions);
+    if (updateMask.includes('permissions')) await setPermissions(em, call, role, permissions);
     if (role.etag() === before) return role;
     record(em, call, { type: 'role.updated', metadata: { role: name, permissions: role.permissionNames().join(',') } });
     return role;
@@ -47,11 +47,11 @@ function refuseUnknown(mask: readonly string[]): void {
 }
 
 /** Sets the permissions of a role. The caller must have both those that are added and those that are taken away. */
-function setPermissions(em: EntityManager, call: Call, role: Role, names: readonly string[]): void {
+async function setPermissions(em: EntityManager, call: Call, role: Role, names: readonly string[]): Promise<void> {
   const before = role.permissionNames();
   const removed = before.filter((name) => !names.includes(name));
   const added = names.filter((name) => !before.includes(name));
-  requireGrantable(call, [...removed, ...added]);
+  await requireGrantable(em, call, [...removed, ...added]);
   role.permissions.remove((item) => removed.includes(item.permission));
   for (const permission of added) role.permissions.add(em.create(RolePermission, { role, permission }));
 }

@@ -39,7 +39,8 @@ async function grantableRoles(em: EntityManager, call: Call, names: readonly str
   await lockRolesToRead(em, names);
   const roles = await findRolesByName(em, names);
   if (roles.length < names.length) throw roleNotFound();
-  requireGrantable(
+  await requireGrantable(
+    em,
     call,
     roles.flatMap((role) => role.permissionNames()),
   );

@@ -17,7 +17,7 @@ export function deleteServiceAccount(call: Call, input: z.output<typeof deleteSe
     const account = await lockServiceAccount(em, input.serviceAccountId);
     if (!account) throw serviceAccountNotFound();
     const permissions = await permissionsGranted(em, { serviceAccountId: account.id });
-    requireGrantable(call, permissions);
+    await requireGrantable(em, call, permissions);
     em.remove(account);
     record(em, call, { type: 'service_account.deleted', metadata: { service_account_id: account.id, name: account.name } });
   });

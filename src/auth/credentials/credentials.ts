@@ -1,5 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { revokeApiKeysOfUser } from '../../access/api-keys/revoke-api-key.ts';
+import { requireMayActOn } from '../../access/roles/grants.ts';
 import type { Call } from '../../call/call.ts';
 import { endSessions } from '../../sessions/end-sessions.ts';
 import { deleteKnownDevices } from '../../sessions/known-device.repository.ts';
@@ -75,13 +76,17 @@ export function endCredentialsBy(
   return endCredentials(em, call, kinds, { user, reason: event, ...exceptions });
 }
 
-/** Ends the sessions of a user and, where asked to, their API keys; returns how many sessions. */
+/**
+ * Ends the sessions of a user and, where asked to, their API keys; returns how many sessions. To sign somebody out gives nobody anything, but
+ * the keys of a user are not ended by who could not revoke each of them.
+ */
 export async function endAllSessions(
   em: EntityManager,
   call: Call,
   user: User,
   { exceptSessionId, apiKeys }: { readonly exceptSessionId: string | undefined; readonly apiKeys: boolean },
 ): Promise<number> {
+  if (apiKeys) await requireMayActOn(em, call, { userId: user.id });
   const ended = await endCredentialsBy(em, call, 'revoked', user, { exceptSessionId, keep: apiKeys ? [] : ['api_keys'] });
   return ended.sessions ?? 0;
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { requireMayActOn } from '../../access/roles/grants.ts';
 import type { Call } from '../../call/call.ts';
 import { uuid } from '../../call/validation.ts';
 import { transaction } from '../../database/transaction.ts';
@@ -20,6 +21,7 @@ export function revokeCredentials(call: Call, { userId, kinds }: z.output<typeof
   return transaction(call.em, async (em) => {
     const user = await lockUserWithPassword(em, userId);
     if (!user) throw userNotFound();
+    await requireMayActOn(em, call, { userId });
     return endCredentials(em, call, kinds, { user, reason: 'revoked' });
   });
 }

@@ -8,10 +8,11 @@ import type { Introspection } from './token-introspection.ts';
 /** About 0.5 kB each. Fewer than the tokens: one is of use only where the same token is asked about again within the second. */
 const MAX_REMEMBERED = 10_000;
 
-function toIntrospection({ claims, authorization }: Introspection, expiresIn: number): IntrospectTokenResponse {
-  const { sub, email, sid, jti, iss, aud } = claims;
-  const permissions = authorization.permissions.list();
-  return { active: true, claims: { sub, email, sid, jti, iss, aud, roles: [...authorization.roles], permissions, expiresIn } };
+function toIntrospection({ claims, emailVerified, authorization }: Introspection, expiresIn: number): IntrospectTokenResponse {
+  const { sub, email, sid, jti, iss, aud, amr, auth_time: authTime, client_id: clientId } = claims;
+  const [roles, permissions] = [[...authorization.roles], authorization.permissions.list()];
+  const ofToken = { sub, email, sid, jti, iss, aud, amr, authTime, clientId, expiresIn };
+  return { active: true, claims: { ...ofToken, emailVerified, roles, permissions } };
 }
 
 const INACTIVE = encode({ active: false, claims: undefined });
@@ -22,6 +23,7 @@ function encode(response: IntrospectTokenResponse): Encoded<IntrospectTokenRespo
 
 interface Remembered {
   readonly authorization: UserAuthorization;
+  readonly emailVerified: boolean;
   readonly expiresIn: number;
   readonly encoded: Encoded<IntrospectTokenResponse>;
 }
@@ -35,12 +37,16 @@ export class EncodedIntrospections {
 
   of(introspection: Introspection | undefined, now: Date): Encoded<IntrospectTokenResponse> {
     if (!introspection) return INACTIVE;
-    const { claims, authorization } = introspection;
+    const { claims, emailVerified, authorization } = introspection;
     const expiresIn = Math.max(0, claims.exp - Math.floor(now.getTime() / 1000));
     const remembered = this.#remembered.get(claims);
-    if (remembered?.authorization === authorization && remembered.expiresIn === expiresIn) return remembered.encoded;
+    if (remembered && isStill(remembered, introspection, expiresIn)) return remembered.encoded;
     const encoded = encode(toIntrospection(introspection, expiresIn));
-    this.#remembered.set(claims, { authorization, expiresIn, encoded });
+    this.#remembered.set(claims, { authorization, emailVerified, expiresIn, encoded });
     return encoded;
   }
+}
+
+function isStill(remembered: Remembered, { authorization, emailVerified }: Introspection, expiresIn: number): boolean {
+  return remembered.authorization === authorization && remembered.emailVerified === emailVerified && remembered.expiresIn === expiresIn;
 }

@@ -10,7 +10,8 @@ const FIND = {
   text: `
     select s.id, s.user_id,
       extract(epoch from least(s.expires_at, s.created_at + $2::interval))::float8 * 1000 as expires_at,
-      extract(epoch from s.last_active_at)::float8 * 1000 as last_active_at, ${GRANTS_OF_USER}
+      extract(epoch from s.last_active_at)::float8 * 1000 as last_active_at,
+      users.email_verified_at is not null as email_verified, ${GRANTS_OF_USER}
     from sessions s join users on users.id = s.user_id
     where s.id = any(${listOf('uuid')}) and s.revoked_at is null and s.generation = ${CURRENT_GENERATION} and users.is_active`,
 };
@@ -20,6 +21,7 @@ interface Row extends UserGrants {
   user_id: string;
   expires_at: number;
   last_active_at: number;
+  email_verified: boolean;
 }
 
 /** The sessions with these ids, by id: those of active users that were not ended. They may have expired. In one query. */
@@ -32,12 +34,13 @@ export async function recogniseSessions(
   return new Map(rows.map((row) => [row.id, toLiveSession(row)]));
 }
 
-function toLiveSession({ id, user_id, expires_at, last_active_at, roles, permissions }: Row): LiveSession {
+function toLiveSession({ id, user_id, expires_at, last_active_at, email_verified, roles, permissions }: Row): LiveSession {
   return {
     id,
     userId: user_id,
     expiresAt: new Date(expires_at),
     lastActiveAt: new Date(last_active_at),
+    emailVerified: email_verified,
     authorization: authorizationOf({ roles, permissions }),
   };
 }

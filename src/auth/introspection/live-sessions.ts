@@ -11,6 +11,7 @@ export interface LiveSession {
   readonly userId: string;
   readonly expiresAt: Date;
   readonly lastActiveAt: Date;
+  readonly emailVerified: boolean;
   readonly authorization: UserAuthorization;
 }
 
@@ -20,6 +21,15 @@ export interface UserAuthorization {
   readonly roles: readonly string[];
   readonly permissions: Permissions;
 }
+
+/** Events after which the sessions of a user have ended, or are known with something that has changed. */
+const CONCERNS_USER: ReadonlySet<string> = new Set([
+  'user.deactivated',
+  'user.deleted',
+  'user.email_verified',
+  'user.email_changed',
+  'user.email_change_reverted',
+]);
 
 /**
  * Remembers the sessions that are live and what their users may do, so that checking a token costs no query. A session
@@ -41,7 +51,7 @@ export class LiveSessions {
     tail.onEvent(({ type, userId, payload }) => {
       if (type === 'session.revoked' && payload.session_id !== undefined) this.#forget(payload.session_id);
       else if (type === 'session.all_revoked') this.#forgetAll();
-      else if ((type === 'user.deactivated' || type === 'user.deleted') && userId != null) this.#forgetUser(userId);
+      else if (CONCERNS_USER.has(type) && userId != null) this.#forgetUser(userId);
     });
   }
 
@@ -68,7 +78,7 @@ export class LiveSessions {
     for (const awaited of this.#awaited) awaited.delete(id);
   }
 
-  /** Rare, so it may look at all of them. */
+  /** Rare beside introspection, so it may look at all of them. */
   #forgetUser(userId: string): void {
     for (const [id, session] of this.#sessions) if (session.userId === userId) this.#sessions.delete(id);
     for (const awaited of this.#awaited) awaited.clear();

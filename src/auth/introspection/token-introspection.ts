@@ -10,9 +10,10 @@ export interface TokenIntrospectionDeps {
   readonly now: () => Date;
 }
 
-/** An active token: its claims, and the roles and permissions that its user has now. */
+/** An active token: its claims, and how its user stands now. */
 export interface Introspection {
   readonly claims: AccessClaims;
+  readonly emailVerified: boolean;
   readonly authorization: UserAuthorization;
 }
 
@@ -36,7 +37,7 @@ export class TokenIntrospection {
     return when(liveSessions.get(claims.sid, moment), (session) => {
       if (session?.userId !== claims.sub) return undefined;
       activity.note(session, moment);
-      return { claims, authorization: session.authorization };
+      return { claims, emailVerified: session.emailVerified, authorization: session.authorization };
     });
   }
 }

@@ -22,6 +22,9 @@ const claimsSchema = z.object({
   aud: z.union([z.string(), z.array(z.string())]).transform((aud) => (typeof aud === 'string' ? [aud] : aud)),
   iat: z.int(),
   exp: z.int(),
+  amr: z.array(z.string()),
+  auth_time: z.int(),
+  client_id: z.string().optional(),
 });
 
 /** The claims of an access token whose signature was checked. They do not tell whether its session still lives. */
@@ -30,10 +33,12 @@ export type AccessClaims = z.output<typeof claimsSchema>;
 export interface AccessTokenSubject {
   readonly userId: string;
   readonly email: string;
+  readonly emailVerified: boolean;
   readonly sessionId: string;
   readonly authMethods: readonly string[];
   readonly authTime: Date;
   readonly sessionEnd: Date;
+  readonly clientId: string | undefined;
   /** Names. */
   readonly roles: readonly string[];
 }
@@ -55,12 +60,14 @@ export class AccessTokens {
     this.#header = encode({ alg: settings.algorithm, typ: TYPE, kid });
   }
 
-  issue({ userId, email, sessionId, authMethods, authTime, sessionEnd, roles }: AccessTokenSubject, now: Date): string {
+  issue(subject: AccessTokenSubject, now: Date): string {
+    const { userId, email, emailVerified, sessionId, authMethods, authTime, sessionEnd, clientId, roles } = subject;
     const { issuer, audience } = this.#settings;
     const iat = seconds(now);
     const claims = {
       sub: userId,
       email,
+      email_verified: emailVerified,
       iat,
       exp: Math.min(iat + this.ttl, seconds(sessionEnd)),
       jti: randomUUID(),
@@ -69,6 +76,7 @@ export class AccessTokens {
       sid: sessionId,
       amr: authMethods,
       auth_time: seconds(authTime),
+      client_id: clientId,
       roles,
     };
     const signed = `${this.#header}.${encode(claims)}`;
@@ -132,20 +140,41 @@ export interface IssuedTokens {
 export interface TokenSubject {
   readonly id: string;
   readonly authMethods: readonly string[];
+  readonly clientId?: string | null;
   readonly createdAt: Date;
+  readonly reauthenticatedAt?: Date | null;
   readonly expiresAt: Date;
-  readonly user: { readonly id: string; readonly email: string; readonly roles?: readonly string[] | null };
+  readonly user: {
+    readonly id: string;
+    readonly email: string;
+    readonly emailVerifiedAt?: Date | null;
+    readonly roles?: readonly string[] | null;
+  };
 }
 
 export function issueTokens(accessTokens: AccessTokens, session: TokenSubject, refreshToken: string, now: Date): IssuedTokens {
-  const { id: sessionId, user, authMethods, createdAt: authTime, expiresAt } = session;
-  const subject = { userId: user.id, email: user.email, sessionId, authMethods, authTime, sessionEnd: expiresAt, roles: user.roles ?? [] };
+  const { id: sessionId, expiresAt } = session;
   const refreshExpiresIn = Math.max(0, Math.floor((expiresAt.getTime() - now.getTime()) / 1000));
   return {
-    accessToken: accessTokens.issue(subject, now),
+    accessToken: accessTokens.issue(subjectOf(session), now),
     expiresIn: Math.min(accessTokens.ttl, refreshExpiresIn),
     refreshToken,
     refreshExpiresIn,
     sessionId,
+  };
+}
+
+function subjectOf(session: TokenSubject): AccessTokenSubject {
+  const { id: sessionId, user, authMethods, clientId, createdAt, reauthenticatedAt, expiresAt } = session;
+  return {
+    userId: user.id,
+    email: user.email,
+    emailVerified: user.emailVerifiedAt != null,
+    sessionId,
+    authMethods,
+    authTime: reauthenticatedAt ?? createdAt,
+    sessionEnd: expiresAt,
+    clientId: clientId ?? undefined,
+    roles: user.roles ?? [],
   };
 }

@@ -20,11 +20,15 @@ describe('IntrospectToken', () => {
     service.clock.advance(100);
     const before = epochSeconds();
     const { active, claims } = await introspect(tokens.accessToken);
-    const { jti, exp } = decodeAccessToken(tokens.accessToken).claims;
+    const { jti, exp, auth_time: authTime, client_id: clientId } = decodeAccessToken(tokens.accessToken).claims;
     expect(active).toBe(true);
     expect(claims).toEqual({
       sub: user.id,
       email: user.email,
+      emailVerified: false,
+      amr: ['pwd'],
+      authTime,
+      clientId,
       sid: tokens.sessionId,
       jti,
       iss: 'identity',
@@ -138,8 +142,11 @@ describe('IntrospectToken', () => {
       ['a user that is no UUID', { claims: { sub: 'user' } }],
       ['a user that does not exist', { claims: { sub: randomUUID() } }],
       ['an id that is no UUID', { claims: { jti: 'id' } }],
+      ['a list of methods that is text', { claims: { amr: 'pwd' } }],
+      ['a time of sign-in that is text', { claims: { auth_time: 'now' } }],
+      ['a client that is no text', { claims: { client_id: 1 } }],
       ['an email that is no text', { claims: { email: { $ne: null } } }],
-      ...['sub', 'email', 'sid', 'jti', 'iss', 'aud', 'exp', 'iat'].map((claim): [string, Forgery] => [
+      ...['sub', 'email', 'sid', 'jti', 'iss', 'aud', 'exp', 'iat', 'amr', 'auth_time'].map((claim): [string, Forgery] => [
         `no ${claim}`,
         { claims: { [claim]: undefined } },
       ]),

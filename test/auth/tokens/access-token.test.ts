@@ -25,6 +25,7 @@ describe('the access token', () => {
     expect(claims).toEqual({
       sub: user.id,
       email: user.email,
+      email_verified: false,
       iat: expect.any(Number),
       exp: Number(claims.iat) + 900,
       jti: expect.stringMatching(UUID_V4),
@@ -33,6 +34,7 @@ describe('the access token', () => {
       sid: tokens.sessionId,
       amr: ['pwd'],
       auth_time: expect.any(Number),
+      client_id: (await service.auth.getCaller({})).serviceAccount?.serviceAccountId,
       roles: [],
     });
     for (const time of [claims.iat, claims.auth_time]) {
@@ -47,7 +49,13 @@ describe('the access token', () => {
     const login = decodeAccessToken(tokens.accessToken).claims;
     service.clock.advance(1000);
     const refreshed = decodeAccessToken((await refresh(service, tokens.refreshToken)).accessToken).claims;
-    expect(refreshed).toMatchObject({ sub: login.sub, sid: login.sid, amr: ['pwd'], auth_time: login.auth_time });
+    expect(refreshed).toMatchObject({
+      sub: login.sub,
+      sid: login.sid,
+      amr: ['pwd'],
+      auth_time: login.auth_time,
+      client_id: login.client_id,
+    });
     expect(refreshed.iat).toBeGreaterThanOrEqual(Number(login.iat) + 1000);
     expect(refreshed.exp).toBe(Number(refreshed.iat) + 900);
     expect(refreshed.jti).not.toBe(login.jti);

@@ -28,10 +28,22 @@ export interface Access {
    * not exist. An API key with scopes does not have this right.
    */
   own: boolean;
+  /**
+   * True where an end user must have proved who they are at most REAUTHENTICATION_MAX_AGE (600 seconds) ago, whoever
+   * the call is about (RFC 9470). Otherwise the call fails with UNAUTHENTICATED (REAUTHENTICATION_REQUIRED), and
+   * AuthService.Reauthenticate helps. An API key of a user never suffices. Service accounts are not asked.
+   */
+  fresh: boolean;
+  /**
+   * Paths of fields of the request, e.g. "user.profile.phone", of which the same is true only where the call changes
+   * them. Below the first name a path is that of an update mask: the call changes what `update_mask` names, itself or
+   * above it, or without one what the request has a value for.
+   */
+  freshPaths: string[];
 }
 
 function createBaseAccess(): Access {
-  return { permission: "", selfField: "", own: false };
+  return { permission: "", selfField: "", own: false, fresh: false, freshPaths: [] };
 }
 
 export const Access: MessageFns<Access> = {
@@ -44,6 +56,12 @@ export const Access: MessageFns<Access> = {
     }
     if (message.own !== false) {
       writer.uint32(24).bool(message.own);
+    }
+    if (message.fresh !== false) {
+      writer.uint32(32).bool(message.fresh);
+    }
+    for (const v of message.freshPaths) {
+      writer.uint32(42).string(v!);
     }
     return writer;
   },
@@ -83,6 +101,22 @@ export const Access: MessageFns<Access> = {
             }
 
             message.own = reader.bool();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.fresh = reader.bool();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.freshPaths.push(reader.string());
             continue;
           }
         }

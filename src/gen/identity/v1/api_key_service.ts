@@ -39,7 +39,10 @@ export interface CreateApiKeyRequest {
   name: string;
   /** Permissions that the key is limited to, at most 200 names; see ApiKey.scopes. */
   scopes: string[];
-  /** Time for which the key works, in whole seconds: at least a second and at most 100 years. Absent: for ever. */
+  /**
+   * Time for which the key works, in whole seconds: at least a second and at most 100 years. Absent: for ever. A key
+   * that the caller's own key makes for the same owner ends with that at the latest; ApiKey.expire_time tells.
+   */
   ttl: Duration | undefined;
 }
 
@@ -556,12 +559,19 @@ export type ApiKeyServiceService = typeof ApiKeyServiceService;
 export const ApiKeyServiceService = {
   /**
    * CreateApiKey creates a key and shows it, this once. A key without scopes does whatever its owner may, now or later,
-   * to itself included. So who makes one for somebody else must have all of that.
+   * to itself included. So who makes one for somebody else must have all of that. An end user needs a fresh sign-in, so
+   * that an API key of a user makes none.
+   *
+   * A key that makes one for its own owner is its parent. The new key expires with its parent at the latest, has no
+   * scope that its parent has not, and is revoked with it (see RevokeApiKey). The keys that a user makes in a session
+   * do not end with that.
    *
    * Needs identity.api_keys.write; users may create keys of their own, which can do no more than they can.
    *
-   * Errors: NOT_FOUND (USER_NOT_FOUND, SERVICE_ACCOUNT_NOT_FOUND); PERMISSION_DENIED (GRANT_EXCEEDS_CALLER). The latter
-   * means that the key could do something that the caller cannot, or that a scope is not among the owner's permissions.
+   * Errors: NOT_FOUND (USER_NOT_FOUND, SERVICE_ACCOUNT_NOT_FOUND); PERMISSION_DENIED (GRANT_EXCEEDS_CALLER);
+   * UNAUTHENTICATED (REAUTHENTICATION_REQUIRED). GRANT_EXCEEDS_CALLER means that the key could do something that the
+   * caller cannot, that a scope is not among the owner's permissions, or that a key would have more scopes than its
+   * parent.
    */
   createApiKey: {
     path: "/identity.v1.ApiKeyService/CreateApiKey" as const,
@@ -591,11 +601,17 @@ export const ApiKeyServiceService = {
   },
   /**
    * RevokeApiKey revokes a key. It stops working on the next call, on every replica within 250 milliseconds. Revoking a
-   * revoked key changes nothing.
+   * revoked key changes nothing. An end user needs a fresh sign-in.
+   *
+   * The keys that it has made for its owner are revoked with it, and those that they have made; only the key that
+   * carries the call goes on, with what it has made. So a key is replaced by a successor that it makes, which then
+   * revokes it. A key that may do more in this service than the caller is revoked only by the call that it carries
+   * itself, or by its user.
    *
    * Needs identity.api_keys.write; users may revoke their own.
    *
-   * Errors: NOT_FOUND (API_KEY_NOT_FOUND).
+   * Errors: NOT_FOUND (API_KEY_NOT_FOUND); PERMISSION_DENIED (GRANT_EXCEEDS_CALLER); UNAUTHENTICATED
+   * (REAUTHENTICATION_REQUIRED).
    */
   revokeApiKey: {
     path: "/identity.v1.ApiKeyService/RevokeApiKey" as const,
@@ -631,12 +647,19 @@ export const ApiKeyServiceService = {
 export interface ApiKeyServiceServer extends UntypedServiceImplementation {
   /**
    * CreateApiKey creates a key and shows it, this once. A key without scopes does whatever its owner may, now or later,
-   * to itself included. So who makes one for somebody else must have all of that.
+   * to itself included. So who makes one for somebody else must have all of that. An end user needs a fresh sign-in, so
+   * that an API key of a user makes none.
+   *
+   * A key that makes one for its own owner is its parent. The new key expires with its parent at the latest, has no
+   * scope that its parent has not, and is revoked with it (see RevokeApiKey). The keys that a user makes in a session
+   * do not end with that.
    *
    * Needs identity.api_keys.write; users may create keys of their own, which can do no more than they can.
    *
-   * Errors: NOT_FOUND (USER_NOT_FOUND, SERVICE_ACCOUNT_NOT_FOUND); PERMISSION_DENIED (GRANT_EXCEEDS_CALLER). The latter
-   * means that the key could do something that the caller cannot, or that a scope is not among the owner's permissions.
+   * Errors: NOT_FOUND (USER_NOT_FOUND, SERVICE_ACCOUNT_NOT_FOUND); PERMISSION_DENIED (GRANT_EXCEEDS_CALLER);
+   * UNAUTHENTICATED (REAUTHENTICATION_REQUIRED). GRANT_EXCEEDS_CALLER means that the key could do something that the
+   * caller cannot, that a scope is not among the owner's permissions, or that a key would have more scopes than its
+   * parent.
    */
   createApiKey: handleUnaryCall<CreateApiKeyRequest, CreateApiKeyResponse>;
   /**
@@ -649,11 +672,17 @@ export interface ApiKeyServiceServer extends UntypedServiceImplementation {
   listApiKeys: handleUnaryCall<ListApiKeysRequest, ListApiKeysResponse>;
   /**
    * RevokeApiKey revokes a key. It stops working on the next call, on every replica within 250 milliseconds. Revoking a
-   * revoked key changes nothing.
+   * revoked key changes nothing. An end user needs a fresh sign-in.
+   *
+   * The keys that it has made for its owner are revoked with it, and those that they have made; only the key that
+   * carries the call goes on, with what it has made. So a key is replaced by a successor that it makes, which then
+   * revokes it. A key that may do more in this service than the caller is revoked only by the call that it carries
+   * itself, or by its user.
    *
    * Needs identity.api_keys.write; users may revoke their own.
    *
-   * Errors: NOT_FOUND (API_KEY_NOT_FOUND).
+   * Errors: NOT_FOUND (API_KEY_NOT_FOUND); PERMISSION_DENIED (GRANT_EXCEEDS_CALLER); UNAUTHENTICATED
+   * (REAUTHENTICATION_REQUIRED).
    */
   revokeApiKey: handleUnaryCall<RevokeApiKeyRequest, RevokeApiKeyResponse>;
   /**
@@ -670,12 +699,19 @@ export interface ApiKeyServiceServer extends UntypedServiceImplementation {
 export interface ApiKeyServiceClient extends Client {
   /**
    * CreateApiKey creates a key and shows it, this once. A key without scopes does whatever its owner may, now or later,
-   * to itself included. So who makes one for somebody else must have all of that.
+   * to itself included. So who makes one for somebody else must have all of that. An end user needs a fresh sign-in, so
+   * that an API key of a user makes none.
+   *
+   * A key that makes one for its own owner is its parent. The new key expires with its parent at the latest, has no
+   * scope that its parent has not, and is revoked with it (see RevokeApiKey). The keys that a user makes in a session
+   * do not end with that.
    *
    * Needs identity.api_keys.write; users may create keys of their own, which can do no more than they can.
    *
-   * Errors: NOT_FOUND (USER_NOT_FOUND, SERVICE_ACCOUNT_NOT_FOUND); PERMISSION_DENIED (GRANT_EXCEEDS_CALLER). The latter
-   * means that the key could do something that the caller cannot, or that a scope is not among the owner's permissions.
+   * Errors: NOT_FOUND (USER_NOT_FOUND, SERVICE_ACCOUNT_NOT_FOUND); PERMISSION_DENIED (GRANT_EXCEEDS_CALLER);
+   * UNAUTHENTICATED (REAUTHENTICATION_REQUIRED). GRANT_EXCEEDS_CALLER means that the key could do something that the
+   * caller cannot, that a scope is not among the owner's permissions, or that a key would have more scopes than its
+   * parent.
    */
   createApiKey(
     request: CreateApiKeyRequest,
@@ -716,11 +752,17 @@ export interface ApiKeyServiceClient extends Client {
   ): ClientUnaryCall;
   /**
    * RevokeApiKey revokes a key. It stops working on the next call, on every replica within 250 milliseconds. Revoking a
-   * revoked key changes nothing.
+   * revoked key changes nothing. An end user needs a fresh sign-in.
+   *
+   * The keys that it has made for its owner are revoked with it, and those that they have made; only the key that
+   * carries the call goes on, with what it has made. So a key is replaced by a successor that it makes, which then
+   * revokes it. A key that may do more in this service than the caller is revoked only by the call that it carries
+   * itself, or by its user.
    *
    * Needs identity.api_keys.write; users may revoke their own.
    *
-   * Errors: NOT_FOUND (API_KEY_NOT_FOUND).
+   * Errors: NOT_FOUND (API_KEY_NOT_FOUND); PERMISSION_DENIED (GRANT_EXCEEDS_CALLER); UNAUTHENTICATED
+   * (REAUTHENTICATION_REQUIRED).
    */
   revokeApiKey(
     request: RevokeApiKeyRequest,

@@ -45,6 +45,7 @@ export interface AuditEvent {
    * - "user.deleted": The account was erased.
    * - "session.revoked": A session was ended before its time.
    * - "session.all_revoked": All sessions of all users were ended.
+   * - "session.reauthenticated": The user of a session proved anew who they are.
    * - "session.refresh_reused": A used refresh token came back, so its session ended.
    * - "role.created": A role was made.
    * - "role.updated": The description or the permissions of a role changed.

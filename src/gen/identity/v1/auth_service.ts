@@ -161,6 +161,23 @@ export interface IntrospectTokenResponse_Claims {
   permissions: string[];
   /** Seconds until the token expires. */
   expiresIn: number;
+  /** True where the email is verified now, whatever the token says. */
+  emailVerified: boolean;
+  /**
+   * Methods by which the user proved who they are in this session (RFC 8176): "pwd" for a password, "otp" for a
+   * mailed code.
+   */
+  amr: string[];
+  /**
+   * Moment at which the user last proved it, in seconds since 1970-01-01 (RFC 7519 NumericDate): when they signed in,
+   * or their latest Reauthenticate before the token was issued.
+   */
+  authTime: number;
+  /**
+   * UUID of the service account that signed the user in (RFC 9068 §2.2). Absent where none did: users have called
+   * this service by themselves.
+   */
+  clientId?: string | undefined;
 }
 
 /** ChangePasswordRequest has the current password and the new one. */
@@ -399,6 +416,30 @@ export interface LoginWithCodeResponse {
     | undefined;
   /** Question for a second factor; no session exists yet. This version never sends it. */
   challenge?: LoginResponse_Challenge | undefined;
+}
+
+/** ReauthenticateRequest has the proof of an end user who is signed in. */
+export interface ReauthenticateRequest {
+  /** Password of the account, at most 1,024 bytes. */
+  password?:
+    | string
+    | undefined;
+  /** Code of an authenticator app. It is meant for a later version; this one refuses it. */
+  totpCode?:
+    | string
+    | undefined;
+  /** Assertion of a passkey, as JSON. It is meant for a later version; this one refuses it. */
+  passkeyCredential?:
+    | string
+    | undefined;
+  /** The end user's device, for the audit trail and the rate limits. */
+  client: Client1 | undefined;
+}
+
+/** ReauthenticateResponse has the new access token. */
+export interface ReauthenticateResponse {
+  /** Tokens of the same session. `refresh_token` is empty, since the one that the client has stays good. */
+  tokens: Tokens | undefined;
 }
 
 /** GetCallerRequest is empty: the credentials of the call say who makes it. */
@@ -1074,7 +1115,21 @@ export const IntrospectTokenResponse: MessageFns<IntrospectTokenResponse> = {
 };
 
 function createBaseIntrospectTokenResponse_Claims(): IntrospectTokenResponse_Claims {
-  return { sub: "", email: "", sid: "", jti: "", iss: "", aud: [], roles: [], permissions: [], expiresIn: 0 };
+  return {
+    sub: "",
+    email: "",
+    sid: "",
+    jti: "",
+    iss: "",
+    aud: [],
+    roles: [],
+    permissions: [],
+    expiresIn: 0,
+    emailVerified: false,
+    amr: [],
+    authTime: 0,
+    clientId: undefined,
+  };
 }
 
 export const IntrospectTokenResponse_Claims: MessageFns<IntrospectTokenResponse_Claims> = {
@@ -1105,6 +1160,18 @@ export const IntrospectTokenResponse_Claims: MessageFns<IntrospectTokenResponse_
     }
     if (message.expiresIn !== 0) {
       writer.uint32(72).int64(message.expiresIn);
+    }
+    if (message.emailVerified !== false) {
+      writer.uint32(80).bool(message.emailVerified);
+    }
+    for (const v of message.amr) {
+      writer.uint32(90).string(v!);
+    }
+    if (message.authTime !== 0) {
+      writer.uint32(96).int64(message.authTime);
+    }
+    if (message.clientId !== undefined) {
+      writer.uint32(106).string(message.clientId);
     }
     return writer;
   },
@@ -1192,6 +1259,38 @@ export const IntrospectTokenResponse_Claims: MessageFns<IntrospectTokenResponse_
             }
 
             message.expiresIn = longToNumber(reader.int64());
+            continue;
+          }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.emailVerified = reader.bool();
+            continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.amr.push(reader.string());
+            continue;
+          }
+          case 12: {
+            if (tag !== 96) {
+              break;
+            }
+
+            message.authTime = longToNumber(reader.int64());
+            continue;
+          }
+          case 13: {
+            if (tag !== 106) {
+              break;
+            }
+
+            message.clientId = reader.string();
             continue;
           }
         }
@@ -2590,6 +2689,131 @@ export const LoginWithCodeResponse: MessageFns<LoginWithCodeResponse> = {
   },
 };
 
+function createBaseReauthenticateRequest(): ReauthenticateRequest {
+  return { password: undefined, totpCode: undefined, passkeyCredential: undefined, client: undefined };
+}
+
+export const ReauthenticateRequest: MessageFns<ReauthenticateRequest> = {
+  encode(message: ReauthenticateRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.password !== undefined) {
+      writer.uint32(10).string(message.password);
+    }
+    if (message.totpCode !== undefined) {
+      writer.uint32(18).string(message.totpCode);
+    }
+    if (message.passkeyCredential !== undefined) {
+      writer.uint32(26).string(message.passkeyCredential);
+    }
+    if (message.client !== undefined) {
+      Client1.encode(message.client, writer.uint32(34).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReauthenticateRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReauthenticateRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.password = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.totpCode = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.passkeyCredential = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.client = Client1.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseReauthenticateResponse(): ReauthenticateResponse {
+  return { tokens: undefined };
+}
+
+export const ReauthenticateResponse: MessageFns<ReauthenticateResponse> = {
+  encode(message: ReauthenticateResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.tokens !== undefined) {
+      Tokens.encode(message.tokens, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReauthenticateResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReauthenticateResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.tokens = Tokens.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
 function createBaseGetCallerRequest(): GetCallerRequest {
   return {};
 }
@@ -2819,8 +3043,8 @@ export const GetCallerResponse_ServiceAccountCaller: MessageFns<GetCallerRespons
  * RPCs that check credentials, or have a mail sent, are limited besides by the end user's address, and by the account
  * or the address that the request names (RATE_LIMITED). These are Register, Login, RefreshToken,
  * RequestEmailVerification, RequestEmailChange, RequestPasswordReset, ResetPassword, RequestLoginCode, LoginWithCode,
- * VerifyEmail with a password, and CheckPassword where it looks at a user's latest passwords. They are refused with
- * UNAVAILABLE (DATABASE_UNAVAILABLE) while nobody can count.
+ * Reauthenticate, VerifyEmail with a password, and CheckPassword where it looks at a user's latest passwords. They are
+ * refused with UNAVAILABLE (DATABASE_UNAVAILABLE) while nobody can count.
  *
  * Mails that are asked for are bounded: a kind of mail (verification, reset, login code) goes to an address once a
  * minute and 10 times a day, whoever asks; the link that confirms a new address 10 times a day. One sender has mails
@@ -3056,10 +3280,10 @@ export const AuthServiceService = {
    * belongs to somebody, who is sent nothing. The newest request of a user wins: the link of an earlier one is void. A
    * deactivated user is sent nothing.
    *
-   * Needs identity.users.write; users may change their own.
+   * Needs identity.users.write; users may change their own. An end user needs a fresh sign-in (see Reauthenticate).
    *
-   * Errors: NOT_FOUND (USER_NOT_FOUND); INVALID_ARGUMENT (INVALID_FIELDS); RESOURCE_EXHAUSTED (RATE_LIMITED).
-   * INVALID_FIELDS also means that the address is the one that the user has.
+   * Errors: NOT_FOUND (USER_NOT_FOUND); INVALID_ARGUMENT (INVALID_FIELDS); RESOURCE_EXHAUSTED (RATE_LIMITED);
+   * UNAUTHENTICATED (REAUTHENTICATION_REQUIRED). INVALID_FIELDS also means that the address is the one that the user has.
    */
   requestEmailChange: {
     path: "/identity.v1.AuthService/RequestEmailChange" as const,
@@ -3206,6 +3430,33 @@ export const AuthServiceService = {
     responseSerialize: (value: LoginWithCodeResponse): Buffer =>
       Buffer.from(LoginWithCodeResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): LoginWithCodeResponse => LoginWithCodeResponse.decode(value),
+  },
+  /**
+   * Reauthenticate proves anew who the end user is, for what takes a fresh sign-in (REAUTHENTICATION_REQUIRED, RFC
+   * 9470). It is about the session of the access token that the call carries (`authorization: Bearer …`), and begins no
+   * other. The answer is an access token with a new `auth_time`, and with the method of the proof in its `amr`. The
+   * tokens of the next refreshes have them as well. Access tokens from before stay as they are, and the refresh token
+   * stays good: `refresh_token` of the answer is empty.
+   *
+   * A wrong password counts for the lockout, and a right one clears the count, as in Login. An account without a
+   * password proves itself by signing in anew, with LoginWithCode.
+   *
+   * Needs no permission, but the access token of an end user.
+   *
+   * Errors: PERMISSION_DENIED (SESSION_REQUIRED); UNAUTHENTICATED (INVALID_CREDENTIALS); RESOURCE_EXHAUSTED
+   * (TOO_MANY_ATTEMPTS, OVERLOADED, RATE_LIMITED). INVALID_CREDENTIALS means that the password is wrong, or that the
+   * account has none. A credential other than the password is INVALID_ARGUMENT (INVALID_FIELDS) in this version.
+   */
+  reauthenticate: {
+    path: "/identity.v1.AuthService/Reauthenticate" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ReauthenticateRequest): Buffer =>
+      Buffer.from(ReauthenticateRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ReauthenticateRequest => ReauthenticateRequest.decode(value),
+    responseSerialize: (value: ReauthenticateResponse): Buffer =>
+      Buffer.from(ReauthenticateResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ReauthenticateResponse => ReauthenticateResponse.decode(value),
   },
   /**
    * GetCaller tells as whom this call was made, and what that permits. Needs no permission, but credentials.
@@ -3357,10 +3608,10 @@ export interface AuthServiceServer extends UntypedServiceImplementation {
    * belongs to somebody, who is sent nothing. The newest request of a user wins: the link of an earlier one is void. A
    * deactivated user is sent nothing.
    *
-   * Needs identity.users.write; users may change their own.
+   * Needs identity.users.write; users may change their own. An end user needs a fresh sign-in (see Reauthenticate).
    *
-   * Errors: NOT_FOUND (USER_NOT_FOUND); INVALID_ARGUMENT (INVALID_FIELDS); RESOURCE_EXHAUSTED (RATE_LIMITED).
-   * INVALID_FIELDS also means that the address is the one that the user has.
+   * Errors: NOT_FOUND (USER_NOT_FOUND); INVALID_ARGUMENT (INVALID_FIELDS); RESOURCE_EXHAUSTED (RATE_LIMITED);
+   * UNAUTHENTICATED (REAUTHENTICATION_REQUIRED). INVALID_FIELDS also means that the address is the one that the user has.
    */
   requestEmailChange: handleUnaryCall<RequestEmailChangeRequest, RequestEmailChangeResponse>;
   /**
@@ -3440,6 +3691,23 @@ export interface AuthServiceServer extends UntypedServiceImplementation {
    * Errors: UNAUTHENTICATED (INVALID_CREDENTIALS); RESOURCE_EXHAUSTED (RATE_LIMITED).
    */
   loginWithCode: handleUnaryCall<LoginWithCodeRequest, LoginWithCodeResponse>;
+  /**
+   * Reauthenticate proves anew who the end user is, for what takes a fresh sign-in (REAUTHENTICATION_REQUIRED, RFC
+   * 9470). It is about the session of the access token that the call carries (`authorization: Bearer …`), and begins no
+   * other. The answer is an access token with a new `auth_time`, and with the method of the proof in its `amr`. The
+   * tokens of the next refreshes have them as well. Access tokens from before stay as they are, and the refresh token
+   * stays good: `refresh_token` of the answer is empty.
+   *
+   * A wrong password counts for the lockout, and a right one clears the count, as in Login. An account without a
+   * password proves itself by signing in anew, with LoginWithCode.
+   *
+   * Needs no permission, but the access token of an end user.
+   *
+   * Errors: PERMISSION_DENIED (SESSION_REQUIRED); UNAUTHENTICATED (INVALID_CREDENTIALS); RESOURCE_EXHAUSTED
+   * (TOO_MANY_ATTEMPTS, OVERLOADED, RATE_LIMITED). INVALID_CREDENTIALS means that the password is wrong, or that the
+   * account has none. A credential other than the password is INVALID_ARGUMENT (INVALID_FIELDS) in this version.
+   */
+  reauthenticate: handleUnaryCall<ReauthenticateRequest, ReauthenticateResponse>;
   /**
    * GetCaller tells as whom this call was made, and what that permits. Needs no permission, but credentials.
    *
@@ -3722,10 +3990,10 @@ export interface AuthServiceClient extends Client {
    * belongs to somebody, who is sent nothing. The newest request of a user wins: the link of an earlier one is void. A
    * deactivated user is sent nothing.
    *
-   * Needs identity.users.write; users may change their own.
+   * Needs identity.users.write; users may change their own. An end user needs a fresh sign-in (see Reauthenticate).
    *
-   * Errors: NOT_FOUND (USER_NOT_FOUND); INVALID_ARGUMENT (INVALID_FIELDS); RESOURCE_EXHAUSTED (RATE_LIMITED).
-   * INVALID_FIELDS also means that the address is the one that the user has.
+   * Errors: NOT_FOUND (USER_NOT_FOUND); INVALID_ARGUMENT (INVALID_FIELDS); RESOURCE_EXHAUSTED (RATE_LIMITED);
+   * UNAUTHENTICATED (REAUTHENTICATION_REQUIRED). INVALID_FIELDS also means that the address is the one that the user has.
    */
   requestEmailChange(
     request: RequestEmailChangeRequest,
@@ -3902,6 +4170,37 @@ export interface AuthServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: LoginWithCodeResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Reauthenticate proves anew who the end user is, for what takes a fresh sign-in (REAUTHENTICATION_REQUIRED, RFC
+   * 9470). It is about the session of the access token that the call carries (`authorization: Bearer …`), and begins no
+   * other. The answer is an access token with a new `auth_time`, and with the method of the proof in its `amr`. The
+   * tokens of the next refreshes have them as well. Access tokens from before stay as they are, and the refresh token
+   * stays good: `refresh_token` of the answer is empty.
+   *
+   * A wrong password counts for the lockout, and a right one clears the count, as in Login. An account without a
+   * password proves itself by signing in anew, with LoginWithCode.
+   *
+   * Needs no permission, but the access token of an end user.
+   *
+   * Errors: PERMISSION_DENIED (SESSION_REQUIRED); UNAUTHENTICATED (INVALID_CREDENTIALS); RESOURCE_EXHAUSTED
+   * (TOO_MANY_ATTEMPTS, OVERLOADED, RATE_LIMITED). INVALID_CREDENTIALS means that the password is wrong, or that the
+   * account has none. A credential other than the password is INVALID_ARGUMENT (INVALID_FIELDS) in this version.
+   */
+  reauthenticate(
+    request: ReauthenticateRequest,
+    callback: (error: ServiceError | null, response: ReauthenticateResponse) => void,
+  ): ClientUnaryCall;
+  reauthenticate(
+    request: ReauthenticateRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ReauthenticateResponse) => void,
+  ): ClientUnaryCall;
+  reauthenticate(
+    request: ReauthenticateRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ReauthenticateResponse) => void,
   ): ClientUnaryCall;
   /**
    * GetCaller tells as whom this call was made, and what that permits. Needs no permission, but credentials.

@@ -114,13 +114,25 @@ export const ErrorReason = {
   /** CALLER_UNAUTHENTICATED - UNAUTHENTICATED. The call carries no credentials of a caller, or ones that are not valid (any more). */
   CALLER_UNAUTHENTICATED: 60,
   /**
+   * REAUTHENTICATION_REQUIRED - UNAUTHENTICATED. The end user must prove anew who they are (RFC 9470), by AuthService.Reauthenticate or by signing
+   * in, and repeat the call with the access token of that. The metadata of the ErrorInfo has the greatest age of a
+   * proof in seconds as `max_age` (REAUTHENTICATION_MAX_AGE). An API key of a user is always refused so.
+   */
+  REAUTHENTICATION_REQUIRED: 65,
+  /**
+   * SESSION_REQUIRED - PERMISSION_DENIED. The call is about the session of its access token, and carries none: the caller is a service
+   * account, or a user by an API key.
+   */
+  SESSION_REQUIRED: 66,
+  /**
    * PERMISSION_DENIED - PERMISSION_DENIED. The caller lacks the permission that the RPC needs. The metadata of the ErrorInfo names it as
    * `permission`.
    */
   PERMISSION_DENIED: 61,
   /**
    * GRANT_EXCEEDS_CALLER - PERMISSION_DENIED. The call would give or take a permission that the caller does not have, or give a key a scope
-   * that its owner does not have.
+   * that its owner, or the key that makes it, does not have. Or it acts upon a user, a service account or a key that
+   * may do something in this service (`identity.…`, or everything) that the caller may not.
    */
   GRANT_EXCEEDS_CALLER: 62,
   /** ROLE_BUILT_IN - FAILED_PRECONDITION. The role comes with the service: it is neither updated nor deleted. */
@@ -178,6 +190,8 @@ export namespace ErrorReason {
   export type INVALID_EMAIL_CHANGE_TOKEN = typeof ErrorReason.INVALID_EMAIL_CHANGE_TOKEN;
   export type INVALID_REVERT_TOKEN = typeof ErrorReason.INVALID_REVERT_TOKEN;
   export type CALLER_UNAUTHENTICATED = typeof ErrorReason.CALLER_UNAUTHENTICATED;
+  export type REAUTHENTICATION_REQUIRED = typeof ErrorReason.REAUTHENTICATION_REQUIRED;
+  export type SESSION_REQUIRED = typeof ErrorReason.SESSION_REQUIRED;
   export type PERMISSION_DENIED = typeof ErrorReason.PERMISSION_DENIED;
   export type GRANT_EXCEEDS_CALLER = typeof ErrorReason.GRANT_EXCEEDS_CALLER;
   export type ROLE_BUILT_IN = typeof ErrorReason.ROLE_BUILT_IN;

@@ -1008,7 +1008,8 @@ export const RoleServiceService = {
     responseDeserialize: (value: Buffer): AssignRoleResponse => AssignRoleResponse.decode(value),
   },
   /**
-   * UnassignRole takes a role away. Taking one away that is not assigned changes nothing. Needs identity.roles.assign.
+   * UnassignRole takes a role away. Taking one away that is not assigned changes nothing. Nobody takes a role from who
+   * may do more in this service than they. Needs identity.roles.assign.
    *
    * Errors: NOT_FOUND (ROLE_NOT_FOUND, USER_NOT_FOUND, SERVICE_ACCOUNT_NOT_FOUND); PERMISSION_DENIED
    * (GRANT_EXCEEDS_CALLER).
@@ -1082,7 +1083,8 @@ export interface RoleServiceServer extends UntypedServiceImplementation {
    */
   assignRole: handleUnaryCall<AssignRoleRequest, AssignRoleResponse>;
   /**
-   * UnassignRole takes a role away. Taking one away that is not assigned changes nothing. Needs identity.roles.assign.
+   * UnassignRole takes a role away. Taking one away that is not assigned changes nothing. Nobody takes a role from who
+   * may do more in this service than they. Needs identity.roles.assign.
    *
    * Errors: NOT_FOUND (ROLE_NOT_FOUND, USER_NOT_FOUND, SERVICE_ACCOUNT_NOT_FOUND); PERMISSION_DENIED
    * (GRANT_EXCEEDS_CALLER).
@@ -1221,7 +1223,8 @@ export interface RoleServiceClient extends Client {
     callback: (error: ServiceError | null, response: AssignRoleResponse) => void,
   ): ClientUnaryCall;
   /**
-   * UnassignRole takes a role away. Taking one away that is not assigned changes nothing. Needs identity.roles.assign.
+   * UnassignRole takes a role away. Taking one away that is not assigned changes nothing. Nobody takes a role from who
+   * may do more in this service than they. Needs identity.roles.assign.
    *
    * Errors: NOT_FOUND (ROLE_NOT_FOUND, USER_NOT_FOUND, SERVICE_ACCOUNT_NOT_FOUND); PERMISSION_DENIED
    * (GRANT_EXCEEDS_CALLER).

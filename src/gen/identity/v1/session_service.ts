@@ -478,11 +478,12 @@ export const SessionServiceService = {
   },
   /**
    * RevokeAllSessions ends every session of a user, but for the one named. They end as with RevokeSession. Where
-   * `revoke_api_keys` is set, it revokes the user's API keys as well.
+   * `revoke_api_keys` is set, it revokes the user's API keys as well; not those of a user who may do more in this
+   * service than the caller.
    *
    * Needs identity.sessions.write; users may end their own.
    *
-   * Errors: NOT_FOUND (USER_NOT_FOUND).
+   * Errors: NOT_FOUND (USER_NOT_FOUND); PERMISSION_DENIED (GRANT_EXCEEDS_CALLER).
    */
   revokeAllSessions: {
     path: "/identity.v1.SessionService/RevokeAllSessions" as const,
@@ -540,11 +541,12 @@ export interface SessionServiceServer extends UntypedServiceImplementation {
   revokeSession: handleUnaryCall<RevokeSessionRequest, RevokeSessionResponse>;
   /**
    * RevokeAllSessions ends every session of a user, but for the one named. They end as with RevokeSession. Where
-   * `revoke_api_keys` is set, it revokes the user's API keys as well.
+   * `revoke_api_keys` is set, it revokes the user's API keys as well; not those of a user who may do more in this
+   * service than the caller.
    *
    * Needs identity.sessions.write; users may end their own.
    *
-   * Errors: NOT_FOUND (USER_NOT_FOUND).
+   * Errors: NOT_FOUND (USER_NOT_FOUND); PERMISSION_DENIED (GRANT_EXCEEDS_CALLER).
    */
   revokeAllSessions: handleUnaryCall<RevokeAllSessionsRequest, RevokeAllSessionsResponse>;
   /**
@@ -610,11 +612,12 @@ export interface SessionServiceClient extends Client {
   ): ClientUnaryCall;
   /**
    * RevokeAllSessions ends every session of a user, but for the one named. They end as with RevokeSession. Where
-   * `revoke_api_keys` is set, it revokes the user's API keys as well.
+   * `revoke_api_keys` is set, it revokes the user's API keys as well; not those of a user who may do more in this
+   * service than the caller.
    *
    * Needs identity.sessions.write; users may end their own.
    *
-   * Errors: NOT_FOUND (USER_NOT_FOUND).
+   * Errors: NOT_FOUND (USER_NOT_FOUND); PERMISSION_DENIED (GRANT_EXCEEDS_CALLER).
    */
   revokeAllSessions(
     request: RevokeAllSessionsRequest,

@@ -13,7 +13,11 @@ export const protobufFileName = "identity/v1/tokens.proto";
 
 /** Tokens are the result of a sign-in or a refresh that succeeded (RFC 6749 §5.1). */
 export interface Tokens {
-  /** JWT (RFC 9068, `typ: at+jwt`) with the claims sub, email, exp, iat, jti, iss, aud, sid, amr, auth_time and roles. */
+  /**
+   * JWT (RFC 9068, `typ: at+jwt`) with the claims sub, email, email_verified, exp, iat, jti, iss, aud, sid, amr,
+   * auth_time and roles; and client_id, where a service account has signed the user in. email, email_verified and roles
+   * are those of the moment at which it was issued. IntrospectToken tells the present ones.
+   */
   accessToken: string;
   /** Always "Bearer" (RFC 6750). */
   tokenType: string;
@@ -21,7 +25,8 @@ export interface Tokens {
   expiresIn: number;
   /**
    * Opaque text of at most 128 characters, good until its successor is presented (see AuthService.RefreshToken). The
-   * server stores only SHA-256 hashes of it.
+   * server stores only SHA-256 hashes of it. Empty in the answer of Reauthenticate: the one that the client has stays
+   * good.
    */
   refreshToken: string;
   /**

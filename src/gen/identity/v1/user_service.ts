@@ -2391,6 +2391,10 @@ export const ImportUsersResponse_FieldViolation: MessageFns<ImportUsersResponse_
 /**
  * UserService manages users.
  *
+ * Nobody acts on who may do more than they. UpdateUser, DeactivateUser, ReactivateUser, RevokeCredentials, DeleteUser
+ * and ExportUser of somebody else are refused where a role of that user permits something in this service
+ * (`identity.…`, or everything) that the caller may not. Permissions of products do not count.
+ *
  * Every call may fail with UNAUTHENTICATED (CALLER_UNAUTHENTICATED), PERMISSION_DENIED (PERMISSION_DENIED),
  * INVALID_ARGUMENT (INVALID_FIELDS, MALFORMED_MESSAGE, MESSAGE_TOO_LARGE), RESOURCE_EXHAUSTED (RATE_LIMITED),
  * UNAVAILABLE (DATABASE_UNAVAILABLE), CANCELLED (CALL_CANCELLED), DEADLINE_EXCEEDED (CALL_DEADLINE_EXCEEDED) or
@@ -2485,12 +2489,13 @@ export const UserServiceService = {
   },
   /**
    * UpdateUser changes the fields that the mask names (AIP-134). It never changes the email: see
-   * AuthService.RequestEmailChange. The user is told by mail that the username has changed.
+   * AuthService.RequestEmailChange. The user is told by mail that the username has changed. An end user who changes a
+   * username or a phone number needs a fresh sign-in.
    *
    * Needs identity.users.write; users may update themselves.
    *
    * Errors: NOT_FOUND (USER_NOT_FOUND); INVALID_ARGUMENT (EMAIL_IMMUTABLE); ALREADY_EXISTS (USERNAME_ALREADY_EXISTS);
-   * ABORTED (CONCURRENT_UPDATE).
+   * ABORTED (CONCURRENT_UPDATE); PERMISSION_DENIED (GRANT_EXCEEDS_CALLER); UNAUTHENTICATED (REAUTHENTICATION_REQUIRED).
    */
   updateUser: {
     path: "/identity.v1.UserService/UpdateUser" as const,
@@ -2508,7 +2513,7 @@ export const UserServiceService = {
    *
    * Needs identity.users.write.
    *
-   * Errors: NOT_FOUND (USER_NOT_FOUND).
+   * Errors: NOT_FOUND (USER_NOT_FOUND); PERMISSION_DENIED (GRANT_EXCEEDS_CALLER).
    */
   deactivateUser: {
     path: "/identity.v1.UserService/DeactivateUser" as const,
@@ -2527,7 +2532,7 @@ export const UserServiceService = {
    *
    * Needs identity.users.write.
    *
-   * Errors: NOT_FOUND (USER_NOT_FOUND).
+   * Errors: NOT_FOUND (USER_NOT_FOUND); PERMISSION_DENIED (GRANT_EXCEEDS_CALLER).
    */
   reactivateUser: {
     path: "/identity.v1.UserService/ReactivateUser" as const,
@@ -2563,7 +2568,7 @@ export const UserServiceService = {
    *
    * Needs identity.users.write.
    *
-   * Errors: NOT_FOUND (USER_NOT_FOUND).
+   * Errors: NOT_FOUND (USER_NOT_FOUND); PERMISSION_DENIED (GRANT_EXCEEDS_CALLER).
    */
   revokeCredentials: {
     path: "/identity.v1.UserService/RevokeCredentials" as const,
@@ -2583,7 +2588,7 @@ export const UserServiceService = {
    *
    * Needs identity.users.delete.
    *
-   * Errors: NOT_FOUND (USER_NOT_FOUND).
+   * Errors: NOT_FOUND (USER_NOT_FOUND); PERMISSION_DENIED (GRANT_EXCEEDS_CALLER).
    */
   deleteUser: {
     path: "/identity.v1.UserService/DeleteUser" as const,
@@ -2596,11 +2601,12 @@ export const UserServiceService = {
   },
   /**
    * ExportUser gives everything that is held about a user as one document (GDPR art. 15 and 20). Secrets and hashes are
-   * left out.
+   * left out. An end user needs a fresh sign-in.
    *
    * Needs identity.users.export; users may export themselves.
    *
-   * Errors: NOT_FOUND (USER_NOT_FOUND); FAILED_PRECONDITION (EXPORT_TOO_LARGE).
+   * Errors: NOT_FOUND (USER_NOT_FOUND); FAILED_PRECONDITION (EXPORT_TOO_LARGE); PERMISSION_DENIED
+   * (GRANT_EXCEEDS_CALLER); UNAUTHENTICATED (REAUTHENTICATION_REQUIRED).
    */
   exportUser: {
     path: "/identity.v1.UserService/ExportUser" as const,
@@ -2683,12 +2689,13 @@ export interface UserServiceServer extends UntypedServiceImplementation {
   listUsers: handleUnaryCall<ListUsersRequest, ListUsersResponse>;
   /**
    * UpdateUser changes the fields that the mask names (AIP-134). It never changes the email: see
-   * AuthService.RequestEmailChange. The user is told by mail that the username has changed.
+   * AuthService.RequestEmailChange. The user is told by mail that the username has changed. An end user who changes a
+   * username or a phone number needs a fresh sign-in.
    *
    * Needs identity.users.write; users may update themselves.
    *
    * Errors: NOT_FOUND (USER_NOT_FOUND); INVALID_ARGUMENT (EMAIL_IMMUTABLE); ALREADY_EXISTS (USERNAME_ALREADY_EXISTS);
-   * ABORTED (CONCURRENT_UPDATE).
+   * ABORTED (CONCURRENT_UPDATE); PERMISSION_DENIED (GRANT_EXCEEDS_CALLER); UNAUTHENTICATED (REAUTHENTICATION_REQUIRED).
    */
   updateUser: handleUnaryCall<UpdateUserRequest, UpdateUserResponse>;
   /**
@@ -2698,7 +2705,7 @@ export interface UserServiceServer extends UntypedServiceImplementation {
    *
    * Needs identity.users.write.
    *
-   * Errors: NOT_FOUND (USER_NOT_FOUND).
+   * Errors: NOT_FOUND (USER_NOT_FOUND); PERMISSION_DENIED (GRANT_EXCEEDS_CALLER).
    */
   deactivateUser: handleUnaryCall<DeactivateUserRequest, DeactivateUserResponse>;
   /**
@@ -2707,7 +2714,7 @@ export interface UserServiceServer extends UntypedServiceImplementation {
    *
    * Needs identity.users.write.
    *
-   * Errors: NOT_FOUND (USER_NOT_FOUND).
+   * Errors: NOT_FOUND (USER_NOT_FOUND); PERMISSION_DENIED (GRANT_EXCEEDS_CALLER).
    */
   reactivateUser: handleUnaryCall<ReactivateUserRequest, ReactivateUserResponse>;
   /**
@@ -2725,7 +2732,7 @@ export interface UserServiceServer extends UntypedServiceImplementation {
    *
    * Needs identity.users.write.
    *
-   * Errors: NOT_FOUND (USER_NOT_FOUND).
+   * Errors: NOT_FOUND (USER_NOT_FOUND); PERMISSION_DENIED (GRANT_EXCEEDS_CALLER).
    */
   revokeCredentials: handleUnaryCall<RevokeCredentialsRequest, RevokeCredentialsResponse>;
   /**
@@ -2735,16 +2742,17 @@ export interface UserServiceServer extends UntypedServiceImplementation {
    *
    * Needs identity.users.delete.
    *
-   * Errors: NOT_FOUND (USER_NOT_FOUND).
+   * Errors: NOT_FOUND (USER_NOT_FOUND); PERMISSION_DENIED (GRANT_EXCEEDS_CALLER).
    */
   deleteUser: handleUnaryCall<DeleteUserRequest, DeleteUserResponse>;
   /**
    * ExportUser gives everything that is held about a user as one document (GDPR art. 15 and 20). Secrets and hashes are
-   * left out.
+   * left out. An end user needs a fresh sign-in.
    *
    * Needs identity.users.export; users may export themselves.
    *
-   * Errors: NOT_FOUND (USER_NOT_FOUND); FAILED_PRECONDITION (EXPORT_TOO_LARGE).
+   * Errors: NOT_FOUND (USER_NOT_FOUND); FAILED_PRECONDITION (EXPORT_TOO_LARGE); PERMISSION_DENIED
+   * (GRANT_EXCEEDS_CALLER); UNAUTHENTICATED (REAUTHENTICATION_REQUIRED).
    */
   exportUser: handleUnaryCall<ExportUserRequest, ExportUserResponse>;
   /**
@@ -2881,12 +2889,13 @@ export interface UserServiceClient extends Client {
   ): ClientUnaryCall;
   /**
    * UpdateUser changes the fields that the mask names (AIP-134). It never changes the email: see
-   * AuthService.RequestEmailChange. The user is told by mail that the username has changed.
+   * AuthService.RequestEmailChange. The user is told by mail that the username has changed. An end user who changes a
+   * username or a phone number needs a fresh sign-in.
    *
    * Needs identity.users.write; users may update themselves.
    *
    * Errors: NOT_FOUND (USER_NOT_FOUND); INVALID_ARGUMENT (EMAIL_IMMUTABLE); ALREADY_EXISTS (USERNAME_ALREADY_EXISTS);
-   * ABORTED (CONCURRENT_UPDATE).
+   * ABORTED (CONCURRENT_UPDATE); PERMISSION_DENIED (GRANT_EXCEEDS_CALLER); UNAUTHENTICATED (REAUTHENTICATION_REQUIRED).
    */
   updateUser(
     request: UpdateUserRequest,
@@ -2910,7 +2919,7 @@ export interface UserServiceClient extends Client {
    *
    * Needs identity.users.write.
    *
-   * Errors: NOT_FOUND (USER_NOT_FOUND).
+   * Errors: NOT_FOUND (USER_NOT_FOUND); PERMISSION_DENIED (GRANT_EXCEEDS_CALLER).
    */
   deactivateUser(
     request: DeactivateUserRequest,
@@ -2933,7 +2942,7 @@ export interface UserServiceClient extends Client {
    *
    * Needs identity.users.write.
    *
-   * Errors: NOT_FOUND (USER_NOT_FOUND).
+   * Errors: NOT_FOUND (USER_NOT_FOUND); PERMISSION_DENIED (GRANT_EXCEEDS_CALLER).
    */
   reactivateUser(
     request: ReactivateUserRequest,
@@ -2979,7 +2988,7 @@ export interface UserServiceClient extends Client {
    *
    * Needs identity.users.write.
    *
-   * Errors: NOT_FOUND (USER_NOT_FOUND).
+   * Errors: NOT_FOUND (USER_NOT_FOUND); PERMISSION_DENIED (GRANT_EXCEEDS_CALLER).
    */
   revokeCredentials(
     request: RevokeCredentialsRequest,
@@ -3003,7 +3012,7 @@ export interface UserServiceClient extends Client {
    *
    * Needs identity.users.delete.
    *
-   * Errors: NOT_FOUND (USER_NOT_FOUND).
+   * Errors: NOT_FOUND (USER_NOT_FOUND); PERMISSION_DENIED (GRANT_EXCEEDS_CALLER).
    */
   deleteUser(
     request: DeleteUserRequest,
@@ -3022,11 +3031,12 @@ export interface UserServiceClient extends Client {
   ): ClientUnaryCall;
   /**
    * ExportUser gives everything that is held about a user as one document (GDPR art. 15 and 20). Secrets and hashes are
-   * left out.
+   * left out. An end user needs a fresh sign-in.
    *
    * Needs identity.users.export; users may export themselves.
    *
-   * Errors: NOT_FOUND (USER_NOT_FOUND); FAILED_PRECONDITION (EXPORT_TOO_LARGE).
+   * Errors: NOT_FOUND (USER_NOT_FOUND); FAILED_PRECONDITION (EXPORT_TOO_LARGE); PERMISSION_DENIED
+   * (GRANT_EXCEEDS_CALLER); UNAUTHENTICATED (REAUTHENTICATION_REQUIRED).
    */
   exportUser(
     request: ExportUserRequest,

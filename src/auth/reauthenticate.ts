@@ -1,0 +1,89 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { z } from 'zod';
+import { record } from '../audit/audit-log.ts';
+import { callerUnauthenticated } from '../call/authorize.ts';
+import type { Call } from '../call/call.ts';
+import { type Client, client, vouchedClient } from '../call/client.ts';
+import type { LimitCredentials } from '../rate-limits/rate-limits.ts';
+import { lockSessionWithUser } from '../sessions/session.repository.ts';
+import type { User } from '../users/user.entity.ts';
+import { sessionRequired } from './auth.errors.ts';
+import { recordExpiredLock } from './lockout/attempts.ts';
+import { presentedPassword } from './passwords/password-policy.ts';
+import { type AccessTokens, type IssuedTokens, issueTokens } from './tokens/access-tokens.ts';
+import { type WithVerifiedPasswordDeps, withVerifiedPassword } from './with-verified-password.ts';
+
+const notServed = z
+  .string()
+  .optional()
+  .refine((given) => given === undefined, 'is not served by this version, which knows the password alone');
+
+export const reauthenticateInput = z
+  .object({ password: presentedPassword.optional(), totpCode: notServed, passkeyCredential: notServed, client })
+  .refine(({ password, totpCode, passkeyCredential }) => [password, totpCode, passkeyCredential].some((given) => given !== undefined), {
+    path: ['credential'],
+    error: 'is required',
+  });
+
+export interface ReauthenticateDeps extends WithVerifiedPasswordDeps {
+  readonly accessTokens: AccessTokens;
+  readonly limitCredentials: LimitCredentials;
+}
+
+/** RFC 8176. */
+const METHOD = 'pwd';
+
+/** The session of the access token that the call carries. */
+interface OwnSession {
+  readonly userId: string;
+  readonly sessionId: string;
+}
+
+/**
+ * Moves the moment at which the user of a session has last proved who they are. The password is a guess like any other, so it goes through the
+ * lockout: whoever has only a stolen token gets no more guesses than at the login.
+ */
+export async function reauthenticate(
+  call: Call,
+  deps: ReauthenticateDeps,
+  { password = '', client: given }: z.output<typeof reauthenticateInput>,
+): Promise<IssuedTokens> {
+  const { userId, sessionId } = ownSessionOf(call);
+  const client = vouchedClient(call, given);
+  deps.passwords.requireRoom();
+  await deps.limitCredentials(call, { rpc: 'Reauthenticate', client, identifier: userId });
+  const attempt = await deps.attempts.claim(call, 'id', userId);
+  return withVerifiedPassword(call, deps, { attempt, password, client }, (_verdict, withLockedUser) =>
+    withLockedUser((em, user) => {
+      if (attempt.lockExpired) recordExpiredLock(em, call, user.id);
+      return renew(em, call, deps, { user, sessionId, client });
+    }),
+  );
+}
+
+function ownSessionOf({ caller }: Call): OwnSession {
+  if (caller.kind !== 'user' || caller.sessionId === undefined) throw sessionRequired();
+  return { userId: caller.userId, sessionId: caller.sessionId };
+}
+
+interface Renewal {
+  /** Locked. */
+  readonly user: User;
+  readonly sessionId: string;
+  readonly client: Client;
+}
+
+async function renew(em: EntityManager, call: Call, deps: ReauthenticateDeps, { user, sessionId, client }: Renewal): Promise<IssuedTokens> {
+  const now = call.now();
+  const session = await lockSessionWithUser(em, sessionId);
+  // Ended since the caller was recognised.
+  if (!session?.isLive(now)) throw callerUnauthenticated();
+  user.failedAttempts = 0;
+  user.lockedUntil = null;
+  user.lastLoginAt = now;
+  session.reauthenticatedAt = now;
+  session.lastActiveAt = now;
+  session.authMethods = [...new Set([...session.authMethods, METHOD])];
+  record(em, call, { type: 'session.reauthenticated', userId: user.id, client, metadata: { session_id: sessionId } });
+  return issueTokens(deps.accessTokens, session, '', now);
+}
