@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { randomUUID } from 'node:crypto';
+import { createHash, createHmac, randomBytes, randomUUID } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
@@ -11,7 +11,7 @@ import { type Orm, openOrm } from '../../src/database/orm.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { expectStatus } from '../support/expect-status.ts';
 import { startService } from '../support/service.ts';
-import { endingsOf, expectDead, partsOf, refresh } from '../support/sessions.ts';
+import { endingsOf, expectDead, expectRefused, partsOf, refresh } from '../support/sessions.ts';
 
 const ROOT = path.resolve(import.meta.dirname, '../..');
 const FOLDER = path.join(ROOT, 'migrations');
@@ -334,5 +334,56 @@ describe('npm run db:*', () => {
 
   it('says how it is used, and fails, where the command is none', async () => {
     await expect(db('sideways')).rejects.toMatchObject({ code: 1, stderr: expect.stringContaining('npm run db:up') });
+  });
+});
+
+describe('the migration that lets sessions remember rotations and belong to generations', () => {
+  const NAME = NAMES.find((name) => name.endsWith('_session_generations')) ?? '';
+  const at = useDatabaseBefore(NAME);
+  const sha256 = (text: string) => createHash('sha256').update(text).digest();
+
+  /** A session as the version before left it: with a token that was refreshed, and the answer to it. */
+  async function oldSession() {
+    const [family, secret] = [randomBytes(32).toString('base64url'), randomBytes(32).toString('base64url')];
+    const salt = randomBytes(32);
+    const previous = `${family}.${secret}`;
+    const current = `${family}.${createHmac('sha256', salt).update(previous).digest('base64url')}`;
+    const { rows } = await at.database.pool.query<{ id: string }>(
+      `with u as (insert into users (email) values ($1) returning id), p as (insert into profiles (user_id) select id from u)
+       insert into sessions (user_id, auth_methods, created_at, last_active_at, expires_at, refreshed_at, refresh_salt, refresh_family_hash,
+         previous_refresh_hash, refresh_hash)
+       select id, '{pwd}', now(), now(), now() + interval '1 day', now(), $2, $3, $4, $5 from u returning id`,
+      [`${randomUUID()}@example.com`, salt, sha256(family), sha256(previous), sha256(current)],
+    );
+    return { id: rows[0]?.id ?? '', previous, current };
+  }
+
+  it('leaves tokens from before good: the current one, and the one before it, whose answer may have been lost', async () => {
+    const [one, two] = [await oldSession(), await oldSession()];
+    await at.orm.migrator.up();
+    const service = await startService({}, at.database);
+    try {
+      expect((await refresh(service, one.previous)).refreshToken).toBe(one.current);
+      for (const { current, id } of [one, two]) {
+        const next = await refresh(service, current);
+        expect((await refresh(service, current)).refreshToken).toBe(next.refreshToken);
+        expect(await endingsOf(service, id)).toEqual([]);
+      }
+      service.clock.advance(60);
+      // Made up, by adding a checksum to a token that never had one.
+      await expectRefused(service, `${one.current}.${'x'.repeat(22)}`);
+      expect(await endingsOf(service, one.id)).toEqual([]);
+    } finally {
+      await service.stop();
+    }
+  });
+
+  it('leaves ended, when it is undone, what RevokeEverySession has ended', async () => {
+    const service = await startService({}, at.database);
+    await service.sessions.revokeEverySession({});
+    await service.stop();
+    await at.orm.migrator.down({ to: NAMES[NAMES.indexOf(NAME) - 1] ?? '' });
+    const { rows } = await at.database.pool.query('select revoked_at is not null as ended from sessions');
+    expect(rows).toEqual([{ ended: true }, { ended: true }]);
   });
 });

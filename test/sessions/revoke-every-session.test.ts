@@ -67,11 +67,13 @@ describe('RevokeEverySession', () => {
 
   it('does not count what it has ended for MAX_SESSIONS', async () => {
     const user = await register(here);
-    for (let count = 1; count <= 5; count++) await logIn(here, user.email);
+    const ended = [];
+    for (let count = 1; count <= 5; count++) ended.push(await logIn(here, user.email));
     await revokeEvery();
     const again = [];
     for (let count = 1; count <= 5; count++) again.push(await logIn(here, user.email));
     for (const tokens of again) await expectAlive(here, tokens);
+    for (const { sessionId } of ended) expect(await eventsOfSession(here, sessionId)).toEqual([]);
   });
 
   it('is written down once, and not for each session', async () => {

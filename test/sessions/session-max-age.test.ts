@@ -33,6 +33,7 @@ describe('SESSION_MAX_AGE', () => {
     }
     waitUntil(service, end, 5);
     tokens = await expectAlive(service, tokens);
+    expect((await momentsOf(service, tokens.sessionId)).end.getTime()).toBe(end);
     waitUntil(service, end);
     await expectDead(service, tokens);
     expect(await eventsOfSession(service, tokens.sessionId)).toEqual([]);

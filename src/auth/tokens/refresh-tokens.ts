@@ -50,11 +50,19 @@ export function currentFrom(
   currentHash: Buffer,
   salts: readonly Buffer[],
 ): { readonly current: string; readonly age: number } | undefined {
-  for (let age = 0; age <= salts.length; age++) {
-    const current = salts.slice(0, age).reduceRight(successorOf, token);
-    if (hashRefreshToken(current).equals(currentHash)) return { current, age };
+  const isCurrent = (candidate: string) => hashRefreshToken(candidate).equals(currentHash);
+  if (isCurrent(token)) return { current: token, age: 0 };
+  for (let age = 1; age <= salts.length; age++) {
+    const successor = salts.slice(0, age).reduceRight(successorOf, token);
+    const current = [successor, withoutChecksum(successor)].find(isCurrent);
+    if (current !== undefined) return { current, age };
   }
   return undefined;
+}
+
+/** The form in which the same token was issued before there were checksums. */
+function withoutChecksum(token: string): string {
+  return token.slice(0, token.lastIndexOf('.'));
 }
 
 /**
