@@ -4,7 +4,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { CredentialKind } from '../../src/gen/identity/v1/user_service.ts';
 import { readAccess } from '../../src/rpc/access.ts';
 import { DESCRIPTORS } from '../../src/rpc/descriptors.ts';
-import { atOnce, PASSWORD, register, required, signedIn } from '../support/builders.ts';
+import { atOnce, newEmail, PASSWORD, register, required, signedIn } from '../support/builders.ts';
 import { expectStatus } from '../support/expect-status.ts';
 import { keyOf, programInRoles, programWith, roleWith } from '../support/grants.ts';
 import { useService } from '../support/service.ts';
@@ -49,6 +49,7 @@ const REFUSED: Readonly<Record<string, Act>> = {
   'UserService.RevokeCredentials': ({ userId }, token) =>
     service.users.revokeCredentials({ userId, kinds: [CredentialKind.CREDENTIAL_KIND_SESSIONS] }, { token }),
   'UserService.ExportUser': ({ userId }, token) => service.users.exportUser({ userId }, { token }),
+  'AuthService.RequestEmailChange': ({ userId }, token) => service.auth.requestEmailChange({ userId, newEmail: newEmail() }, { token }),
   'SessionService.RevokeAllSessions with the keys': ({ userId }, token) =>
     service.sessions.revokeAllSessions({ userId, revokeApiKeys: true }, { token }),
   'RoleService.UnassignRole': ({ userId, role }, token) => service.roles.unassignRole({ userId, role }, { token }),

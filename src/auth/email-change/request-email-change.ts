@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { requireMayActOn } from '../../access/roles/grants.ts';
 import { record } from '../../audit/audit-log.ts';
 import type { Call } from '../../call/call.ts';
 import { client, vouchedClient } from '../../call/client.ts';
@@ -36,6 +37,7 @@ export async function requestEmailChange(
   await transaction(call.em, async (em) => {
     const user = await lockUser(em, userId);
     if (!user) throw userNotFound();
+    await requireMayActOn(em, call, { userId });
     if (user.email === newEmail) throw emailUnchanged();
     const id = await deps.emailChanges.request(em, user, newEmail, call.now());
     record(em, call, { type: 'user.email_change_requested', userId, client, metadata: { ...bound, email_change_id: id } });
