@@ -103,8 +103,8 @@ export class Passwords implements NewPasswords {
   /** A stored value that nobody understands is one that nothing matches. */
   async verify(password: string, stored: string | null | undefined, signal: AbortSignal): Promise<Verdict> {
     const hash = stored == null ? undefined : this.#read(stored);
-    const matches = await this.#pool.matches(password, hash ?? (await this.#dummy), signal);
-    return { matches: matches && hash !== undefined, outdated: hash?.outdated ?? false };
+    const { matches, outdated } = await this.#pool.verify(password, hash ?? (await this.#dummy), signal);
+    return { matches: matches && hash !== undefined, outdated };
   }
 
   #read(stored: string): StoredHash | undefined {

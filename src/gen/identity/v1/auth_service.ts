@@ -191,7 +191,7 @@ export interface GetPasswordPolicyResponse {
 
 /**
  * PasswordPolicy says what a new password must be. There are no rules on its composition (NIST SP 800-63B §3.1.1.2,
- * ASVS 6.2.5).
+ * ASVS 6.2.5). A password is the same one in every Unicode form: it is compared and stored in NFC.
  */
 export interface GetPasswordPolicyResponse_PasswordPolicy {
   /** Smallest length in characters (Unicode code points); PASSWORD_MIN_LENGTH (8). */
@@ -200,7 +200,10 @@ export interface GetPasswordPolicyResponse_PasswordPolicy {
   maxBytes: number;
   /** Number of the latest passwords of the user that are refused; PASSWORD_HISTORY (5). */
   history: number;
-  /** Number of the most common passwords that are refused. */
+  /**
+   * Number of the most common passwords that are refused. Also refused are those that fingers make by themselves:
+   * one character or a short unit again and again, and rows of digits, letters or keys, up or down.
+   */
   commonPasswords: number;
   /** True where passwords are looked up among those that have leaked elsewhere; BREACH_CHECK_URL. */
   breachCheck: boolean;
@@ -244,7 +247,10 @@ export const CheckPasswordResponse_Rule = {
   RULE_TOO_SHORT: 1,
   /** RULE_TOO_LONG - The password has too many bytes. */
   RULE_TOO_LONG: 2,
-  /** RULE_COMMON - The password is among the most common ones. */
+  /**
+   * RULE_COMMON - The password is among the most common ones, or as predictable: `12341234`, `987654321`, `qwertzuiop`, eight
+   * spaces.
+   */
   RULE_COMMON: 3,
   /** RULE_PERSONAL - The password is built from the email, the username, a name or the name of the service. */
   RULE_PERSONAL: 4,
