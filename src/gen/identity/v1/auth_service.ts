@@ -254,7 +254,10 @@ export const CheckPasswordResponse_Rule = {
   RULE_COMMON: 3,
   /** RULE_PERSONAL - The password is built from the email, the username, a name or the name of the service. */
   RULE_PERSONAL: 4,
-  /** RULE_REUSED - The password is one of the latest ones of the user. */
+  /**
+   * RULE_REUSED - The password is one of the latest ones of the user. Told only to callers with the permission that UpdateUser
+   * needs.
+   */
   RULE_REUSED: 5,
   /** RULE_BREACHED - The password has leaked elsewhere. */
   RULE_BREACHED: 6,
@@ -2629,9 +2632,10 @@ export const AuthServiceService = {
   },
   /**
    * CheckPassword tells whether a password could be set, so that a form can say so before it is submitted. The password
-   * is neither stored nor logged. Only callers with the permission that ChangePassword needs are told whether it is one
-   * of the latest passwords of a user, because others could guess the current one here; such a call is counted
-   * (RATE_LIMITED).
+   * is neither stored nor logged. Only callers with the permission that UpdateUser needs are told whether it is one of
+   * the latest passwords of a user (RULE_REUSED), because others could guess the current one here, past the lockout.
+   * Such a call is counted (RATE_LIMITED), and written down ("user.password_checked"). A locked account makes no
+   * difference to the answer.
    *
    * Needs no permission, but credentials. To name somebody else in user_id takes the permission that ChangePassword
    * needs.
@@ -2861,9 +2865,10 @@ export interface AuthServiceServer extends UntypedServiceImplementation {
   getPasswordPolicy: handleUnaryCall<GetPasswordPolicyRequest, GetPasswordPolicyResponse>;
   /**
    * CheckPassword tells whether a password could be set, so that a form can say so before it is submitted. The password
-   * is neither stored nor logged. Only callers with the permission that ChangePassword needs are told whether it is one
-   * of the latest passwords of a user, because others could guess the current one here; such a call is counted
-   * (RATE_LIMITED).
+   * is neither stored nor logged. Only callers with the permission that UpdateUser needs are told whether it is one of
+   * the latest passwords of a user (RULE_REUSED), because others could guess the current one here, past the lockout.
+   * Such a call is counted (RATE_LIMITED), and written down ("user.password_checked"). A locked account makes no
+   * difference to the answer.
    *
    * Needs no permission, but credentials. To name somebody else in user_id takes the permission that ChangePassword
    * needs.
@@ -3116,9 +3121,10 @@ export interface AuthServiceClient extends Client {
   ): ClientUnaryCall;
   /**
    * CheckPassword tells whether a password could be set, so that a form can say so before it is submitted. The password
-   * is neither stored nor logged. Only callers with the permission that ChangePassword needs are told whether it is one
-   * of the latest passwords of a user, because others could guess the current one here; such a call is counted
-   * (RATE_LIMITED).
+   * is neither stored nor logged. Only callers with the permission that UpdateUser needs are told whether it is one of
+   * the latest passwords of a user (RULE_REUSED), because others could guess the current one here, past the lockout.
+   * Such a call is counted (RATE_LIMITED), and written down ("user.password_checked"). A locked account makes no
+   * difference to the answer.
    *
    * Needs no permission, but credentials. To name somebody else in user_id takes the permission that ChangePassword
    * needs.
