@@ -41,6 +41,7 @@ describe('the settings', () => {
       refresh: { ttl: 604_800, grace: 10 },
       lockout: { maxAttempts: 5, duration: 1800 },
       maxSessions: 5,
+      maxApiKeys: 100,
       requireVerifiedEmail: false,
       requiredProfileFields: [],
       logLevel: 'info',

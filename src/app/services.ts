@@ -34,10 +34,15 @@ export function servicesOf(config: Config, resources: Resources): Service[] {
   return [
     userService(users),
     authService(authDeps(config, resources, users)),
-    sessionService({ endAllSessions }),
-    roleService,
-    serviceAccountService,
-    apiKeyService({ apiKeys: resources.apiKeys, permissionsOverSelf: permissionsOverSelf(ACCESS) }),
+    sessionService({ ...users, endAllSessions }),
+    roleService(users),
+    serviceAccountService(users),
+    apiKeyService({
+      ...users,
+      apiKeys: resources.apiKeys,
+      permissionsOverSelf: permissionsOverSelf(ACCESS),
+      maxApiKeys: config.maxApiKeys,
+    }),
     auditService(users),
   ];
 }

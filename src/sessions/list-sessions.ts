@@ -1,14 +1,25 @@
 import { z } from 'zod';
 import type { Call } from '../call/call.ts';
+import { type Page, type PagingDeps, pageFields, readPage } from '../call/paging.ts';
 import { uuid } from '../call/validation.ts';
 import { userNotFound } from '../users/user.errors.ts';
 import { findUser } from '../users/user.repository.ts';
 import type { Session } from './session.entity.ts';
-import { findLiveSessions } from './session.repository.ts';
+import { findLiveSessionPage } from './session.repository.ts';
 
-export const listSessionsInput = z.object({ userId: uuid });
+export const listSessionsInput = z.object({ userId: uuid, ...pageFields });
 
-export async function listSessions(call: Call, { userId }: z.output<typeof listSessionsInput>): Promise<Session[]> {
+/** The most recently active first. */
+export async function listSessions(
+  call: Call,
+  deps: PagingDeps,
+  { userId, ...page }: z.output<typeof listSessionsInput>,
+): Promise<Page<Session>> {
   if (!(await findUser(call.em, userId))) throw userNotFound();
-  return findLiveSessions(call.em, userId, call.now());
+  return readPage(call, deps, page, {
+    rpc: 'ListSessions',
+    filter: userId,
+    cursorOf: ({ lastActiveAt, id }) => [lastActiveAt.toISOString(), id],
+    find: (after, limit) => findLiveSessionPage(call.em, { userId, now: call.now(), after, limit }),
+  });
 }

@@ -1,3 +1,4 @@
+import type { PagingDeps } from '../call/paging.ts';
 import { SessionServiceService } from '../gen/identity/v1/session_service.ts';
 import { type Service, service } from '../rpc/server.ts';
 import { rpc } from '../rpc/unary.ts';
@@ -6,11 +7,11 @@ import { type RevokeAllSessionsDeps, revokeAllSessions, revokeAllSessionsInput }
 import { revokeSession, revokeSessionInput } from './revoke-session.ts';
 import { toSessionMessage } from './session.mapper.ts';
 
-export const sessionService = (deps: RevokeAllSessionsDeps): Service =>
+export const sessionService = (deps: RevokeAllSessionsDeps & PagingDeps): Service =>
   service(SessionServiceService, {
     listSessions: rpc(listSessionsInput, async (call, input) => {
-      const sessions = await listSessions(call, input);
-      return { sessions: sessions.map((session) => toSessionMessage(session, call.caller)) };
+      const { rows, nextPageToken } = await listSessions(call, deps, input);
+      return { sessions: rows.map((session) => toSessionMessage(session, call.caller)), nextPageToken };
     }),
     revokeSession: rpc(revokeSessionInput, async (call, input) => {
       await revokeSession(call, input);

@@ -18,6 +18,8 @@ import { ServiceAccount } from '../service-accounts/service-account.entity.ts';
 import { serviceAccountNotFound } from '../service-accounts/service-account.errors.ts';
 import { lockServiceAccount } from '../service-accounts/service-account.repository.ts';
 import { ApiKey } from './api-key.entity.ts';
+import { tooManyApiKeys } from './api-key.errors.ts';
+import { countWorkingKeys, deleteEndedKeysBeyond } from './api-key.repository.ts';
 import { createApiKeySecret, hashApiKey, hintOf } from './api-key-format.ts';
 
 const MAX_TTL_SECONDS = 100 * 365 * 86_400;
@@ -35,6 +37,8 @@ export const createApiKeyInput = z
   .refine(hasOneSubject, oneSubject('owner'));
 
 export interface CreateApiKeyDeps {
+  /** Of one owner, that work at the same time. */
+  readonly maxApiKeys: number;
   /** The things that users may do to themselves, each named by the permission that it takes to do it to others. */
   readonly permissionsOverSelf: readonly string[];
 }
@@ -48,7 +52,7 @@ export interface CreatedApiKey {
 /** A key can do what its owner can, within its scopes; whoever makes it must be able to do all of that. */
 export async function createApiKey(
   call: Call,
-  { permissionsOverSelf }: CreateApiKeyDeps,
+  { permissionsOverSelf, maxApiKeys }: CreateApiKeyDeps,
   input: z.output<typeof createApiKeyInput>,
 ): Promise<CreatedApiKey> {
   const { name, scopes, ttl } = input;
@@ -59,6 +63,7 @@ export async function createApiKey(
     // A key with scopes could otherwise make one without.
     if (!isSelf(call.caller, input.userId)) requireGrantable(call, reachOf(input, owner.permissions, permissionsOverSelf));
     if (!mayGrant(owner.permissions, scopes)) throw grantExceedsCaller();
+    await makeRoom(em, input, maxApiKeys, now);
     const apiKey = em.create(ApiKey, {
       ...owner.reference,
       name,
@@ -72,6 +77,12 @@ export async function createApiKey(
     record(em, call, { type: 'api_key.created', ...subject, metadata: { api_key_id: apiKey.id, ...metadata } });
     return { apiKey, key };
   });
+}
+
+/** Keeps what an owner has within bounds: the keys that work, and the newest of those that do not any more. */
+async function makeRoom(em: EntityManager, owner: Subject, max: number, now: Date): Promise<void> {
+  if ((await countWorkingKeys(em, owner, now)) >= max) throw tooManyApiKeys(max);
+  await deleteEndedKeysBeyond(em, owner, max, now);
 }
 
 /** All that the key can do. One of a user without scopes also does to that user what users may do to themselves. */

@@ -1,3 +1,4 @@
+import type { PagingDeps } from '../../call/paging.ts';
 import { RoleServiceService } from '../../gen/identity/v1/role_service.ts';
 import { type Service, service } from '../../rpc/server.ts';
 import { rpc } from '../../rpc/unary.ts';
@@ -15,13 +16,17 @@ import { updateRole, updateRoleInput } from './update-role.ts';
 const withRole = async (role: Promise<Role>) => ({ role: toRoleMessage(await role) });
 const nothing = (done: Promise<void>) => done.then(() => ({}));
 
-export const roleService: Service = service(RoleServiceService, {
-  createRole: rpc(createRoleInput, (call, input) => withRole(createRole(call, input))),
-  getRole: rpc(getRoleInput, (call, input) => withRole(getRole(call, input))),
-  listRoles: rpc(listRolesInput, async (call) => ({ roles: (await listRoles(call)).map(toRoleMessage) })),
-  updateRole: rpc(updateRoleInput, (call, input) => withRole(updateRole(call, input))),
-  deleteRole: rpc(deleteRoleInput, (call, input) => nothing(deleteRole(call, input))),
-  assignRole: rpc(assignRoleInput, (call, input) => nothing(assignRole(call, input))),
-  unassignRole: rpc(unassignRoleInput, (call, input) => nothing(unassignRole(call, input))),
-  checkPermission: rpc(checkPermissionInput, async (call, input) => ({ allowed: await checkPermission(call, input) })),
-});
+export const roleService = (deps: PagingDeps): Service =>
+  service(RoleServiceService, {
+    createRole: rpc(createRoleInput, (call, input) => withRole(createRole(call, input))),
+    getRole: rpc(getRoleInput, (call, input) => withRole(getRole(call, input))),
+    listRoles: rpc(listRolesInput, async (call, input) => {
+      const { rows, nextPageToken } = await listRoles(call, deps, input);
+      return { roles: rows.map(toRoleMessage), nextPageToken };
+    }),
+    updateRole: rpc(updateRoleInput, (call, input) => withRole(updateRole(call, input))),
+    deleteRole: rpc(deleteRoleInput, (call, input) => nothing(deleteRole(call, input))),
+    assignRole: rpc(assignRoleInput, (call, input) => nothing(assignRole(call, input))),
+    unassignRole: rpc(unassignRoleInput, (call, input) => nothing(unassignRole(call, input))),
+    checkPermission: rpc(checkPermissionInput, async (call, input) => ({ allowed: await checkPermission(call, input) })),
+  });

@@ -53,20 +53,31 @@ export interface CreateApiKeyResponse {
   key: string;
 }
 
-/** ListApiKeysRequest names the owner of the keys to list. */
+/** ListApiKeysRequest names the owner of the keys to list, and the page of them. */
 export interface ListApiKeysRequest {
   /** UUID of a user. */
   userId?:
     | string
     | undefined;
   /** UUID of a service account. */
-  serviceAccountId?: string | undefined;
+  serviceAccountId?:
+    | string
+    | undefined;
+  /** Greatest number of keys to answer. 0 means 50, and more than 1,000 means 1,000. A negative number is an error. */
+  pageSize: number;
+  /**
+   * `next_page_token` of the page before; empty for the first page. It is sealed and opaque, and good only for the
+   * same owner and caller.
+   */
+  pageToken: string;
 }
 
-/** ListApiKeysResponse has all keys of the owner. */
+/** ListApiKeysResponse is a page of the keys of the owner. */
 export interface ListApiKeysResponse {
-  /** Keys of the owner, the newest first. */
+  /** Keys of this page, the newest first. */
   apiKeys: ApiKey[];
+  /** Token of the next page; empty on the last one. */
+  nextPageToken: string;
 }
 
 /** RevokeApiKeyRequest names the key to revoke. */
@@ -245,7 +256,7 @@ export const CreateApiKeyResponse: MessageFns<CreateApiKeyResponse> = {
 };
 
 function createBaseListApiKeysRequest(): ListApiKeysRequest {
-  return { userId: undefined, serviceAccountId: undefined };
+  return { userId: undefined, serviceAccountId: undefined, pageSize: 0, pageToken: "" };
 }
 
 export const ListApiKeysRequest: MessageFns<ListApiKeysRequest> = {
@@ -255,6 +266,12 @@ export const ListApiKeysRequest: MessageFns<ListApiKeysRequest> = {
     }
     if (message.serviceAccountId !== undefined) {
       writer.uint32(18).string(message.serviceAccountId);
+    }
+    if (message.pageSize !== 0) {
+      writer.uint32(24).int32(message.pageSize);
+    }
+    if (message.pageToken !== "") {
+      writer.uint32(34).string(message.pageToken);
     }
     return writer;
   },
@@ -288,6 +305,22 @@ export const ListApiKeysRequest: MessageFns<ListApiKeysRequest> = {
             message.serviceAccountId = reader.string();
             continue;
           }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.pageSize = reader.int32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.pageToken = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -302,13 +335,16 @@ export const ListApiKeysRequest: MessageFns<ListApiKeysRequest> = {
 };
 
 function createBaseListApiKeysResponse(): ListApiKeysResponse {
-  return { apiKeys: [] };
+  return { apiKeys: [], nextPageToken: "" };
 }
 
 export const ListApiKeysResponse: MessageFns<ListApiKeysResponse> = {
   encode(message: ListApiKeysResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     for (const v of message.apiKeys) {
       ApiKey.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.nextPageToken !== "") {
+      writer.uint32(18).string(message.nextPageToken);
     }
     return writer;
   },
@@ -332,6 +368,14 @@ export const ListApiKeysResponse: MessageFns<ListApiKeysResponse> = {
             }
 
             message.apiKeys.push(ApiKey.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.nextPageToken = reader.string();
             continue;
           }
         }
@@ -556,12 +600,14 @@ export type ApiKeyServiceService = typeof ApiKeyServiceService;
 export const ApiKeyServiceService = {
   /**
    * CreateApiKey creates a key and shows it, this once. A key without scopes does whatever its owner may, now or later,
-   * to itself included. So who makes one for somebody else must have all of that.
+   * to itself included. So who makes one for somebody else must have all of that. An owner has at most MAX_API_KEYS (100)
+   * keys that work. Of those that do not any more, as many are kept, for a month.
    *
    * Needs identity.api_keys.write; users may create keys of their own, which can do no more than they can.
    *
-   * Errors: NOT_FOUND (USER_NOT_FOUND, SERVICE_ACCOUNT_NOT_FOUND); PERMISSION_DENIED (GRANT_EXCEEDS_CALLER). The latter
-   * means that the key could do something that the caller cannot, or that a scope is not among the owner's permissions.
+   * Errors: NOT_FOUND (USER_NOT_FOUND, SERVICE_ACCOUNT_NOT_FOUND); FAILED_PRECONDITION (TOO_MANY_API_KEYS);
+   * PERMISSION_DENIED (GRANT_EXCEEDS_CALLER). The latter means that the key could do something that the caller cannot,
+   * or that a scope is not among the owner's permissions.
    */
   createApiKey: {
     path: "/identity.v1.ApiKeyService/CreateApiKey" as const,
@@ -574,11 +620,12 @@ export const ApiKeyServiceService = {
     responseDeserialize: (value: Buffer): CreateApiKeyResponse => CreateApiKeyResponse.decode(value),
   },
   /**
-   * ListApiKeys lists the keys of an owner, the newest first, revoked and expired ones too.
+   * ListApiKeys lists the keys of an owner, the newest first, revoked and expired ones too, page by page (AIP-158).
    *
    * Needs identity.api_keys.read; users may list their own.
    *
-   * Errors: NOT_FOUND (USER_NOT_FOUND, SERVICE_ACCOUNT_NOT_FOUND).
+   * Errors: NOT_FOUND (USER_NOT_FOUND, SERVICE_ACCOUNT_NOT_FOUND); INVALID_ARGUMENT (INVALID_FIELDS). A page token of
+   * another owner or caller is such a field.
    */
   listApiKeys: {
     path: "/identity.v1.ApiKeyService/ListApiKeys" as const,
@@ -631,20 +678,23 @@ export const ApiKeyServiceService = {
 export interface ApiKeyServiceServer extends UntypedServiceImplementation {
   /**
    * CreateApiKey creates a key and shows it, this once. A key without scopes does whatever its owner may, now or later,
-   * to itself included. So who makes one for somebody else must have all of that.
+   * to itself included. So who makes one for somebody else must have all of that. An owner has at most MAX_API_KEYS (100)
+   * keys that work. Of those that do not any more, as many are kept, for a month.
    *
    * Needs identity.api_keys.write; users may create keys of their own, which can do no more than they can.
    *
-   * Errors: NOT_FOUND (USER_NOT_FOUND, SERVICE_ACCOUNT_NOT_FOUND); PERMISSION_DENIED (GRANT_EXCEEDS_CALLER). The latter
-   * means that the key could do something that the caller cannot, or that a scope is not among the owner's permissions.
+   * Errors: NOT_FOUND (USER_NOT_FOUND, SERVICE_ACCOUNT_NOT_FOUND); FAILED_PRECONDITION (TOO_MANY_API_KEYS);
+   * PERMISSION_DENIED (GRANT_EXCEEDS_CALLER). The latter means that the key could do something that the caller cannot,
+   * or that a scope is not among the owner's permissions.
    */
   createApiKey: handleUnaryCall<CreateApiKeyRequest, CreateApiKeyResponse>;
   /**
-   * ListApiKeys lists the keys of an owner, the newest first, revoked and expired ones too.
+   * ListApiKeys lists the keys of an owner, the newest first, revoked and expired ones too, page by page (AIP-158).
    *
    * Needs identity.api_keys.read; users may list their own.
    *
-   * Errors: NOT_FOUND (USER_NOT_FOUND, SERVICE_ACCOUNT_NOT_FOUND).
+   * Errors: NOT_FOUND (USER_NOT_FOUND, SERVICE_ACCOUNT_NOT_FOUND); INVALID_ARGUMENT (INVALID_FIELDS). A page token of
+   * another owner or caller is such a field.
    */
   listApiKeys: handleUnaryCall<ListApiKeysRequest, ListApiKeysResponse>;
   /**
@@ -670,12 +720,14 @@ export interface ApiKeyServiceServer extends UntypedServiceImplementation {
 export interface ApiKeyServiceClient extends Client {
   /**
    * CreateApiKey creates a key and shows it, this once. A key without scopes does whatever its owner may, now or later,
-   * to itself included. So who makes one for somebody else must have all of that.
+   * to itself included. So who makes one for somebody else must have all of that. An owner has at most MAX_API_KEYS (100)
+   * keys that work. Of those that do not any more, as many are kept, for a month.
    *
    * Needs identity.api_keys.write; users may create keys of their own, which can do no more than they can.
    *
-   * Errors: NOT_FOUND (USER_NOT_FOUND, SERVICE_ACCOUNT_NOT_FOUND); PERMISSION_DENIED (GRANT_EXCEEDS_CALLER). The latter
-   * means that the key could do something that the caller cannot, or that a scope is not among the owner's permissions.
+   * Errors: NOT_FOUND (USER_NOT_FOUND, SERVICE_ACCOUNT_NOT_FOUND); FAILED_PRECONDITION (TOO_MANY_API_KEYS);
+   * PERMISSION_DENIED (GRANT_EXCEEDS_CALLER). The latter means that the key could do something that the caller cannot,
+   * or that a scope is not among the owner's permissions.
    */
   createApiKey(
     request: CreateApiKeyRequest,
@@ -693,11 +745,12 @@ export interface ApiKeyServiceClient extends Client {
     callback: (error: ServiceError | null, response: CreateApiKeyResponse) => void,
   ): ClientUnaryCall;
   /**
-   * ListApiKeys lists the keys of an owner, the newest first, revoked and expired ones too.
+   * ListApiKeys lists the keys of an owner, the newest first, revoked and expired ones too, page by page (AIP-158).
    *
    * Needs identity.api_keys.read; users may list their own.
    *
-   * Errors: NOT_FOUND (USER_NOT_FOUND, SERVICE_ACCOUNT_NOT_FOUND).
+   * Errors: NOT_FOUND (USER_NOT_FOUND, SERVICE_ACCOUNT_NOT_FOUND); INVALID_ARGUMENT (INVALID_FIELDS). A page token of
+   * another owner or caller is such a field.
    */
   listApiKeys(
     request: ListApiKeysRequest,

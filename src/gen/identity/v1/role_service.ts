@@ -49,14 +49,23 @@ export interface GetRoleResponse {
   role: Role | undefined;
 }
 
-/** ListRolesRequest is empty: all roles are listed. */
+/** ListRolesRequest names the page of roles to list. */
 export interface ListRolesRequest {
+  /** Greatest number of roles to answer. 0 means 50, and more than 1,000 means 1,000. A negative number is an error. */
+  pageSize: number;
+  /**
+   * `next_page_token` of the page before; empty for the first page. It is sealed and opaque, and good only for the
+   * same caller.
+   */
+  pageToken: string;
 }
 
-/** ListRolesResponse has all roles. */
+/** ListRolesResponse is a page of roles. */
 export interface ListRolesResponse {
-  /** All roles, by name. */
+  /** Roles of this page, by name. */
   roles: Role[];
+  /** Token of the next page; empty on the last one. */
+  nextPageToken: string;
 }
 
 /** UpdateRoleRequest has the role as it shall be. */
@@ -322,11 +331,17 @@ export const GetRoleResponse: MessageFns<GetRoleResponse> = {
 };
 
 function createBaseListRolesRequest(): ListRolesRequest {
-  return {};
+  return { pageSize: 0, pageToken: "" };
 }
 
 export const ListRolesRequest: MessageFns<ListRolesRequest> = {
-  encode(_: ListRolesRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+  encode(message: ListRolesRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.pageSize !== 0) {
+      writer.uint32(8).int32(message.pageSize);
+    }
+    if (message.pageToken !== "") {
+      writer.uint32(18).string(message.pageToken);
+    }
     return writer;
   },
 
@@ -343,6 +358,22 @@ export const ListRolesRequest: MessageFns<ListRolesRequest> = {
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.pageSize = reader.int32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.pageToken = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -357,13 +388,16 @@ export const ListRolesRequest: MessageFns<ListRolesRequest> = {
 };
 
 function createBaseListRolesResponse(): ListRolesResponse {
-  return { roles: [] };
+  return { roles: [], nextPageToken: "" };
 }
 
 export const ListRolesResponse: MessageFns<ListRolesResponse> = {
   encode(message: ListRolesResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     for (const v of message.roles) {
       Role.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.nextPageToken !== "") {
+      writer.uint32(18).string(message.nextPageToken);
     }
     return writer;
   },
@@ -387,6 +421,14 @@ export const ListRolesResponse: MessageFns<ListRolesResponse> = {
             }
 
             message.roles.push(Role.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.nextPageToken = reader.string();
             continue;
           }
         }
@@ -950,9 +992,9 @@ export const RoleServiceService = {
     responseDeserialize: (value: Buffer): GetRoleResponse => GetRoleResponse.decode(value),
   },
   /**
-   * ListRoles lists all roles by name. Needs identity.roles.read.
+   * ListRoles lists all roles by name, page by page (AIP-158). Needs identity.roles.read.
    *
-   * Errors: those of every call.
+   * Errors: INVALID_ARGUMENT (INVALID_FIELDS). A page token of another caller is such a field.
    */
   listRoles: {
     path: "/identity.v1.RoleService/ListRoles" as const,
@@ -1056,9 +1098,9 @@ export interface RoleServiceServer extends UntypedServiceImplementation {
    */
   getRole: handleUnaryCall<GetRoleRequest, GetRoleResponse>;
   /**
-   * ListRoles lists all roles by name. Needs identity.roles.read.
+   * ListRoles lists all roles by name, page by page (AIP-158). Needs identity.roles.read.
    *
-   * Errors: those of every call.
+   * Errors: INVALID_ARGUMENT (INVALID_FIELDS). A page token of another caller is such a field.
    */
   listRoles: handleUnaryCall<ListRolesRequest, ListRolesResponse>;
   /**
@@ -1139,9 +1181,9 @@ export interface RoleServiceClient extends Client {
     callback: (error: ServiceError | null, response: GetRoleResponse) => void,
   ): ClientUnaryCall;
   /**
-   * ListRoles lists all roles by name. Needs identity.roles.read.
+   * ListRoles lists all roles by name, page by page (AIP-158). Needs identity.roles.read.
    *
-   * Errors: those of every call.
+   * Errors: INVALID_ARGUMENT (INVALID_FIELDS). A page token of another caller is such a field.
    */
   listRoles(
     request: ListRolesRequest,
