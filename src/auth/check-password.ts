@@ -17,7 +17,7 @@ const SET_PASSWORDS = 'identity.passwords.write';
 
 /**
  * The permission to be told beside that about the latest passwords of a user, the current one among them: with nothing to stop the next guess, it is a
- * way past the lockout. Who has it could take the account over anyway; a backend that signs people in has no need of it.
+ * way past the lockout. Its holder could take the account over anyway; a backend that signs people in does not need it.
  */
 const EDIT_USERS = 'identity.users.write';
 

@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import { isPredictable } from './predictable-password.ts';
 
 /** More would only let callers keep the server busy; it is far beyond what a person or a password manager makes. */
 export const MAX_PASSWORD_BYTES = 1024;
@@ -36,6 +35,8 @@ export interface PasswordRules {
   readonly minLength: number;
   /** In lower case. */
   readonly common: CommonPasswords;
+  /** Tells of a password in lower case whether it is as easily guessed without being on the list. */
+  readonly isPredictable: (password: string) => boolean;
   readonly serviceName: string;
 }
 
@@ -80,7 +81,7 @@ export function brokenRules(password: string, rules: PasswordRules, about: reado
   const short = characters(password.normalize('NFC')) < rules.minLength;
   const folded = password.normalize('NFKC').toLowerCase();
   // Of a few characters, any two are a pattern.
-  const common = rules.common.has(folded) || (!short && isPredictable(folded));
+  const common = rules.common.has(folded) || (!short && rules.isPredictable(folded));
   return [
     ...(short ? [tooShort(rules.minLength)] : []),
     ...(common ? [COMMON] : []),

@@ -22,6 +22,7 @@ import {
 import { readStoredHash, type SchemeSettings, type StoredHash, type Verdict } from './password-scheme.ts';
 import type { PasswordSettings } from './password-settings.ts';
 import { COMMON_PASSWORDS } from './popular-passwords.ts';
+import { isPredictable } from './predictable-password.ts';
 import { UnusableHash } from './schemes/foreign-hash.ts';
 
 /** More than any setting keeps. */
@@ -78,7 +79,7 @@ export class Passwords implements NewPasswords {
     { scheme, bcryptCost, pepper, minLength, history }: PasswordSettings,
     { serviceName, breachCheck, metrics, step = UNTRACED, threads }: PasswordsDeps,
   ) {
-    this.#rules = { minLength, serviceName, common: COMMON_PASSWORDS };
+    this.#rules = { minLength, serviceName, common: COMMON_PASSWORDS, isPredictable };
     this.schema = newPassword(this.#rules);
     this.#historyLength = history;
     this.#breachCheck = breachCheck;

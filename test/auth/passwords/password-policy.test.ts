@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { brokenRules, type PersonalData } from '../../../src/auth/passwords/password-policy.ts';
+import { isPredictable } from '../../../src/auth/passwords/predictable-password.ts';
 
-const RULES = { minLength: 8, common: new Set(['password', '12345678', 'sunshine']), serviceName: 'Identity' };
+const RULES = { minLength: 8, common: new Set(['password', '12345678', 'sunshine']), serviceName: 'Identity', isPredictable };
 
 const ADA: PersonalData = {
   email: 'ada.lovelace@engines.example',

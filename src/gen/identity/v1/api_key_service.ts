@@ -600,8 +600,8 @@ export type ApiKeyServiceService = typeof ApiKeyServiceService;
 export const ApiKeyServiceService = {
   /**
    * CreateApiKey creates a key and shows it, this once. A key without scopes does whatever its owner may, now or later,
-   * to itself included. So who makes one for somebody else must have all of that. An owner has at most MAX_API_KEYS (100)
-   * keys that work. Of those that do not any more, as many are kept, for a month.
+   * to itself included. So who makes one for somebody else must have all of that. An owner has at most MAX_API_KEYS
+   * (100) keys that work. Of those that do not any more, as many are kept, for a month.
    *
    * Needs identity.api_keys.write; users may create keys of their own, which can do no more than they can.
    *
@@ -678,8 +678,8 @@ export const ApiKeyServiceService = {
 export interface ApiKeyServiceServer extends UntypedServiceImplementation {
   /**
    * CreateApiKey creates a key and shows it, this once. A key without scopes does whatever its owner may, now or later,
-   * to itself included. So who makes one for somebody else must have all of that. An owner has at most MAX_API_KEYS (100)
-   * keys that work. Of those that do not any more, as many are kept, for a month.
+   * to itself included. So who makes one for somebody else must have all of that. An owner has at most MAX_API_KEYS
+   * (100) keys that work. Of those that do not any more, as many are kept, for a month.
    *
    * Needs identity.api_keys.write; users may create keys of their own, which can do no more than they can.
    *
@@ -720,8 +720,8 @@ export interface ApiKeyServiceServer extends UntypedServiceImplementation {
 export interface ApiKeyServiceClient extends Client {
   /**
    * CreateApiKey creates a key and shows it, this once. A key without scopes does whatever its owner may, now or later,
-   * to itself included. So who makes one for somebody else must have all of that. An owner has at most MAX_API_KEYS (100)
-   * keys that work. Of those that do not any more, as many are kept, for a month.
+   * to itself included. So who makes one for somebody else must have all of that. An owner has at most MAX_API_KEYS
+   * (100) keys that work. Of those that do not any more, as many are kept, for a month.
    *
    * Needs identity.api_keys.write; users may create keys of their own, which can do no more than they can.
    *

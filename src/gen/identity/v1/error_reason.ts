@@ -115,8 +115,8 @@ export const ErrorReason = {
   /** ROLE_BUILT_IN - FAILED_PRECONDITION. The role comes with the service: it is neither updated nor deleted. */
   ROLE_BUILT_IN: 63,
   /**
-   * TOO_MANY_API_KEYS - FAILED_PRECONDITION. The owner has as many API keys that work as they may (MAX_API_KEYS, 100). One has to be revoked
-   * first. The metadata of the ErrorInfo has the number as `limit`.
+   * TOO_MANY_API_KEYS - FAILED_PRECONDITION. The owner has as many API keys that work as they may (MAX_API_KEYS, 100). One has to be
+   * revoked first. The metadata of the ErrorInfo has the number as `limit`.
    */
   TOO_MANY_API_KEYS: 70,
   /**
