@@ -7,6 +7,7 @@ import { checkPermission, checkPermissionInput } from './check-permission.ts';
 import { createRole, createRoleInput } from './create-role.ts';
 import { deleteRole, deleteRoleInput } from './delete-role.ts';
 import { getRole, getRoleInput } from './get-role.ts';
+import { listPermissions, listPermissionsInput } from './list-permissions.ts';
 import { listRoles, listRolesInput } from './list-roles.ts';
 import type { Role } from './role.entity.ts';
 import { toRoleMessage } from './role.mapper.ts';
@@ -28,5 +29,6 @@ export const roleService = (deps: PagingDeps): Service =>
     deleteRole: rpc(deleteRoleInput, (call, input) => nothing(deleteRole(call, input))),
     assignRole: rpc(assignRoleInput, (call, input) => nothing(assignRole(call, input))),
     unassignRole: rpc(unassignRoleInput, (call, input) => nothing(unassignRole(call, input))),
+    listPermissions: rpc(listPermissionsInput, () => ({ permissions: listPermissions() })),
     checkPermission: rpc(checkPermissionInput, async (call, input) => ({ allowed: await checkPermission(call, input) })),
   });

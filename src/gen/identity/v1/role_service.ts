@@ -146,6 +146,24 @@ export interface CheckPermissionResponse {
   allowed: boolean;
 }
 
+/** ListPermissionsRequest is empty: all permissions of this service are listed. */
+export interface ListPermissionsRequest {
+}
+
+/** ListPermissionsResponse has the permissions of this service. */
+export interface ListPermissionsResponse {
+  /** All of them, by name. */
+  permissions: ListPermissionsResponse_Permission[];
+}
+
+/** Permission is something that a caller may do to anybody. */
+export interface ListPermissionsResponse_Permission {
+  /** Name, as roles and scopes have it, e.g. "identity.users.read". */
+  name: string;
+  /** One sentence in English. */
+  description: string;
+}
+
 function createBaseCreateRoleRequest(): CreateRoleRequest {
   return { role: undefined };
 }
@@ -948,6 +966,144 @@ export const CheckPermissionResponse: MessageFns<CheckPermissionResponse> = {
   },
 };
 
+function createBaseListPermissionsRequest(): ListPermissionsRequest {
+  return {};
+}
+
+export const ListPermissionsRequest: MessageFns<ListPermissionsRequest> = {
+  encode(_: ListPermissionsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListPermissionsRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListPermissionsRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseListPermissionsResponse(): ListPermissionsResponse {
+  return { permissions: [] };
+}
+
+export const ListPermissionsResponse: MessageFns<ListPermissionsResponse> = {
+  encode(message: ListPermissionsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.permissions) {
+      ListPermissionsResponse_Permission.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListPermissionsResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListPermissionsResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.permissions.push(ListPermissionsResponse_Permission.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseListPermissionsResponse_Permission(): ListPermissionsResponse_Permission {
+  return { name: "", description: "" };
+}
+
+export const ListPermissionsResponse_Permission: MessageFns<ListPermissionsResponse_Permission> = {
+  encode(message: ListPermissionsResponse_Permission, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
+      writer.uint32(10).string(message.name);
+    }
+    if (message.description !== "") {
+      writer.uint32(18).string(message.description);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListPermissionsResponse_Permission {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListPermissionsResponse_Permission();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.description = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
 /**
  * RoleService manages what callers and users may do. A change takes effect on the next call, on every replica within
  * 250 milliseconds.
@@ -1082,6 +1238,23 @@ export const RoleServiceService = {
       Buffer.from(CheckPermissionResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): CheckPermissionResponse => CheckPermissionResponse.decode(value),
   },
+  /**
+   * ListPermissions lists the permissions that this service asks for, by name: those under `identity.`. Products have
+   * others, of any name. Needs identity.roles.read.
+   *
+   * Errors: those of every call.
+   */
+  listPermissions: {
+    path: "/identity.v1.RoleService/ListPermissions" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ListPermissionsRequest): Buffer =>
+      Buffer.from(ListPermissionsRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ListPermissionsRequest => ListPermissionsRequest.decode(value),
+    responseSerialize: (value: ListPermissionsResponse): Buffer =>
+      Buffer.from(ListPermissionsResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ListPermissionsResponse => ListPermissionsResponse.decode(value),
+  },
 } as const;
 
 export interface RoleServiceServer extends UntypedServiceImplementation {
@@ -1137,6 +1310,13 @@ export interface RoleServiceServer extends UntypedServiceImplementation {
    * Errors: NOT_FOUND (USER_NOT_FOUND, SERVICE_ACCOUNT_NOT_FOUND).
    */
   checkPermission: handleUnaryCall<CheckPermissionRequest, CheckPermissionResponse>;
+  /**
+   * ListPermissions lists the permissions that this service asks for, by name: those under `identity.`. Products have
+   * others, of any name. Needs identity.roles.read.
+   *
+   * Errors: those of every call.
+   */
+  listPermissions: handleUnaryCall<ListPermissionsRequest, ListPermissionsResponse>;
 }
 
 export interface RoleServiceClient extends Client {
@@ -1303,6 +1483,27 @@ export interface RoleServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: CheckPermissionResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * ListPermissions lists the permissions that this service asks for, by name: those under `identity.`. Products have
+   * others, of any name. Needs identity.roles.read.
+   *
+   * Errors: those of every call.
+   */
+  listPermissions(
+    request: ListPermissionsRequest,
+    callback: (error: ServiceError | null, response: ListPermissionsResponse) => void,
+  ): ClientUnaryCall;
+  listPermissions(
+    request: ListPermissionsRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ListPermissionsResponse) => void,
+  ): ClientUnaryCall;
+  listPermissions(
+    request: ListPermissionsRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ListPermissionsResponse) => void,
   ): ClientUnaryCall;
 }
 
