@@ -83,7 +83,7 @@ async function resolveOther(
       return 'current';
     case 'repeat':
       Object.assign(session, known(input.client), { lastActiveAt: now });
-      session.user.lastLoginAt = now;
+      session.user.noteInteraction(now);
       return issueTokens(deps.accessTokens, session, successorOf(input.refreshToken, saltOf(session)), now);
     case 'reused':
       endReusedSession(em, call, session, input.client);

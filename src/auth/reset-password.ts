@@ -50,6 +50,7 @@ interface NewPassword {
 async function giveNewPassword(em: EntityManager, call: Call, deps: ResetPasswordDeps, { user, newHash, client }: NewPassword) {
   if (isLocked(user.lockedUntil ?? null, call.now()))
     record(em, call, { type: 'user.unlocked', userId: user.id, metadata: { reason: 'reset' } });
+  user.noteInteraction(call.now());
   user.failedAttempts = 0;
   user.lockedUntil = null;
   markEmailVerified(em, call, user);

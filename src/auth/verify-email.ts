@@ -28,6 +28,7 @@ export function verifyEmail(call: Call, deps: VerifyEmailDeps, { verificationTok
     // Again under the lock: a newer token may have taken its place meanwhile.
     if (!user?.active || (await find())?.id !== token?.id) throw invalidVerificationToken();
     markEmailVerified(em, call, user);
+    user.noteInteraction(call.now());
     return user;
   });
 }

@@ -6,6 +6,7 @@ import { callerUnauthenticated } from '../call/authorize.ts';
 import { ANONYMOUS, type Caller, type Credentials } from '../call/call.ts';
 import type { Awaitable } from '../concurrency/awaitable.ts';
 import type { CoalescedReads } from '../concurrency/coalesced-reads.ts';
+import type { SessionActivity } from '../sessions/activity.ts';
 import type { EpochCache } from './epoch-cache.ts';
 
 export interface IdentifyDeps {
@@ -17,6 +18,7 @@ export interface IdentifyDeps {
   /** By their names. */
   readonly serviceAccounts: CoalescedReads<Caller>;
   readonly keyUsage: KeyUsage;
+  readonly activity: Pick<SessionActivity, 'noteUser'>;
 }
 
 /**
@@ -41,10 +43,11 @@ async function lookUp(deps: IdentifyDeps, { authorization, certificateNames }: C
 }
 
 /** Returns the caller that a key stands for, unless the key has expired. */
-function use({ keyUsage, now }: IdentifyDeps, key: RecognisedApiKey): Caller | undefined {
+function use({ keyUsage, activity, now }: IdentifyDeps, key: RecognisedApiKey): Caller | undefined {
   const moment = now();
   if (hasExpired(key, moment)) return undefined;
   keyUsage.note(key.keyId, moment);
+  if (key.caller.kind === 'user') activity.noteUser(key.caller.userId, moment);
   return key.caller;
 }
 

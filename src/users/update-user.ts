@@ -54,7 +54,9 @@ export async function updateUser(call: Call, rules: ProfileRules, input: z.outpu
     if (given.etag !== '' && given.etag !== etagOf(viewOf(user))) throw staleEtag();
     if (!input.updateMask) refuseOtherEmail(given, user);
     for (const [path, value] of changes) UPDATABLE.get(path)?.write(user, value);
-    if (paths.length > 0) record(em, call, { type: 'user.updated', userId: user.id, metadata: { fields: paths.join(',') } });
+    if (paths.length === 0) return user;
+    user.noteInteraction(call.now());
+    record(em, call, { type: 'user.updated', userId: user.id, metadata: { fields: paths.join(',') } });
     return user;
   });
 }

@@ -326,7 +326,7 @@ describe('UpdateUser', () => {
     });
   });
 
-  it('moves updated_at, and nothing else of the bookkeeping', async () => {
+  it('moves updated_at and last_login_at, and nothing else of the bookkeeping', async () => {
     const { id } = await newPerson();
     const before = await bookkeeping(service, id);
     const username = newUsername();
