@@ -6,7 +6,6 @@ import { callerUnauthenticated } from '../call/authorize.ts';
 import { ANONYMOUS, type Caller, type Credentials } from '../call/call.ts';
 import type { Awaitable } from '../concurrency/awaitable.ts';
 import type { CoalescedReads } from '../concurrency/coalesced-reads.ts';
-import type { SessionActivity } from '../sessions/activity.ts';
 import type { EpochCache } from './epoch-cache.ts';
 
 export interface IdentifyDeps {
@@ -18,7 +17,7 @@ export interface IdentifyDeps {
   /** By their names. */
   readonly serviceAccounts: CoalescedReads<Caller>;
   readonly keyUsage: KeyUsage;
-  readonly activity: Pick<SessionActivity, 'noteUser'>;
+  readonly activity: { noteUser(userId: string, now: Date): void };
 }
 
 /**

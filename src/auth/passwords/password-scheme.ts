@@ -91,6 +91,12 @@ export function problemOfHash(stored: string): string | undefined {
 /** Any settings will do: they make no difference to whether a value can be read. */
 const ANY: SchemeSettings = { scheme: 'bcrypt', bcryptCost: 12, pepper: '' };
 
+/** A value as it would be stored today, of which no password is known. */
+export function unmatchedHash(settings: SchemeSettings): string {
+  const rest = settings.scheme === 'bcrypt' ? 'u'.repeat(53) : `${base64(randomBytes(16))}$${base64(randomBytes(32))}`;
+  return beginning(settings) + rest;
+}
+
 /** The beginning of all values that are stored today: scheme and parameters. */
 function beginning({ scheme, bcryptCost }: SchemeSettings): string {
   if (scheme === 'bcrypt') return `bcrypt-hmac-sha384:$2b$${String(bcryptCost).padStart(2, '0')}$`;
