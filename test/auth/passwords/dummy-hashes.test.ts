@@ -69,21 +69,19 @@ describe('a login to an account that does not exist', () => {
       for (let again = 0; again < 5; again++) expect(await costsOf(() => guess(email))).toEqual(first);
     }
   });
-});
 
-describe('an account that has no password, or is deactivated', () => {
-  const service = useService();
-
-  it('costs the same by each of its identifiers', async () => {
-    await addAccounts(service, bcryptOf('05'), 50);
-    await addAccounts(service, bcryptOf('06'), 50);
-    for (let count = 0; count < 8; count++) {
+  it('costs what one to an account without a password costs, by each of its identifiers', async () => {
+    const costs = new Set<string | undefined>();
+    for (let count = 0; count < 12; count++) {
       const username = `u${randomUUID().replaceAll('-', '')}`;
       const { email } = await register(service, { username, password: undefined });
-      const guess = (identifier: { email: string } | { username: string }) =>
-        costsOf(() => expectStatus(service.auth.login({ ...identifier, password: 'x' }), 'UNAUTHENTICATED', 'INVALID_CREDENTIALS'));
-      expect(await guess({ username })).toEqual(await guess({ email }));
+      const byEmail = await costsOf(() => guess(email));
+      const byUsername = () =>
+        expectStatus(service.auth.login({ username, password: 'not the password' }), 'UNAUTHENTICATED', 'INVALID_CREDENTIALS');
+      expect(await costsOf(byUsername)).toEqual(byEmail);
+      costs.add(byEmail[0]);
     }
+    expect(costs.size).toBeGreaterThan(1);
   });
 });
 
