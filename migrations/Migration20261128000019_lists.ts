@@ -2,7 +2,7 @@ import { Migration } from '@mikro-orm/migrations';
 
 /**
  * A user's live sessions are found without a look at those that were ended, and these are found to be cleared away. Who signs in or refreshes
- * waits while the indexes are built: about a second for a million sessions. A refresh still writes no index (heap-only tuples).
+ * waits while the indexes are built: some two seconds for a million sessions. A refresh still writes no index (heap-only tuples).
  */
 export class Migration20261128000019_lists extends Migration {
   override up(): void {
