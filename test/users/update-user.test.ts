@@ -333,7 +333,7 @@ describe('UpdateUser', () => {
     await update({ id, username });
     const after = await bookkeeping(service, id);
     const search_text = expect.stringContaining(username);
-    expect(after).toEqual({ ...before, username, search_text, updated_at: expect.any(Date) });
-    expect(Number(after.updated_at)).toBeGreaterThan(Number(before.updated_at));
+    expect(after).toEqual({ ...before, username, search_text, updated_at: expect.any(Date), last_login_at: expect.any(Date) });
+    for (const moved of ['updated_at', 'last_login_at']) expect(Number(after[moved])).toBeGreaterThan(Number(before[moved]));
   });
 });
