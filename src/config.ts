@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { type ApiKeySettings, apiKeySettings, apiKeyVariables } from './access/api-keys/api-key-settings.ts';
 import { type AuditSettings, auditSettings, auditVariables } from './audit/audit-settings.ts';
 import type { LockoutPolicy } from './auth/lockout/lockout-policy.ts';
 import { lockoutSettings, lockoutVariables } from './auth/lockout/lockout-settings.ts';
@@ -25,6 +26,7 @@ export interface Config
     TokenSettings,
     SignInSettings,
     SessionSettings,
+    ApiKeySettings,
     UserSettings {
   readonly database: DatabaseSettings;
   readonly dataDir: string;
@@ -53,6 +55,7 @@ export const VARIABLES = {
   ...passwordVariables,
   ...lockoutVariables,
   ...sessionVariables,
+  ...apiKeyVariables,
   ...signInVariables,
   ...userVariables,
 };
@@ -104,6 +107,7 @@ function toConfig(env: Values): Config {
     ...tokenSettings(env),
     ...signInSettings(env),
     ...sessionSettings(env),
+    ...apiKeySettings(env),
     ...userSettings(env),
     database: databaseSettings(env, cluster.workers),
     dataDir: env.DATA_DIR,

@@ -42,6 +42,7 @@ describe('the settings', () => {
       lockout: { maxAttempts: 5, duration: 1800 },
       maxSessions: 5,
       sessionMaxAge: 2_592_000,
+      maxApiKeys: 100,
       requireVerifiedEmail: false,
       reauthenticationMaxAge: 600,
       requiredProfileFields: [],

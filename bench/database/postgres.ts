@@ -72,7 +72,7 @@ async function fill(url: string, users: number): Promise<SeededDatabase> {
 }
 
 /** A key with the role that backends have. */
-async function backendKey(url: string): Promise<string> {
+export async function backendKey(url: string): Promise<string> {
   const orm = await openServiceOrm({ url, patient: true });
   try {
     return await createServiceAccountKey(orm.em, BACKEND, ['service']);

@@ -50,7 +50,7 @@ async function loop({ work, seconds }: HashRun): Promise<Checked> {
   const stored = readStoredHash(work.stored, work.settings);
   let hashes = 0;
   for (; elapsed() < seconds; hashes++) {
-    if (!(await stored.matches(work.password))) throw new Error('the password does not match');
+    if (!(await stored.verify(work.password)).matches) throw new Error('the password does not match');
   }
   return { hashes, seconds: elapsed() };
 }

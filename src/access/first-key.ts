@@ -9,6 +9,9 @@ import { findServiceAccountByName } from './service-accounts/service-account.rep
 
 const ADMIN = 'admin';
 
+/** No setting holds up an operator, who can reach the database. */
+const OF_OPERATOR = { permissionsOverSelf: [], maxApiKeys: 1_000_000 };
+
 export interface FirstKey {
   readonly file: string;
   /** Only at the start that has made it. */
@@ -32,7 +35,7 @@ export async function createServiceAccountKey(em: EntityManager, name: string, r
   const found = await findServiceAccountByName(systemCall(em).em, name);
   const { id } = found ?? (await createServiceAccount(systemCall(em), { name, description: '', roles }));
   if (found) for (const role of roles) await assignRole(systemCall(em), { role, serviceAccountId: id });
-  const { key } = await createApiKey(systemCall(em), { permissionsOverSelf: [] }, { serviceAccountId: id, name: 'first key', scopes: [] });
+  const { key } = await createApiKey(systemCall(em), OF_OPERATOR, { serviceAccountId: id, name: 'first key', scopes: [] });
   return key;
 }
 

@@ -1,4 +1,5 @@
 import type { Server } from '@grpc/grpc-js';
+import { apiKeyCleanup } from '../access/api-keys/api-key-cleanup.ts';
 import { auditCleanup } from '../audit/audit-event.repository.ts';
 import { emailChangeCleanup } from '../auth/email-change/email-change.repository.ts';
 import { lockoutCleanup } from '../auth/lockout/lockout-cleanup.ts';
@@ -89,6 +90,7 @@ async function offerMetrics({ metricsPort, grpc }: Config, { metrics, team }: Re
 /** All that is cleared away every hour. */
 const cleanupSteps = (config: Config) => [
   ...sessionCleanup,
+  ...apiKeyCleanup,
   ...lockoutCleanup(config.lockout),
   ...auditCleanup(config),
   ...tokenCleanup,

@@ -11,7 +11,7 @@ import { TokenIntrospection } from '../auth/introspection/token-introspection.ts
 import { OneTimeTokens } from '../auth/one-time-tokens/one-time-tokens.ts';
 import { BreachCheck } from '../auth/passwords/breach-check.ts';
 import { hashThreads } from '../auth/passwords/hash-pool.ts';
-import { Passwords } from '../auth/passwords/passwords.ts';
+import { Passwords, type PasswordsDeps } from '../auth/passwords/passwords.ts';
 import { AccessTokens } from '../auth/tokens/access-tokens.ts';
 import { EpochCache } from '../callers/epoch-cache.ts';
 import { CoalescedReads } from '../concurrency/coalesced-reads.ts';
@@ -34,6 +34,7 @@ import type { HealthOfAll } from '../rpc/health.ts';
 import type { ConnectionLimits } from '../rpc/server.ts';
 import { SealedText } from '../secrets/sealed-text.ts';
 import { SessionActivity } from '../sessions/activity.ts';
+import { samplePasswordHashes } from '../users/password-hash-sample.repository.ts';
 import { findUserViews } from '../users/user-view.repository.ts';
 import { openServiceOrm } from './orm.ts';
 
@@ -91,9 +92,12 @@ export async function openResources(
     if (event) tail.tell(event);
   };
   const orm = begun.adopt(await openServiceOrm({ url: databaseUrl, poolMin, poolMax, trace: step }, told), (it) => closed(it.close()));
-  const passwords = begun.adopt(createPasswords(config, { metrics, log, step }), (it) => it.close());
+  const passwords = begun.adopt(createPasswords(config, { metrics, log, step, sample: () => samplePasswordHashes(orm.em.fork()) }), (it) =>
+    it.close(),
+  );
   await requireDatabase(orm);
   await requireCurrentSchema(orm);
+  await passwords.learnSchemes();
   const ownPool = await poolOf(orm);
   const traced = (pool: Pool) => (step ? tracedPool(pool, step) : pool);
   const pool = traced(ownPool);
@@ -147,12 +151,12 @@ function poolOfOne({ database, workers }: Config) {
 
 function createPasswords(
   { passwords, serviceName, workers }: Config,
-  { metrics, log, step }: { metrics: Metrics; log: Log; step: Step | undefined },
+  { metrics, log, step, sample }: Pick<PasswordsDeps, 'sample'> & { metrics: Metrics; log: Log; step: Step | undefined },
 ): Passwords {
   const { breachCheckUrl } = passwords;
   const onFailure = () => metrics.breachCheckFailures.inc();
   const breachCheck = breachCheckUrl === undefined ? undefined : new BreachCheck(breachCheckUrl, { log, onFailure });
-  return new Passwords(passwords, { serviceName, breachCheck, metrics, step, threads: hashThreads(workers) });
+  return new Passwords(passwords, { serviceName, breachCheck, sample, metrics, step, threads: hashThreads(workers) });
 }
 
 interface Measured extends Pick<Resources, 'passwords' | 'tail' | 'orm'> {

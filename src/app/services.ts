@@ -36,10 +36,15 @@ export function servicesOf(config: Config, resources: Resources): Service[] {
   return [
     userService(users),
     authService(authDeps(config, resources, users)),
-    sessionService({ endAllSessions, sessionMaxAge: config.sessionMaxAge }),
-    roleService,
-    serviceAccountService,
-    apiKeyService({ apiKeys: resources.apiKeys, permissionsOverSelf: permissionsOverSelf(ACCESS) }),
+    sessionService({ ...users, endAllSessions, sessionMaxAge: config.sessionMaxAge }),
+    roleService(users),
+    serviceAccountService(users),
+    apiKeyService({
+      ...users,
+      apiKeys: resources.apiKeys,
+      permissionsOverSelf: permissionsOverSelf(ACCESS),
+      maxApiKeys: config.maxApiKeys,
+    }),
     auditService(users),
   ];
 }

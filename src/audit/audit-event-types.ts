@@ -19,6 +19,7 @@ export const AUDIT_EVENT_TYPES = {
   'user.email_change_reverted': { description: 'A change of the address was undone from the old one.', published: true },
   'user.password_reset_requested': { description: 'A mail was asked for that lets its reader set a new password.', published: true },
   'user.password_changed': { description: 'The password changed, by its owner or by a reset.', published: true },
+  'user.password_checked': { description: 'A caller was told whether a password is one of the latest ones.', published: false },
   'user.login_code_requested': { description: 'A mail with a login code was asked for.', published: true },
   'user.locked': { description: 'Too many failed attempts locked the account.', published: true },
   'user.unlocked': { description: 'The lock and the failed attempts were cleared.', published: true },

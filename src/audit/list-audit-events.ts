@@ -1,7 +1,6 @@
 import { z } from 'zod';
-import { actorOf, type Call } from '../call/call.ts';
-import type { PageTokens } from '../call/page-token.ts';
-import { pageSize, pageToken } from '../call/paging.ts';
+import type { Call } from '../call/call.ts';
+import { type Page, type PagingDeps, pageFields, readPage } from '../call/paging.ts';
 import { emptyAsAbsent, line, uuid } from '../call/validation.ts';
 import type { AuditEvent } from './audit-event.entity.ts';
 import { findAuditEvents } from './audit-event.repository.ts';
@@ -15,29 +14,18 @@ const filter = z.object({
 
 export type AuditFilter = z.output<typeof filter>;
 
-export const listAuditEventsInput = z.object({ filter: filter.optional(), pageSize, pageToken });
+export const listAuditEventsInput = z.object({ filter: filter.optional(), ...pageFields });
 
-export interface ListAuditEventsDeps {
-  readonly pageTokens: PageTokens;
-}
-
-export interface AuditPage {
-  readonly events: AuditEvent[];
-  readonly nextPageToken: string;
-}
-
-/** The newest first; one row more than asked for tells whether there is another page. */
-export async function listAuditEvents(
+/** The newest first. */
+export function listAuditEvents(
   call: Call,
-  { pageTokens }: ListAuditEventsDeps,
-  input: z.output<typeof listAuditEventsInput>,
-): Promise<AuditPage> {
-  const { filter = {}, pageSize: size, pageToken: token } = input;
-  const scope = ['ListAuditEvents', actorOf(call), filter];
-  const after = token === '' ? undefined : pageTokens.open(token, scope);
-  const rows = await findAuditEvents(call.em, { filter, after, limit: size + 1 });
-  const events = rows.slice(0, size);
-  const last = events.at(-1);
-  const nextPageToken = last && rows.length > size ? pageTokens.seal([last.occurredAt.toISOString(), last.id], scope) : '';
-  return { events, nextPageToken };
+  deps: PagingDeps,
+  { filter = {}, ...page }: z.output<typeof listAuditEventsInput>,
+): Promise<Page<AuditEvent>> {
+  return readPage(call, deps, page, {
+    rpc: 'ListAuditEvents',
+    filter,
+    cursorOf: ({ occurredAt, id }) => [occurredAt.toISOString(), id],
+    find: (after, limit) => findAuditEvents(call.em, { filter, after, limit }),
+  });
 }

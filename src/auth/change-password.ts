@@ -44,6 +44,7 @@ async function replacePassword(
   user: User,
   { newHash, revokeApiKeys }: { readonly newHash: string; readonly revokeApiKeys: boolean },
 ): Promise<void> {
+  user.noteInteraction(call.now());
   user.failedAttempts = 0;
   user.lockedUntil = null;
   await passwords.replace(em, user, newHash, call.now());

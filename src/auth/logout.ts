@@ -12,6 +12,8 @@ export const logoutInput = z.object({ refreshToken: presentedRefreshToken });
 export async function logout(call: Call, { refreshToken }: z.output<typeof logoutInput>): Promise<void> {
   await transaction(call.em, async (em) => {
     const session = await lockSessionOfFamily(em, hashFamilyOf(refreshToken));
-    if (session?.isLive(call.now())) endSession(em, call, session, 'logout');
+    if (!session?.isLive(call.now())) return;
+    session.user.noteInteraction(call.now());
+    endSession(em, call, session, 'logout');
   });
 }

@@ -93,7 +93,7 @@ async function resolveOther(
     case 'repeat':
       if (current === undefined) throw new Error('a token that leads to no other cannot be repeated');
       Object.assign(session, known(client), { lastActiveAt: now });
-      session.user.lastLoginAt = now;
+      session.user.noteInteraction(now);
       return issueTokens(accessTokens, session, current, now);
     case 'reused':
       endReusedSession(em, call, session, client);

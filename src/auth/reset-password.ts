@@ -49,6 +49,7 @@ interface NewPassword {
 /** Sets the new password. Everybody who came in with the old one, or asked for a code, is out. */
 async function giveNewPassword(em: EntityManager, call: Call, deps: ResetPasswordDeps, { user, newHash, client }: NewPassword) {
   liftLock(em, call, user, 'reset');
+  user.noteInteraction(call.now());
   const isFirstProof = await markEmailVerified(em, call, user);
   await deps.passwords.replace(em, user, newHash, call.now());
   // The first proof of the mailbox has ended all of it already.

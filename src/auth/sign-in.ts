@@ -34,7 +34,7 @@ export async function signIn(
   const now = call.now();
   user.failedAttempts = 0;
   user.lockedUntil = null;
-  user.lastLoginAt = now;
+  user.noteInteraction(now);
   const refreshToken = createRefreshToken();
   const session = await startSession(em, call, {
     user,

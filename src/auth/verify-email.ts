@@ -90,6 +90,7 @@ async function verify(em: EntityManager, call: Call, deps: VerifyEmailDeps, { us
   // Under the lock: the token may have been voided while this call waited for it.
   const token = await deps.oneTimeTokens.find(em, 'email_verification', verificationToken, call.now());
   if (!user.active || token?.userId !== user.id || !mayTouch(call, user.id)) throw invalidVerificationToken();
+  user.noteInteraction(call.now());
   await markEmailVerified(em, call, user, async () => ({ ...(await kept(em, call, user)), exceptTokenId: token.id }));
   return loadProfile(em, user);
 }

@@ -67,13 +67,18 @@ class HashReplaced extends Error {
  */
 async function verify(call: Call, { passwords, attempts }: WithVerifiedPasswordDeps, guess: Guess): Promise<Verdict> {
   const { attempt, password, client } = guess;
-  const verdict = await passwords.verify(password, attempt.passwordHash, call.signal).catch(async (error: unknown) => {
+  const verdict = await passwords.verify(password, passwordOf(attempt), call.signal).catch(async (error: unknown) => {
     await attempts.release(call, attempt);
     throw error;
   });
   if (verdict.matches) return verdict;
   await attempts.fail(call, attempt, client);
   throw invalidCredentials();
+}
+
+/** By the account where there is one, whichever of its identifiers was given. */
+function passwordOf({ passwordHash, userId, identifierHash }: ClaimedAttempt) {
+  return { stored: passwordHash, identity: userId ?? identifierHash };
 }
 
 async function withLockedUser<T>(em: EntityManager, { attempt }: Guess, work: (em: EntityManager, user: User) => Promise<T>): Promise<T> {

@@ -17,6 +17,7 @@ export interface IdentifyDeps {
   /** By their names. */
   readonly serviceAccounts: CoalescedReads<Caller>;
   readonly keyUsage: KeyUsage;
+  readonly activity: { noteUser(userId: string, now: Date): void };
 }
 
 /**
@@ -41,10 +42,11 @@ async function lookUp(deps: IdentifyDeps, { authorization, certificateNames }: C
 }
 
 /** Returns the caller that a key stands for, unless the key has expired. */
-function use({ keyUsage, now }: IdentifyDeps, key: RecognisedApiKey): Caller | undefined {
+function use({ keyUsage, activity, now }: IdentifyDeps, key: RecognisedApiKey): Caller | undefined {
   const moment = now();
   if (hasExpired(key, moment)) return undefined;
   keyUsage.note(key.keyId, moment);
+  if (key.caller.kind === 'user') activity.noteUser(key.caller.userId, moment);
   return key.caller;
 }
 

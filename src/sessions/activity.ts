@@ -21,38 +21,40 @@ export interface ActiveSession {
   readonly lastActiveAt: Date;
 }
 
-interface Activity {
-  readonly userId: string;
-  readonly at: Date;
-}
-
 /**
- * The times at which sessions and their users were last active: gathered in memory and written together (write-behind).
+ * The times at which sessions and users were last active: gathered in memory and written together (write-behind). Each in a transaction of its
+ * own, so that neither kind of row is locked while the other is waited for.
  */
 export class SessionActivity {
+  /** By the ids of sessions, and of users who act without one. */
   readonly #noted = new BoundedMap<string, number>(REMEMBERED_SESSIONS);
-  readonly #writes: WriteBehind<Activity>;
+  readonly #sessions: WriteBehind<Date>;
+  readonly #users: WriteBehind<Date>;
 
   constructor(em: EntityManager) {
-    this.#writes = new WriteBehind(INTERVAL_MS, (pending) => write(em, pending));
+    this.#sessions = new WriteBehind(INTERVAL_MS, (moments) => noteActivity(em.fork(), moments, RESOLUTION_MS));
+    this.#users = new WriteBehind(INTERVAL_MS, (moments) => noteLastLogin(em.fork(), moments, RESOLUTION_MS));
   }
 
   note({ id, userId, lastActiveAt }: ActiveSession, now: Date): void {
-    const noted = this.#noted.get(id) ?? lastActiveAt.getTime();
-    if (now.getTime() - noted <= RESOLUTION_MS) return;
+    if (!this.#isNews(id, now, lastActiveAt.getTime())) return;
+    this.#sessions.add(id, now);
+    this.#users.add(userId, now);
+  }
+
+  /** Notes what a user does without a session, by an API key of theirs. */
+  noteUser(userId: string, now: Date): void {
+    if (this.#isNews(userId, now, 0)) this.#users.add(userId, now);
+  }
+
+  async stop(): Promise<void> {
+    await this.#sessions.stop();
+    await this.#users.stop();
+  }
+
+  #isNews(id: string, now: Date, stored: number): boolean {
+    if (now.getTime() - (this.#noted.get(id) ?? stored) <= RESOLUTION_MS) return false;
     this.#noted.set(id, now.getTime());
-    this.#writes.add(id, { userId, at: now });
+    return true;
   }
-
-  stop(): Promise<void> {
-    return this.#writes.stop();
-  }
-}
-
-/** Two transactions, so that neither kind of row is locked while the other is waited for. */
-async function write(em: EntityManager, activity: ReadonlyMap<string, Activity>): Promise<void> {
-  const sessions = new Map([...activity].map(([id, { at }]) => [id, at]));
-  const users = new Map([...activity.values()].map(({ userId, at }) => [userId, at]));
-  await noteActivity(em.fork(), sessions, RESOLUTION_MS);
-  await noteLastLogin(em.fork(), users, RESOLUTION_MS);
 }

@@ -46,7 +46,9 @@ const SessionSchema = defineEntity({
     earlierRotations: p.blob().$type<Buffer>().nullable(),
   },
   indexes: [
-    { name: 'sessions_user_id_idx', properties: ['user'] },
+    // A login reads the live sessions of a user, past however many that were ended. No refresh writes either column.
+    { name: 'sessions_user_id_revoked_at_idx', properties: ['user', 'revokedAt'] },
+    { name: 'sessions_revoked_at_idx', properties: ['revokedAt'], where: 'revoked_at is not null' },
     { name: 'sessions_expires_on_idx', properties: ['expiresOn'] },
   ],
 });

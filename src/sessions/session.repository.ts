@@ -54,9 +54,40 @@ export function findLiveSessions(em: EntityManager, userId: string, now: Date): 
   );
 }
 
+export interface SessionPage {
+  readonly userId: string;
+  readonly now: Date;
+  /** Seconds after which a session has ended, whatever its row says. */
+  readonly sessionMaxAge: number;
+  /** Last activity and id of the last session of the page before. */
+  readonly after: readonly [string, string] | undefined;
+  readonly limit: number;
+}
+
+/** The most recently active first, from after the given place. */
+export function findLiveSessionPage(em: EntityManager, { userId, now, sessionMaxAge, after, limit }: SessionPage): Promise<Session[]> {
+  const createdAt = { $gt: new Date(now.getTime() - sessionMaxAge * 1000) };
+  const live = { user: userId, revokedAt: null, expiresAt: { $gt: now }, createdAt, ofCurrentGeneration: true };
+  const query = em.createQueryBuilder(Session, 's').where(live);
+  if (after) query.andWhere('(s.last_active_at, s.id) < (?, ?)', [...after]);
+  return query
+    .orderBy([{ lastActiveAt: 'desc' }, { id: 'desc' }])
+    .limit(limit)
+    .getResult() as Promise<Session[]>;
+}
+
 /** Moves `last_active_at`, where nobody has done so within the resolution. */
 export function noteActivity(em: EntityManager, moments: ReadonlyMap<string, Date>, resolutionMs: number): Promise<void> {
   return moveMoments(em, { table: 'sessions', column: 'last_active_at' }, moments, resolutionMs);
+}
+
+/** Deletes up to `limit` sessions that were ended before then. */
+export async function deleteRevokedSessions(em: EntityManager, before: Date, limit: number): Promise<number> {
+  const deleted = await em.execute(
+    'delete from sessions where id in (select id from sessions where revoked_at < ? limit ? for update skip locked) returning 1',
+    [before, limit],
+  );
+  return deleted.length;
 }
 
 /** Deletes up to `limit` sessions that have expired before then. */

@@ -10,8 +10,8 @@ import { toSessionMessage } from './session.mapper.ts';
 export const sessionService = (deps: ListSessionsDeps & RevokeAllSessionsDeps): Service =>
   service(SessionServiceService, {
     listSessions: rpc(listSessionsInput, async (call, input) => {
-      const sessions = await listSessions(call, deps, input);
-      return { sessions: sessions.map((session) => toSessionMessage(session, call.caller)) };
+      const { rows, nextPageToken } = await listSessions(call, deps, input);
+      return { sessions: rows.map((session) => toSessionMessage(session, call.caller)), nextPageToken };
     }),
     revokeSession: rpc(revokeSessionInput, async (call, input) => {
       await revokeSession(call, input);

@@ -56,8 +56,10 @@ export async function updateUser(call: Call, deps: UpdateUserDeps, input: z.outp
     if (!input.updateMask) refuseOtherEmail(given, user);
     const earlierUsername = user.username ?? null;
     for (const [path, value] of changes) UPDATABLE.get(path)?.write(user, value);
+    if (paths.length === 0) return user;
+    user.noteInteraction(call.now());
     if ((user.username ?? null) !== earlierUsername) record(em, call, { type: 'user.username_changed', userId: user.id });
-    if (paths.length > 0) record(em, call, { type: 'user.updated', userId: user.id, metadata: { fields: paths.join(',') } });
+    record(em, call, { type: 'user.updated', userId: user.id, metadata: { fields: paths.join(',') } });
     return user;
   });
 }

@@ -68,5 +68,10 @@ export class User extends UserSchema.class {
   isEmailVerified(): boolean {
     return this.emailVerifiedAt != null;
   }
+
+  /** Notes something that the user has done, or that a backend has done for them. Replicas' clocks differ, so it never goes back. */
+  noteInteraction(now: Date): void {
+    if (now > this.lastLoginAt) this.lastLoginAt = now;
+  }
 }
 UserSchema.setClass(User);

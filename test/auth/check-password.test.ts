@@ -2,8 +2,8 @@ import bcrypt from 'bcrypt';
 import { describe, expect, it } from 'vitest';
 import { CheckPasswordResponse_Rule as Rule } from '../../src/gen/identity/v1/auth_service.ts';
 import { newEmail, PASSWORD, register, signedIn } from '../support/builders.ts';
-import { expectInvalid, expectStatus } from '../support/expect-status.ts';
-import { keyOf, programWith, roleWith } from '../support/grants.ts';
+import { expectInvalid, expectStatus, failureOf } from '../support/expect-status.ts';
+import { keyOf, programInRoles, programWith, roleWith } from '../support/grants.ts';
 import { counterOf, storeHash } from '../support/passwords.ts';
 import { totals } from '../support/rows.ts';
 import { startService, useService } from '../support/service.ts';
@@ -92,21 +92,48 @@ describe('CheckPassword', () => {
       expect(await rulesFor({ password: 'something else', userId: id })).toEqual([]);
     });
 
-    it('tells this who may set passwords; to the user themself it is a way to guess the current one, past the lockout', async () => {
+    it('tells this who may edit users; to others it is a way to guess the current one, past the lockout', async () => {
       const { user, tokens } = await signedIn(service);
       const stranger = await signedIn(service);
-      const writer = await programWith(service, ['identity.passwords.write']);
+      const backend = await programInRoles(service, ['service']);
+      const writer = await programWith(service, ['identity.passwords.write', 'identity.users.write']);
       const reader = await programWith(service, ['identity.users.read', 'identity.users.write']);
       await service.roles.assignRole({ userId: user.id, role: await roleWith(service, ['identity.users.read']) });
       const scoped = await keyOf(service, { userId: user.id }, ['identity.users.read']);
       const ask = { password: PASSWORD, userId: user.id };
       expect(await rulesFor(ask, writer.key)).toEqual([Rule.RULE_REUSED]);
-      expect(await rulesFor(ask, tokens.accessToken)).toEqual([]);
-      expect(await rulesFor({ ...ask, password: user.email }, tokens.accessToken)).toEqual([Rule.RULE_PERSONAL]);
+      for (const token of [tokens.accessToken, backend.key]) {
+        expect(await rulesFor(ask, token)).toEqual([]);
+        expect(await rulesFor({ ...ask, password: user.email }, token)).toEqual([Rule.RULE_PERSONAL]);
+      }
       for (const token of [stranger.tokens.accessToken, reader.key, scoped]) {
         const { metadata } = await expectStatus(service.auth.checkPassword(ask, { token }), 'PERMISSION_DENIED', 'PERMISSION_DENIED');
         expect(metadata).toEqual({ permission: 'identity.passwords.write' });
       }
+    });
+
+    it('says the same of a locked account, and tells a backend nothing about its password', async () => {
+      const { id, email } = await register(service);
+      for (let failed = 0; failed < 5; failed++) await failureOf(service.auth.login({ email, password: 'wrong' }));
+      expect(await counterOf(service, id)).toEqual({ failed: 5, locked: true });
+      const backend = await programInRoles(service, ['service']);
+      for (const password of [PASSWORD, 'not the password']) expect(await rulesFor({ password, userId: id }, backend.key)).toEqual([]);
+      expect(await rulesFor({ password: PASSWORD, userId: id })).toEqual([Rule.RULE_REUSED]);
+      expect(await counterOf(service, id)).toEqual({ failed: 5, locked: true });
+    });
+
+    it('writes down who was told about the latest passwords, and of whom', async () => {
+      const { id } = await register(service);
+      const [backend, writer] = [
+        await programInRoles(service, ['service']),
+        await programWith(service, ['identity.passwords.write', 'identity.users.write']),
+      ];
+      for (const { key } of [backend, writer]) await rulesFor({ password: 'a guess at it', userId: id }, key);
+      await rulesFor({ password: 'a guess at it' }, writer.key);
+      const { events } = await service.audit.listAuditEvents({ filter: { userId: id, type: 'user.password_checked' } });
+      expect(events.map(({ actor, metadata }) => ({ actor, metadata: [...metadata] }))).toEqual([
+        { actor: `service_account:${writer.name}`, metadata: [] },
+      ]);
     });
 
     it('tells only who may ask that there is no such user', async () => {
@@ -137,10 +164,11 @@ describe('CheckPassword', () => {
     });
   });
 
-  it('stores nothing and counts nothing', async () => {
+  it('stores nothing and counts nothing where it does not tell about the latest passwords', async () => {
     const { id } = await register(service);
+    const { key } = await programInRoles(service, ['service']);
     const before = await totals(service);
-    for (let asked = 0; asked < 10; asked++) await rulesFor({ password: 'a wrong guess', userId: id });
+    for (let asked = 0; asked < 10; asked++) await rulesFor({ password: 'a wrong guess', userId: id }, key);
     expect(await totals(service)).toEqual(before);
     expect(await counterOf(service, id)).toEqual({ failed: 0, locked: false });
     await untilCallerIsKnown(service);
@@ -151,7 +179,7 @@ describe('CheckPassword', () => {
 describe('GetPasswordPolicy', () => {
   it('tells the rules in force', async () => {
     expect(await service.auth.getPasswordPolicy({})).toEqual({
-      policy: { minLength: 8, maxBytes: 1024, history: 5, commonPasswords: 49_233, breachCheck: false },
+      policy: { minLength: 8, maxBytes: 1024, history: 5, commonPasswords: 96_518, breachCheck: false },
     });
     const settings = { PASSWORD_MIN_LENGTH: '15', PASSWORD_HISTORY: '0', BREACH_CHECK_URL: 'http://127.0.0.1:1' };
     const strict = await startService(settings, service.database);

@@ -82,7 +82,7 @@ describe('Register', () => {
   it('takes passwords of 8 characters to 1,024 bytes, and no others', async () => {
     const attempt = (password: string) => service.auth.register({ email: newEmail(), password });
     await attempt('8 chars!');
-    await attempt('🔑'.repeat(8));
+    await attempt('🔑🔒🔓🗝🚪🏠🧱🪟');
     await attempt('🔑'.repeat(256));
     await expectInvalid(attempt(''), ['password']);
     await expectInvalid(attempt('7 chars'), ['password']);

@@ -23,8 +23,19 @@ describe('housekeeping', () => {
     const { tokens } = await signedIn(service);
     await expectStatus(service.auth.login({ email: newEmail(), password: 'wrong' }), 'UNAUTHENTICATED', 'INVALID_CREDENTIALS');
 
-    expect(await clean()).toEqual({ expired_sessions: 0, forgotten_devices: 0, unknown_logins: 0 });
+    expect(await clean()).toEqual({ revoked_sessions: 0, expired_sessions: 0, forgotten_devices: 0, unknown_logins: 0 });
     await service.auth.refreshToken({ refreshToken: tokens.refreshToken });
+  });
+
+  it('deletes sessions a day after they were ended', async () => {
+    const { tokens } = await signedIn(service);
+    const other = await signedIn(service);
+    await service.auth.logout({ refreshToken: tokens.refreshToken });
+    service.clock.advance(DAY - 1);
+    expect(await clean()).toMatchObject({ revoked_sessions: 0 });
+    service.clock.advance(2);
+    expect(await clean()).toMatchObject({ revoked_sessions: 1, expired_sessions: 0 });
+    await service.auth.refreshToken({ refreshToken: other.tokens.refreshToken });
   });
 
   it('deletes expired sessions and forgotten attempts on unknown accounts', async () => {

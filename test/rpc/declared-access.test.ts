@@ -2,6 +2,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { fromBinary, toBinary } from '@bufbuild/protobuf';
 import { type FileDescriptorSet, FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
 import { describe, expect, test } from 'vitest';
+import { KNOWN_PERMISSIONS } from '../../src/access/roles/known-permissions.ts';
 import { readAccess } from '../../src/rpc/access.ts';
 import { DESCRIPTORS } from '../../src/rpc/descriptors.ts';
 import { useService } from '../support/service.ts';
@@ -34,6 +35,25 @@ describe('the comment of an RPC', () => {
     expect(named).toEqual(permission === '' ? [] : [permission]);
     expect(comment).toMatch(permission === '' ? /Needs no permission/ : /Needs\s+identity\./);
     expect(/users may /.test(comment)).toBe(own || selfPath.length > 0);
+  });
+});
+
+describe('the list of permissions', () => {
+  test('has what the RPCs ask for, and what code asks for, and nothing else', () => {
+    expect([...KNOWN_PERMISSIONS.keys()].sort()).toEqual([...PERMISSIONS, ...WITHOUT_RPC].sort());
+  });
+
+  test('is the one of README, word by word', async () => {
+    const readme = await readFile(new URL('../../README.md', import.meta.url), 'utf8');
+    const told = [...readme.matchAll(/^\| `(identity\.[a-z_.]+)` \| (.+) \|$/gm)].map(([, name, description]) => [name, description]);
+    expect(told).toEqual([...KNOWN_PERMISSIONS]);
+  });
+
+  test('is what ListPermissions tells, by name', async () => {
+    const { permissions } = await service.roles.listPermissions({});
+    expect(permissions).toEqual([...KNOWN_PERMISSIONS].map(([name, description]) => ({ name, description })));
+    const names = permissions.map(({ name }) => name);
+    expect(names).toEqual([...names].sort());
   });
 });
 

@@ -72,6 +72,7 @@ const TABLE: Readonly<Record<string, string>> = {
   'RoleService.AssignRole': '- - - - - - - - - - y',
   'RoleService.UnassignRole': '- - - - - - - - - - y',
   'RoleService.CheckPermission': '- y - y y - - - y y y',
+  'RoleService.ListPermissions': '- - - - - - - - y y y',
   'ServiceAccountService.CreateServiceAccount': '- - - - - - - - - - y',
   'ServiceAccountService.GetServiceAccount': '- - - - - - - - y - y',
   'ServiceAccountService.ListServiceAccounts': '- - - - - - - - y - y',

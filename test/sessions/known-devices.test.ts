@@ -128,6 +128,24 @@ describe('a sign-in on another device', () => {
     expect(await countMails(service, mailbox, email, SUBJECTS.newDevice)).toBe(0);
   });
 
+  it('is one of at most a hundred: the one that was unused for longest is forgotten', async () => {
+    const { id, email } = await register(service);
+    await rows(
+      service,
+      `insert into known_devices (user_id, device_hash, first_seen_at, last_seen_at)
+       select $1, sha256(n::text::bytea), now(), now() - n * interval '1 hour' from generate_series(1, 150) n`,
+      [id],
+    );
+    await logIn(email, PC);
+    const kept = await rows<{ hour: boolean }>(
+      service,
+      `select device_hash in (select sha256(n::text::bytea) from generate_series(1, 99) n) as hour from known_devices where user_id = $1`,
+      [id],
+    );
+    expect(kept).toHaveLength(100);
+    expect(kept.filter(({ hour }) => hour)).toHaveLength(99);
+  });
+
   it('is remembered by a hash: neither name nor agent are stored for it', async () => {
     const { id, email } = await register(service);
     await logIn(email, { ...PC, deviceName: 'A very special name' });

@@ -326,14 +326,14 @@ describe('UpdateUser', () => {
     });
   });
 
-  it('moves updated_at, and nothing else of the bookkeeping', async () => {
+  it('moves updated_at and last_login_at, and nothing else of the bookkeeping', async () => {
     const { id } = await newPerson();
     const before = await bookkeeping(service, id);
     const username = newUsername();
     await update({ id, username });
     const after = await bookkeeping(service, id);
     const search_text = expect.stringContaining(username);
-    expect(after).toEqual({ ...before, username, search_text, updated_at: expect.any(Date) });
-    expect(Number(after.updated_at)).toBeGreaterThan(Number(before.updated_at));
+    expect(after).toEqual({ ...before, username, search_text, updated_at: expect.any(Date), last_login_at: expect.any(Date) });
+    for (const moved of ['updated_at', 'last_login_at']) expect(Number(after[moved])).toBeGreaterThan(Number(before[moved]));
   });
 });

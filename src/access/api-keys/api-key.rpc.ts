@@ -1,3 +1,4 @@
+import type { PagingDeps } from '../../call/paging.ts';
 import type { CoalescedReads } from '../../concurrency/coalesced-reads.ts';
 import { ApiKeyServiceService } from '../../gen/identity/v1/api_key_service.ts';
 import { type Service, service } from '../../rpc/server.ts';
@@ -9,7 +10,7 @@ import { listApiKeys, listApiKeysInput } from './list-api-keys.ts';
 import type { RecognisedApiKey } from './recognised-api-key.repository.ts';
 import { revokeApiKey, revokeApiKeyInput } from './revoke-api-key.ts';
 
-export interface ApiKeyDeps extends CreateApiKeyDeps {
+export interface ApiKeyDeps extends CreateApiKeyDeps, PagingDeps {
   /** By their hashes, in hexadecimal. */
   readonly apiKeys: CoalescedReads<RecognisedApiKey>;
 }
@@ -20,7 +21,10 @@ export function apiKeyService(deps: ApiKeyDeps): Service {
       const { apiKey, key } = await createApiKey(call, deps, input);
       return { apiKey: toApiKeyMessage(apiKey), key };
     }),
-    listApiKeys: rpc(listApiKeysInput, async (call, input) => ({ apiKeys: (await listApiKeys(call, input)).map(toApiKeyMessage) })),
+    listApiKeys: rpc(listApiKeysInput, async (call, input) => {
+      const { rows, nextPageToken } = await listApiKeys(call, deps, input);
+      return { apiKeys: rows.map(toApiKeyMessage), nextPageToken };
+    }),
     revokeApiKey: rpc(revokeApiKeyInput, async (call, input) => {
       await revokeApiKey(call, input);
       return {};

@@ -19,7 +19,8 @@ import { ServiceAccount } from '../service-accounts/service-account.entity.ts';
 import { serviceAccountNotFound } from '../service-accounts/service-account.errors.ts';
 import { lockServiceAccount } from '../service-accounts/service-account.repository.ts';
 import { ApiKey } from './api-key.entity.ts';
-import { lockWorkingKey } from './api-key.repository.ts';
+import { tooManyApiKeys } from './api-key.errors.ts';
+import { countWorkingKeys, deleteEndedKeysBeyond, lockWorkingKey } from './api-key.repository.ts';
 import { createApiKeySecret, hashApiKey, hintOf } from './api-key-format.ts';
 
 const MAX_TTL_SECONDS = 100 * 365 * 86_400;
@@ -37,6 +38,8 @@ export const createApiKeyInput = z
   .refine(hasOneSubject, oneSubject('owner'));
 
 export interface CreateApiKeyDeps {
+  /** Of one owner, that work at the same time. */
+  readonly maxApiKeys: number;
   /** The things that users may do to themselves, each named by the permission that it takes to do it to others. */
   readonly permissionsOverSelf: readonly string[];
 }
@@ -50,7 +53,7 @@ export interface CreatedApiKey {
 /** A key can do what its owner can, within its scopes; whoever makes it must be able to do all of that. */
 export async function createApiKey(
   call: Call,
-  { permissionsOverSelf }: CreateApiKeyDeps,
+  { permissionsOverSelf, maxApiKeys }: CreateApiKeyDeps,
   input: z.output<typeof createApiKeyInput>,
 ): Promise<CreatedApiKey> {
   const { name, scopes, ttl } = input;
@@ -64,6 +67,7 @@ export async function createApiKey(
     if (!mayGrant(owner.permissions, scopes)) throw grantExceedsCaller();
     const parent = await parentOf(em, call, input);
     if (parent && !coversScopes(parent.scopes, scopes)) throw grantExceedsCaller();
+    await makeRoom(em, input, maxApiKeys, now);
     const apiKey = em.create(ApiKey, {
       ...owner.reference,
       parentId: parent?.id ?? null,
@@ -99,6 +103,12 @@ function coversScopes(ofParent: readonly string[], scopes: readonly string[]): b
 
 function earlier(a: Date | undefined, b: Date | null | undefined): Date | null {
   return a && b ? new Date(Math.min(a.getTime(), b.getTime())) : (a ?? b ?? null);
+}
+
+/** Keeps what an owner has within bounds: the keys that work, and the newest of those that do not any more. */
+async function makeRoom(em: EntityManager, owner: Subject, max: number, now: Date): Promise<void> {
+  if ((await countWorkingKeys(em, owner, now)) >= max) throw tooManyApiKeys(max);
+  await deleteEndedKeysBeyond(em, owner, max, now);
 }
 
 /** All that the key can do. One of a user without scopes also does to that user what users may do to themselves. */

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Call } from '../../call/call.ts';
+import { type Page, type PagingDeps, pageFields, readPage } from '../../call/paging.ts';
 import { userNotFound } from '../../users/user.errors.ts';
 import { findUser } from '../../users/user.repository.ts';
 import { hasOneSubject, oneSubject, subjectFields } from '../roles/subject.ts';
@@ -8,10 +9,22 @@ import { findServiceAccount } from '../service-accounts/service-account.reposito
 import type { ApiKey } from './api-key.entity.ts';
 import { findApiKeysOf } from './api-key.repository.ts';
 
-export const listApiKeysInput = z.object(subjectFields).refine(hasOneSubject, oneSubject('owner'));
+export const listApiKeysInput = z.object({ ...subjectFields, ...pageFields }).refine(hasOneSubject, oneSubject('owner'));
 
-export async function listApiKeys({ em }: Call, owner: z.output<typeof listApiKeysInput>): Promise<ApiKey[]> {
-  if (owner.userId !== undefined && !(await findUser(em, owner.userId))) throw userNotFound();
-  if (owner.serviceAccountId !== undefined && !(await findServiceAccount(em, owner.serviceAccountId))) throw serviceAccountNotFound();
-  return findApiKeysOf(em, owner);
+/** The newest first. */
+export async function listApiKeys(
+  call: Call,
+  deps: PagingDeps,
+  { userId, serviceAccountId, ...page }: z.output<typeof listApiKeysInput>,
+): Promise<Page<ApiKey>> {
+  const { em } = call;
+  if (userId !== undefined && !(await findUser(em, userId))) throw userNotFound();
+  if (serviceAccountId !== undefined && !(await findServiceAccount(em, serviceAccountId))) throw serviceAccountNotFound();
+  const owner = { userId, serviceAccountId };
+  return readPage(call, deps, page, {
+    rpc: 'ListApiKeys',
+    filter: owner,
+    cursorOf: ({ createdAt, id }) => [createdAt.toISOString(), id],
+    find: (after, limit) => findApiKeysOf(em, owner, { after, limit }),
+  });
 }

@@ -11,9 +11,10 @@ export function findRole(em: EntityManager, name: string): Promise<Role | null> 
   return em.findOne(Role, { name }, WITH_PERMISSIONS);
 }
 
-/** By name. */
-export function findRoles(em: EntityManager): Promise<Role[]> {
-  return em.find(Role, {}, { ...WITH_PERMISSIONS, orderBy: { name: 'asc' } });
+/** By name, from after the given one. */
+export function findRoles(em: EntityManager, after: string | undefined, limit: number): Promise<Role[]> {
+  const where = after === undefined ? {} : { name: { $gt: after } };
+  return em.find(Role, where, { ...WITH_PERMISSIONS, strategy: 'select-in', orderBy: { name: 'asc' }, limit });
 }
 
 export function findRolesByName(em: EntityManager, names: readonly string[]): Promise<Role[]> {

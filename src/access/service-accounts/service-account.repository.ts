@@ -11,9 +11,10 @@ export function findServiceAccountByName(em: EntityManager, name: string): Promi
   return em.findOne(ServiceAccount, { name }, WITH_ROLES);
 }
 
-/** By name. */
-export function findServiceAccounts(em: EntityManager): Promise<ServiceAccount[]> {
-  return em.find(ServiceAccount, {}, { ...WITH_ROLES, orderBy: { name: 'asc' } });
+/** By name, from after the given one. */
+export function findServiceAccounts(em: EntityManager, after: string | undefined, limit: number): Promise<ServiceAccount[]> {
+  const where = after === undefined ? {} : { name: { $gt: after } };
+  return em.find(ServiceAccount, where, { ...WITH_ROLES, strategy: 'select-in', orderBy: { name: 'asc' }, limit });
 }
 
 /** Nobody else changes the account, its roles or its keys until the transaction ends. */

@@ -3,7 +3,7 @@ import { endsWithin } from '../../concurrency/time-limit.ts';
 import { type Step, UNTRACED } from '../../observability/tracing/tracer.ts';
 import { overloaded } from '../auth.errors.ts';
 import { lowerPriorityOfPool } from './hash-threads.ts';
-import { hashPassword, type SchemeSettings, type StoredHash } from './password-scheme.ts';
+import { hashPassword, type SchemeSettings, type StoredHash, type Verdict } from './password-scheme.ts';
 
 /** Long enough for a burst, short enough that a caller's deadline (10 s, unless it says otherwise) is not spent in the queue. */
 const MAX_WAIT_MS = 5000;
@@ -91,8 +91,8 @@ export class HashPool {
   }
 
   /** Tells whether the password is the one of the stored hash. */
-  matches(password: string, stored: StoredHash, signal: AbortSignal): Promise<boolean> {
-    return this.#run('verify password', signal, () => stored.matches(password));
+  verify(password: string, stored: StoredHash, signal: AbortSignal): Promise<Verdict> {
+    return this.#run('verify password', signal, () => stored.verify(password));
   }
 
   /** Finishes what was begun. */

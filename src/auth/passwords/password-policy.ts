@@ -35,6 +35,8 @@ export interface PasswordRules {
   readonly minLength: number;
   /** In lower case. */
   readonly common: CommonPasswords;
+  /** Tells of a password in lower case whether it is as easily guessed without being on the list. */
+  readonly isPredictable: (password: string) => boolean;
   readonly serviceName: string;
 }
 
@@ -71,14 +73,18 @@ export const newPassword = (rules: PasswordRules) =>
 
 /**
  * A length in characters, any Unicode, no composition rules (NIST SP 800-63B §3.1.1.2, ASVS 6.2.5), but nothing that is tried first: the
- * most common passwords (ASVS 6.2.4) and what everybody knows of the user and the service (ASVS 6.2.11). One that is too long is not
- * looked at any closer.
+ * most common passwords (ASVS 6.2.4), what fingers do by themselves, and what everybody knows of the user and the service (ASVS 6.2.11).
+ * One that is too long is not looked at any closer.
  */
 export function brokenRules(password: string, rules: PasswordRules, about: readonly PersonalData[] = []): Refusal[] {
   if (bytes(password) > MAX_PASSWORD_BYTES) return [TOO_LONG];
+  const short = characters(password.normalize('NFC')) < rules.minLength;
+  const folded = password.normalize('NFKC').toLowerCase();
+  // Of a few characters, any two are a pattern.
+  const common = rules.common.has(folded) || (!short && rules.isPredictable(folded));
   return [
-    ...(characters(password) < rules.minLength ? [tooShort(rules.minLength)] : []),
-    ...(rules.common.has(password.normalize('NFKC').toLowerCase()) ? [COMMON] : []),
+    ...(short ? [tooShort(rules.minLength)] : []),
+    ...(common ? [COMMON] : []),
     ...(isPersonal(password, rules, about) ? [PERSONAL] : []),
   ];
 }

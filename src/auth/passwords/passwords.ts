@@ -6,6 +6,7 @@ import type { NewPasswords } from '../../users/create-user.ts';
 import type { User } from '../../users/user.entity.ts';
 import type { PasswordPolicy } from '../get-password-policy.ts';
 import type { BreachCheck } from './breach-check.ts';
+import { DummyHashes, type DummyHashesDeps } from './dummy-hashes.ts';
 import { type HashMetrics, HashPool } from './hash-pool.ts';
 import { PasswordHistory } from './password-history.entity.ts';
 import { findLatestHashes, findPasswordHistory, replaceInPasswordHistory } from './password-history.repository.ts';
@@ -19,15 +20,14 @@ import {
   REUSED,
   type Refusal,
 } from './password-policy.ts';
-import { readStoredHash, type SchemeSettings, type StoredHash, type Verdict } from './password-scheme.ts';
+import { readStoredHash, type SchemeSettings, type StoredHash, unmatchedHash, type Verdict } from './password-scheme.ts';
 import type { PasswordSettings } from './password-settings.ts';
 import { COMMON_PASSWORDS } from './popular-passwords.ts';
+import { isPredictable } from './predictable-password.ts';
 import { UnusableHash } from './schemes/foreign-hash.ts';
 
 /** More than any setting keeps. */
 const ALL = 1000;
-
-const NEVER = new AbortController().signal;
 
 /** A password that somebody wants to have. */
 export interface Candidate {
@@ -45,7 +45,7 @@ export interface AskedPassword extends PersonalData {
   readonly userId?: string | undefined;
 }
 
-export interface PasswordsDeps {
+export interface PasswordsDeps extends Pick<DummyHashesDeps, 'sample'> {
   readonly serviceName: string;
   /** Absent: nobody is asked for leaked passwords. */
   readonly breachCheck: BreachCheck | undefined;
@@ -71,23 +71,20 @@ export class Passwords implements NewPasswords {
   readonly #historyLength: number;
   readonly #breachCheck: BreachCheck | undefined;
   readonly #step: Step;
-  /** Compared where there is no hash to compare with, so that this takes as long as a wrong password does. */
-  readonly #dummy: Promise<StoredHash>;
+  readonly #dummies: DummyHashes;
 
   constructor(
     { scheme, bcryptCost, pepper, minLength, history }: PasswordSettings,
-    { serviceName, breachCheck, metrics, step = UNTRACED, threads }: PasswordsDeps,
+    { serviceName, breachCheck, sample, metrics, step = UNTRACED, threads }: PasswordsDeps,
   ) {
-    this.#rules = { minLength, serviceName, common: COMMON_PASSWORDS };
+    this.#rules = { minLength, serviceName, common: COMMON_PASSWORDS, isPredictable };
     this.schema = newPassword(this.#rules);
     this.#historyLength = history;
     this.#breachCheck = breachCheck;
     this.#step = step;
     this.#scheme = { scheme, bcryptCost, pepper: pepper.reveal() };
     this.#pool = new HashPool(this.#scheme, { metrics, step }, threads);
-    this.#dummy = this.#pool.hash(crypto.randomUUID(), NEVER).then((hash) => readStoredHash(hash, this.#scheme));
-    // Fails only if the pool is closed before it is needed.
-    this.#dummy.catch(() => undefined);
+    this.#dummies = new DummyHashes({ sample, read: (stored) => this.#read(stored), current: unmatchedHash(this.#scheme) });
   }
 
   get policy(): PasswordPolicy {
@@ -100,11 +97,23 @@ export class Passwords implements NewPasswords {
     };
   }
 
-  /** A stored value that nobody understands is one that nothing matches. */
-  async verify(password: string, stored: string | null | undefined, signal: AbortSignal): Promise<Verdict> {
-    const hash = stored == null ? undefined : this.#read(stored);
-    const matches = await this.#pool.matches(password, hash ?? (await this.#dummy), signal);
-    return { matches: matches && hash !== undefined, outdated: hash?.outdated ?? false };
+  /** Finds out how the passwords that are stored were hashed. */
+  learnSchemes(): Promise<void> {
+    return this.#dummies.refresh();
+  }
+
+  /**
+   * A stored value that nobody understands is one that nothing matches. `identity` says whose password it would be, for the work that is done
+   * where there is none: a hash of the identifier, or the id of the user.
+   */
+  async verify(
+    password: string,
+    { stored, identity }: { readonly stored: string | null; readonly identity: string | Buffer },
+    signal: AbortSignal,
+  ): Promise<Verdict> {
+    const hash = stored === null ? undefined : this.#read(stored);
+    const { matches, outdated } = await this.#pool.verify(password, hash ?? this.#dummies.of(identity), signal);
+    return { matches: matches && hash !== undefined, outdated };
   }
 
   #read(stored: string): StoredHash | undefined {
@@ -196,7 +205,7 @@ export class Passwords implements NewPasswords {
   async #isReused(call: Call, userId: string, password: string): Promise<boolean> {
     if (this.#historyLength === 0) return false;
     const hashes = await findLatestHashes(call.em, userId, this.#historyLength);
-    const verdicts = await Promise.all(hashes.map((hash) => this.verify(password, hash, call.signal)));
+    const verdicts = await Promise.all(hashes.map((hash) => this.verify(password, { stored: hash, identity: userId }, call.signal)));
     return verdicts.some(({ matches }) => matches);
   }
 }

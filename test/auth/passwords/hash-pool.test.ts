@@ -20,13 +20,13 @@ describe('the hash pool', () => {
     await pool.close();
   });
 
-  const occupy = () => pool.matches('x', slow, NEVER);
+  const occupy = () => pool.verify('x', slow, NEVER);
 
   it('finishes a hash that was begun, although nobody waits for it any more', async () => {
     const caller = new AbortController();
-    const verdict = pool.matches('x', slow, caller.signal);
+    const verdict = pool.verify('x', slow, caller.signal);
     caller.abort();
-    expect(await verdict).toBe(false);
+    expect(await verdict).toMatchObject({ matches: false });
   });
 
   it('withdraws a hash that waits, at once', async () => {
@@ -116,7 +116,7 @@ describe('the hash pool', () => {
 
   it('finishes what was begun before it closes', async () => {
     const closing = new HashPool({ scheme: 'bcrypt', bcryptCost: 4, pepper: '' }, undefined, 2);
-    const hashes = [closing.matches('x', slow, NEVER), closing.hash('x', NEVER), closing.hash('x', NEVER)];
+    const hashes = [closing.verify('x', slow, NEVER), closing.hash('x', NEVER), closing.hash('x', NEVER)];
     const ends = Promise.allSettled(hashes);
     await closing.close();
     expect((await ends).map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'fulfilled']);

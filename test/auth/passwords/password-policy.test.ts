@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { brokenRules, type PersonalData } from '../../../src/auth/passwords/password-policy.ts';
+import { isPredictable } from '../../../src/auth/passwords/predictable-password.ts';
 
-const RULES = { minLength: 8, common: new Set(['password', '12345678', 'sunshine']), serviceName: 'Identity' };
+const RULES = { minLength: 8, common: new Set(['password', '12345678', 'sunshine']), serviceName: 'Identity', isPredictable };
 
 const ADA: PersonalData = {
   email: 'ada.lovelace@engines.example',
@@ -17,7 +18,8 @@ describe('a new password', () => {
     ['7 chars', ['too_short']],
     // Seven characters, although they are fourteen UTF-16 units.
     ['🔑'.repeat(7), ['too_short']],
-    ['🔑'.repeat(8), []],
+    ['🔑🔒🔓🗝🚪🏠🧱🪟', []],
+    ['🔑'.repeat(8), ['common']],
     ['', ['too_short']],
     ['🔑'.repeat(256), []],
     [`${'🔑'.repeat(256)}!`, ['too_long']],
@@ -76,7 +78,7 @@ describe('a new password', () => {
     'lovelace wrote the first programme',
     'the enchantress of numbers',
     'Ada liked steam engines a lot',
-    'adadadadadadad',
+    'ada adores adagios',
     'kings and queens',
     'Tr0ub4dor&3',
     'xK29vQ-lovelace',

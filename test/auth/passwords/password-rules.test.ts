@@ -30,6 +30,17 @@ describe.each([
     }
   });
 
+  it('refuses what fingers do by themselves, in any case and width', async () => {
+    for (const password of [' '.repeat(10), '9876543210', '12341234123', 'ABCDEFGHIJ', 'qwertzuiop', '１２１２１２１２１２']) {
+      expect(await refusal({ password })).toEqual([COMMON]);
+    }
+  });
+
+  it('counts characters as they are seen, however they are composed', async () => {
+    expect(await refusal({ password: 'pässwörté'.normalize('NFD') })).toEqual([TOO_SHORT]);
+    await create({ email: newEmail(), password: 'pässwörtér'.normalize('NFD') });
+  });
+
   it('refuses what is built from email, username, names or the name of the service', async () => {
     const username = newUsername();
     expect(await refusal({ email: 'grace.hopper@example.com', password: 'Grace.Hopper' })).toEqual([PERSONAL]);

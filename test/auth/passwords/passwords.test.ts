@@ -1,7 +1,8 @@
+import { createHmac } from 'node:crypto';
 import bcrypt from 'bcrypt';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { atOnce, logIn, newEmail, PASSWORD, register } from '../../support/builders.ts';
-import { expectStatus, failureOf } from '../../support/expect-status.ts';
+import { expectInvalid, expectStatus, failureOf } from '../../support/expect-status.ts';
 import { counterOf, everythingStored, storedHash, storeHash } from '../../support/passwords.ts';
 import { rows } from '../../support/rows.ts';
 import { startService, type TestService, useService } from '../../support/service.ts';
@@ -80,6 +81,67 @@ describe('a password', () => {
     }
     expect(told).not.toContain('$2b$');
     expect(told).not.toContain('hmac');
+  });
+});
+
+describe('a password with accents', () => {
+  const [NFC, NFD] = (['NFC', 'NFD'] as const).map((form) => 'pässwörter für Zoë'.normalize(form)) as [string, string];
+  /** As it was stored before NFC was the rule. */
+  const rawHash = (password: string) =>
+    `bcrypt-hmac-sha384:${bcrypt.hashSync(createHmac('sha384', '').update(password, 'utf8').digest('base64'), 4)}`;
+
+  it.each([
+    ['NFC', NFC, 'NFD', NFD],
+    ['NFD', NFD, 'NFC', NFC],
+  ])('that was set in %s lets its user in, in %s, too', async (_, set, __, typed) => {
+    const { id, email } = await register(service, { password: set });
+    const before = await storedHash(service, id);
+    await logIn(service, email, typed);
+    await logIn(service, email, set);
+    expect(await storedHash(service, id)).toBe(before);
+    await refused(service, email, typed.replace('ter', 'tee'));
+  });
+
+  it.each([
+    ['of ours, from before NFC was the rule', rawHash(NFD)],
+    ['of another system', bcrypt.hashSync(NFD, 4)],
+  ])('matches a hash %s as it was typed, and any way after that', async (_, hash) => {
+    const { id, email } = await register(service, { password: undefined });
+    await storeHash(service, id, hash);
+    await logIn(service, email, NFD);
+    expect(await storedHash(service, id)).not.toBe(hash);
+    await logIn(service, email, NFC);
+    await logIn(service, email, NFD);
+  });
+
+  it('is the same one in the history, however it is typed', async () => {
+    const { id } = await register(service, { password: NFC });
+    const change = service.auth.changePassword({ userId: id, currentPassword: NFD, newPassword: NFD });
+    await expectInvalid(change, ['new_password'], 'PASSWORD_REUSED');
+    await rows(service, 'update password_history set password_hash = $2 where user_id = $1', [id, rawHash(NFD)]);
+    await storeHash(service, id, bcrypt.hashSync('something else', 4));
+    const again = service.auth.changePassword({ userId: id, currentPassword: 'something else', newPassword: NFD });
+    await expectInvalid(again, ['new_password'], 'PASSWORD_REUSED');
+  });
+
+  it('costs a second hash only where it was not typed in NFC, with an account and without', async () => {
+    const { email } = await register(service);
+    const hash = vi.spyOn(bcrypt, 'hash');
+    try {
+      for (const address of [email, newEmail()]) {
+        for (const [password, hashes] of [
+          [NFC, 1],
+          [NFD, 2],
+          ['wrong password', 1],
+        ] as const) {
+          hash.mockClear();
+          await refused(service, address, password);
+          expect([address, password, hash.mock.calls.length]).toEqual([address, password, hashes]);
+        }
+      }
+    } finally {
+      hash.mockRestore();
+    }
   });
 });
 

@@ -1,3 +1,4 @@
+import ranked from '@zxcvbn-ts/language-common/src/passwords.json' with { type: 'json' };
 import { describe, expect, it } from 'vitest';
 import { COMMON_PASSWORDS, PasswordLines } from '../../../src/auth/passwords/popular-passwords.ts';
 
@@ -20,5 +21,14 @@ describe('a list of passwords', () => {
 describe('the most common passwords', () => {
   it.each(['123456', 'password', 'qwertyuiop'])('hold %s', (password) => {
     expect(COMMON_PASSWORDS.has(password)).toBe(true);
+  });
+});
+
+describe('the 3,000 most common passwords of at least 8 characters, as somebody else ranks them', () => {
+  const mostCommon = ranked.filter((password) => password.length >= 8).slice(0, 3000);
+
+  it('are all refused', () => {
+    expect(mostCommon).toHaveLength(3000);
+    expect(mostCommon.filter((password) => !COMMON_PASSWORDS.has(password))).toEqual([]);
   });
 });

@@ -56,20 +56,31 @@ export interface CreateApiKeyResponse {
   key: string;
 }
 
-/** ListApiKeysRequest names the owner of the keys to list. */
+/** ListApiKeysRequest names the owner of the keys to list, and the page of them. */
 export interface ListApiKeysRequest {
   /** UUID of a user. */
   userId?:
     | string
     | undefined;
   /** UUID of a service account. */
-  serviceAccountId?: string | undefined;
+  serviceAccountId?:
+    | string
+    | undefined;
+  /** Greatest number of keys to answer. 0 means 50, and more than 1,000 means 1,000. A negative number is an error. */
+  pageSize: number;
+  /**
+   * `next_page_token` of the page before; empty for the first page. It is sealed and opaque, and good only for the
+   * same owner and caller.
+   */
+  pageToken: string;
 }
 
-/** ListApiKeysResponse has all keys of the owner. */
+/** ListApiKeysResponse is a page of the keys of the owner. */
 export interface ListApiKeysResponse {
-  /** Keys of the owner, the newest first. */
+  /** Keys of this page, the newest first. */
   apiKeys: ApiKey[];
+  /** Token of the next page; empty on the last one. */
+  nextPageToken: string;
 }
 
 /** RevokeApiKeyRequest names the key to revoke. */
@@ -248,7 +259,7 @@ export const CreateApiKeyResponse: MessageFns<CreateApiKeyResponse> = {
 };
 
 function createBaseListApiKeysRequest(): ListApiKeysRequest {
-  return { userId: undefined, serviceAccountId: undefined };
+  return { userId: undefined, serviceAccountId: undefined, pageSize: 0, pageToken: "" };
 }
 
 export const ListApiKeysRequest: MessageFns<ListApiKeysRequest> = {
@@ -258,6 +269,12 @@ export const ListApiKeysRequest: MessageFns<ListApiKeysRequest> = {
     }
     if (message.serviceAccountId !== undefined) {
       writer.uint32(18).string(message.serviceAccountId);
+    }
+    if (message.pageSize !== 0) {
+      writer.uint32(24).int32(message.pageSize);
+    }
+    if (message.pageToken !== "") {
+      writer.uint32(34).string(message.pageToken);
     }
     return writer;
   },
@@ -291,6 +308,22 @@ export const ListApiKeysRequest: MessageFns<ListApiKeysRequest> = {
             message.serviceAccountId = reader.string();
             continue;
           }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.pageSize = reader.int32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.pageToken = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -305,13 +338,16 @@ export const ListApiKeysRequest: MessageFns<ListApiKeysRequest> = {
 };
 
 function createBaseListApiKeysResponse(): ListApiKeysResponse {
-  return { apiKeys: [] };
+  return { apiKeys: [], nextPageToken: "" };
 }
 
 export const ListApiKeysResponse: MessageFns<ListApiKeysResponse> = {
   encode(message: ListApiKeysResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     for (const v of message.apiKeys) {
       ApiKey.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.nextPageToken !== "") {
+      writer.uint32(18).string(message.nextPageToken);
     }
     return writer;
   },
@@ -335,6 +371,14 @@ export const ListApiKeysResponse: MessageFns<ListApiKeysResponse> = {
             }
 
             message.apiKeys.push(ApiKey.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.nextPageToken = reader.string();
             continue;
           }
         }
@@ -560,7 +604,8 @@ export const ApiKeyServiceService = {
   /**
    * CreateApiKey creates a key and shows it, this once. A key without scopes does whatever its owner may, now or later,
    * to itself included. So who makes one for somebody else must have all of that. An end user needs a fresh sign-in, so
-   * that an API key of a user makes none.
+   * that an API key of a user makes none. An owner has at most MAX_API_KEYS (100) keys that work. Of those that do not
+   * any more, as many are kept, for a month.
    *
    * A key that makes one for its own owner is its parent. The new key expires with its parent at the latest, has no
    * scope that its parent has not, and is revoked with it (see RevokeApiKey). The keys that a user makes in a session
@@ -568,10 +613,10 @@ export const ApiKeyServiceService = {
    *
    * Needs identity.api_keys.write; users may create keys of their own, which can do no more than they can.
    *
-   * Errors: NOT_FOUND (USER_NOT_FOUND, SERVICE_ACCOUNT_NOT_FOUND); PERMISSION_DENIED (GRANT_EXCEEDS_CALLER);
-   * UNAUTHENTICATED (REAUTHENTICATION_REQUIRED). GRANT_EXCEEDS_CALLER means that the key could do something that the
-   * caller cannot, that a scope is not among the owner's permissions, or that a key would have more scopes than its
-   * parent.
+   * Errors: NOT_FOUND (USER_NOT_FOUND, SERVICE_ACCOUNT_NOT_FOUND); FAILED_PRECONDITION (TOO_MANY_API_KEYS);
+   * PERMISSION_DENIED (GRANT_EXCEEDS_CALLER); UNAUTHENTICATED (REAUTHENTICATION_REQUIRED). GRANT_EXCEEDS_CALLER means
+   * that the key could do something that the caller cannot, that a scope is not among the owner's permissions, or that
+   * a key would have more scopes than its parent.
    */
   createApiKey: {
     path: "/identity.v1.ApiKeyService/CreateApiKey" as const,
@@ -584,11 +629,12 @@ export const ApiKeyServiceService = {
     responseDeserialize: (value: Buffer): CreateApiKeyResponse => CreateApiKeyResponse.decode(value),
   },
   /**
-   * ListApiKeys lists the keys of an owner, the newest first, revoked and expired ones too.
+   * ListApiKeys lists the keys of an owner, the newest first, revoked and expired ones too, page by page (AIP-158).
    *
    * Needs identity.api_keys.read; users may list their own.
    *
-   * Errors: NOT_FOUND (USER_NOT_FOUND, SERVICE_ACCOUNT_NOT_FOUND).
+   * Errors: NOT_FOUND (USER_NOT_FOUND, SERVICE_ACCOUNT_NOT_FOUND); INVALID_ARGUMENT (INVALID_FIELDS). A page token of
+   * another owner or caller is such a field.
    */
   listApiKeys: {
     path: "/identity.v1.ApiKeyService/ListApiKeys" as const,
@@ -648,7 +694,8 @@ export interface ApiKeyServiceServer extends UntypedServiceImplementation {
   /**
    * CreateApiKey creates a key and shows it, this once. A key without scopes does whatever its owner may, now or later,
    * to itself included. So who makes one for somebody else must have all of that. An end user needs a fresh sign-in, so
-   * that an API key of a user makes none.
+   * that an API key of a user makes none. An owner has at most MAX_API_KEYS (100) keys that work. Of those that do not
+   * any more, as many are kept, for a month.
    *
    * A key that makes one for its own owner is its parent. The new key expires with its parent at the latest, has no
    * scope that its parent has not, and is revoked with it (see RevokeApiKey). The keys that a user makes in a session
@@ -656,18 +703,19 @@ export interface ApiKeyServiceServer extends UntypedServiceImplementation {
    *
    * Needs identity.api_keys.write; users may create keys of their own, which can do no more than they can.
    *
-   * Errors: NOT_FOUND (USER_NOT_FOUND, SERVICE_ACCOUNT_NOT_FOUND); PERMISSION_DENIED (GRANT_EXCEEDS_CALLER);
-   * UNAUTHENTICATED (REAUTHENTICATION_REQUIRED). GRANT_EXCEEDS_CALLER means that the key could do something that the
-   * caller cannot, that a scope is not among the owner's permissions, or that a key would have more scopes than its
-   * parent.
+   * Errors: NOT_FOUND (USER_NOT_FOUND, SERVICE_ACCOUNT_NOT_FOUND); FAILED_PRECONDITION (TOO_MANY_API_KEYS);
+   * PERMISSION_DENIED (GRANT_EXCEEDS_CALLER); UNAUTHENTICATED (REAUTHENTICATION_REQUIRED). GRANT_EXCEEDS_CALLER means
+   * that the key could do something that the caller cannot, that a scope is not among the owner's permissions, or that
+   * a key would have more scopes than its parent.
    */
   createApiKey: handleUnaryCall<CreateApiKeyRequest, CreateApiKeyResponse>;
   /**
-   * ListApiKeys lists the keys of an owner, the newest first, revoked and expired ones too.
+   * ListApiKeys lists the keys of an owner, the newest first, revoked and expired ones too, page by page (AIP-158).
    *
    * Needs identity.api_keys.read; users may list their own.
    *
-   * Errors: NOT_FOUND (USER_NOT_FOUND, SERVICE_ACCOUNT_NOT_FOUND).
+   * Errors: NOT_FOUND (USER_NOT_FOUND, SERVICE_ACCOUNT_NOT_FOUND); INVALID_ARGUMENT (INVALID_FIELDS). A page token of
+   * another owner or caller is such a field.
    */
   listApiKeys: handleUnaryCall<ListApiKeysRequest, ListApiKeysResponse>;
   /**
@@ -700,7 +748,8 @@ export interface ApiKeyServiceClient extends Client {
   /**
    * CreateApiKey creates a key and shows it, this once. A key without scopes does whatever its owner may, now or later,
    * to itself included. So who makes one for somebody else must have all of that. An end user needs a fresh sign-in, so
-   * that an API key of a user makes none.
+   * that an API key of a user makes none. An owner has at most MAX_API_KEYS (100) keys that work. Of those that do not
+   * any more, as many are kept, for a month.
    *
    * A key that makes one for its own owner is its parent. The new key expires with its parent at the latest, has no
    * scope that its parent has not, and is revoked with it (see RevokeApiKey). The keys that a user makes in a session
@@ -708,10 +757,10 @@ export interface ApiKeyServiceClient extends Client {
    *
    * Needs identity.api_keys.write; users may create keys of their own, which can do no more than they can.
    *
-   * Errors: NOT_FOUND (USER_NOT_FOUND, SERVICE_ACCOUNT_NOT_FOUND); PERMISSION_DENIED (GRANT_EXCEEDS_CALLER);
-   * UNAUTHENTICATED (REAUTHENTICATION_REQUIRED). GRANT_EXCEEDS_CALLER means that the key could do something that the
-   * caller cannot, that a scope is not among the owner's permissions, or that a key would have more scopes than its
-   * parent.
+   * Errors: NOT_FOUND (USER_NOT_FOUND, SERVICE_ACCOUNT_NOT_FOUND); FAILED_PRECONDITION (TOO_MANY_API_KEYS);
+   * PERMISSION_DENIED (GRANT_EXCEEDS_CALLER); UNAUTHENTICATED (REAUTHENTICATION_REQUIRED). GRANT_EXCEEDS_CALLER means
+   * that the key could do something that the caller cannot, that a scope is not among the owner's permissions, or that
+   * a key would have more scopes than its parent.
    */
   createApiKey(
     request: CreateApiKeyRequest,
@@ -729,11 +778,12 @@ export interface ApiKeyServiceClient extends Client {
     callback: (error: ServiceError | null, response: CreateApiKeyResponse) => void,
   ): ClientUnaryCall;
   /**
-   * ListApiKeys lists the keys of an owner, the newest first, revoked and expired ones too.
+   * ListApiKeys lists the keys of an owner, the newest first, revoked and expired ones too, page by page (AIP-158).
    *
    * Needs identity.api_keys.read; users may list their own.
    *
-   * Errors: NOT_FOUND (USER_NOT_FOUND, SERVICE_ACCOUNT_NOT_FOUND).
+   * Errors: NOT_FOUND (USER_NOT_FOUND, SERVICE_ACCOUNT_NOT_FOUND); INVALID_ARGUMENT (INVALID_FIELDS). A page token of
+   * another owner or caller is such a field.
    */
   listApiKeys(
     request: ListApiKeysRequest,

@@ -33,6 +33,7 @@ export interface AuditEvent {
    * - "user.email_change_reverted": A change of the address was undone from the old one.
    * - "user.password_reset_requested": A mail was asked for that lets its reader set a new password.
    * - "user.password_changed": The password changed, by its owner or by a reset.
+   * - "user.password_checked": A caller was told whether a password is one of the latest ones.
    * - "user.login_code_requested": A mail with a login code was asked for.
    * - "user.locked": Too many failed attempts locked the account.
    * - "user.unlocked": The lock and the failed attempts were cleared.

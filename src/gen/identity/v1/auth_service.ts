@@ -208,7 +208,7 @@ export interface GetPasswordPolicyResponse {
 
 /**
  * PasswordPolicy says what a new password must be. There are no rules on its composition (NIST SP 800-63B §3.1.1.2,
- * ASVS 6.2.5).
+ * ASVS 6.2.5). A password is the same one in every Unicode form: it is compared and stored in NFC.
  */
 export interface GetPasswordPolicyResponse_PasswordPolicy {
   /** Smallest length in characters (Unicode code points); PASSWORD_MIN_LENGTH (8). */
@@ -217,7 +217,10 @@ export interface GetPasswordPolicyResponse_PasswordPolicy {
   maxBytes: number;
   /** Number of the latest passwords of the user that are refused; PASSWORD_HISTORY (5). */
   history: number;
-  /** Number of the most common passwords that are refused. */
+  /**
+   * Number of the most common passwords that are refused. Also refused are those that fingers make by themselves:
+   * one character or a short unit again and again, and rows of digits, letters or keys, up or down.
+   */
   commonPasswords: number;
   /** True where passwords are looked up among those that have leaked elsewhere; BREACH_CHECK_URL. */
   breachCheck: boolean;
@@ -261,11 +264,17 @@ export const CheckPasswordResponse_Rule = {
   RULE_TOO_SHORT: 1,
   /** RULE_TOO_LONG - The password has too many bytes. */
   RULE_TOO_LONG: 2,
-  /** RULE_COMMON - The password is among the most common ones. */
+  /**
+   * RULE_COMMON - The password is among the most common ones, or as predictable: `12341234`, `987654321`, `qwertzuiop`, eight
+   * spaces.
+   */
   RULE_COMMON: 3,
   /** RULE_PERSONAL - The password is built from the email, the username, a name or the name of the service. */
   RULE_PERSONAL: 4,
-  /** RULE_REUSED - The password is one of the latest ones of the user. */
+  /**
+   * RULE_REUSED - The password is one of the latest ones of the user. Told only to callers with the permission that UpdateUser
+   * needs.
+   */
   RULE_REUSED: 5,
   /** RULE_BREACHED - The password has leaked elsewhere. */
   RULE_BREACHED: 6,
@@ -3200,9 +3209,10 @@ export const AuthServiceService = {
   },
   /**
    * CheckPassword tells whether a password could be set, so that a form can say so before it is submitted. The password
-   * is neither stored nor logged. Only callers with the permission that ChangePassword needs are told whether it is one
-   * of the latest passwords of a user, because others could guess the current one here; such a call is counted
-   * (RATE_LIMITED).
+   * is neither stored nor logged. Only callers with the permission that UpdateUser needs are told whether it is one of
+   * the latest passwords of a user (RULE_REUSED), because others could guess the current one here, past the lockout.
+   * Such a call is counted (RATE_LIMITED), and written down ("user.password_checked"). A locked account makes no
+   * difference to the answer.
    *
    * Needs no permission, but credentials. To name somebody else in user_id takes the permission that ChangePassword
    * needs.
@@ -3557,9 +3567,10 @@ export interface AuthServiceServer extends UntypedServiceImplementation {
   getPasswordPolicy: handleUnaryCall<GetPasswordPolicyRequest, GetPasswordPolicyResponse>;
   /**
    * CheckPassword tells whether a password could be set, so that a form can say so before it is submitted. The password
-   * is neither stored nor logged. Only callers with the permission that ChangePassword needs are told whether it is one
-   * of the latest passwords of a user, because others could guess the current one here; such a call is counted
-   * (RATE_LIMITED).
+   * is neither stored nor logged. Only callers with the permission that UpdateUser needs are told whether it is one of
+   * the latest passwords of a user (RULE_REUSED), because others could guess the current one here, past the lockout.
+   * Such a call is counted (RATE_LIMITED), and written down ("user.password_checked"). A locked account makes no
+   * difference to the answer.
    *
    * Needs no permission, but credentials. To name somebody else in user_id takes the permission that ChangePassword
    * needs.
@@ -3897,9 +3908,10 @@ export interface AuthServiceClient extends Client {
   ): ClientUnaryCall;
   /**
    * CheckPassword tells whether a password could be set, so that a form can say so before it is submitted. The password
-   * is neither stored nor logged. Only callers with the permission that ChangePassword needs are told whether it is one
-   * of the latest passwords of a user, because others could guess the current one here; such a call is counted
-   * (RATE_LIMITED).
+   * is neither stored nor logged. Only callers with the permission that UpdateUser needs are told whether it is one of
+   * the latest passwords of a user (RULE_REUSED), because others could guess the current one here, past the lockout.
+   * Such a call is counted (RATE_LIMITED), and written down ("user.password_checked"). A locked account makes no
+   * difference to the answer.
    *
    * Needs no permission, but credentials. To name somebody else in user_id takes the permission that ChangePassword
    * needs.

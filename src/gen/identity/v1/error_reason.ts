@@ -138,6 +138,11 @@ export const ErrorReason = {
   /** ROLE_BUILT_IN - FAILED_PRECONDITION. The role comes with the service: it is neither updated nor deleted. */
   ROLE_BUILT_IN: 63,
   /**
+   * TOO_MANY_API_KEYS - FAILED_PRECONDITION. The owner has as many API keys that work as they may (MAX_API_KEYS, 100). One has to be
+   * revoked first. The metadata of the ErrorInfo has the number as `limit`.
+   */
+  TOO_MANY_API_KEYS: 70,
+  /**
    * RATE_LIMITED - RESOURCE_EXHAUSTED. There are too many calls. The server limits calls a minute, over all replicas: of one caller
    * (RATE_LIMIT_PER_CALLER, 600,000); and of an RPC that checks credentials, from one address (RATE_LIMIT_PER_ADDRESS,
    * 3,000) and for one account (RATE_LIMIT_PER_IDENTIFIER, 1,000). google.rpc.RetryInfo says how long to wait.
@@ -195,6 +200,7 @@ export namespace ErrorReason {
   export type PERMISSION_DENIED = typeof ErrorReason.PERMISSION_DENIED;
   export type GRANT_EXCEEDS_CALLER = typeof ErrorReason.GRANT_EXCEEDS_CALLER;
   export type ROLE_BUILT_IN = typeof ErrorReason.ROLE_BUILT_IN;
+  export type TOO_MANY_API_KEYS = typeof ErrorReason.TOO_MANY_API_KEYS;
   export type RATE_LIMITED = typeof ErrorReason.RATE_LIMITED;
   export type EXPORT_TOO_LARGE = typeof ErrorReason.EXPORT_TOO_LARGE;
   export type OVERLOADED = typeof ErrorReason.OVERLOADED;

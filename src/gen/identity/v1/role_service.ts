@@ -49,14 +49,23 @@ export interface GetRoleResponse {
   role: Role | undefined;
 }
 
-/** ListRolesRequest is empty: all roles are listed. */
+/** ListRolesRequest names the page of roles to list. */
 export interface ListRolesRequest {
+  /** Greatest number of roles to answer. 0 means 50, and more than 1,000 means 1,000. A negative number is an error. */
+  pageSize: number;
+  /**
+   * `next_page_token` of the page before; empty for the first page. It is sealed and opaque, and good only for the
+   * same caller.
+   */
+  pageToken: string;
 }
 
-/** ListRolesResponse has all roles. */
+/** ListRolesResponse is a page of roles. */
 export interface ListRolesResponse {
-  /** All roles, by name. */
+  /** Roles of this page, by name. */
   roles: Role[];
+  /** Token of the next page; empty on the last one. */
+  nextPageToken: string;
 }
 
 /** UpdateRoleRequest has the role as it shall be. */
@@ -135,6 +144,24 @@ export interface CheckPermissionRequest {
 export interface CheckPermissionResponse {
   /** True where a role of theirs has the permission. */
   allowed: boolean;
+}
+
+/** ListPermissionsRequest is empty: all permissions of this service are listed. */
+export interface ListPermissionsRequest {
+}
+
+/** ListPermissionsResponse has the permissions of this service. */
+export interface ListPermissionsResponse {
+  /** All of them, by name. */
+  permissions: ListPermissionsResponse_Permission[];
+}
+
+/** Permission is something that a caller may do to anybody. */
+export interface ListPermissionsResponse_Permission {
+  /** Name, as roles and scopes have it, e.g. "identity.users.read". */
+  name: string;
+  /** One sentence in English. */
+  description: string;
 }
 
 function createBaseCreateRoleRequest(): CreateRoleRequest {
@@ -322,11 +349,17 @@ export const GetRoleResponse: MessageFns<GetRoleResponse> = {
 };
 
 function createBaseListRolesRequest(): ListRolesRequest {
-  return {};
+  return { pageSize: 0, pageToken: "" };
 }
 
 export const ListRolesRequest: MessageFns<ListRolesRequest> = {
-  encode(_: ListRolesRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+  encode(message: ListRolesRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.pageSize !== 0) {
+      writer.uint32(8).int32(message.pageSize);
+    }
+    if (message.pageToken !== "") {
+      writer.uint32(18).string(message.pageToken);
+    }
     return writer;
   },
 
@@ -343,6 +376,22 @@ export const ListRolesRequest: MessageFns<ListRolesRequest> = {
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.pageSize = reader.int32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.pageToken = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -357,13 +406,16 @@ export const ListRolesRequest: MessageFns<ListRolesRequest> = {
 };
 
 function createBaseListRolesResponse(): ListRolesResponse {
-  return { roles: [] };
+  return { roles: [], nextPageToken: "" };
 }
 
 export const ListRolesResponse: MessageFns<ListRolesResponse> = {
   encode(message: ListRolesResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     for (const v of message.roles) {
       Role.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.nextPageToken !== "") {
+      writer.uint32(18).string(message.nextPageToken);
     }
     return writer;
   },
@@ -387,6 +439,14 @@ export const ListRolesResponse: MessageFns<ListRolesResponse> = {
             }
 
             message.roles.push(Role.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.nextPageToken = reader.string();
             continue;
           }
         }
@@ -906,6 +966,144 @@ export const CheckPermissionResponse: MessageFns<CheckPermissionResponse> = {
   },
 };
 
+function createBaseListPermissionsRequest(): ListPermissionsRequest {
+  return {};
+}
+
+export const ListPermissionsRequest: MessageFns<ListPermissionsRequest> = {
+  encode(_: ListPermissionsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListPermissionsRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListPermissionsRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseListPermissionsResponse(): ListPermissionsResponse {
+  return { permissions: [] };
+}
+
+export const ListPermissionsResponse: MessageFns<ListPermissionsResponse> = {
+  encode(message: ListPermissionsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.permissions) {
+      ListPermissionsResponse_Permission.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListPermissionsResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListPermissionsResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.permissions.push(ListPermissionsResponse_Permission.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseListPermissionsResponse_Permission(): ListPermissionsResponse_Permission {
+  return { name: "", description: "" };
+}
+
+export const ListPermissionsResponse_Permission: MessageFns<ListPermissionsResponse_Permission> = {
+  encode(message: ListPermissionsResponse_Permission, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
+      writer.uint32(10).string(message.name);
+    }
+    if (message.description !== "") {
+      writer.uint32(18).string(message.description);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListPermissionsResponse_Permission {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListPermissionsResponse_Permission();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.description = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
 /**
  * RoleService manages what callers and users may do. A change takes effect on the next call, on every replica within
  * 250 milliseconds.
@@ -950,9 +1148,9 @@ export const RoleServiceService = {
     responseDeserialize: (value: Buffer): GetRoleResponse => GetRoleResponse.decode(value),
   },
   /**
-   * ListRoles lists all roles by name. Needs identity.roles.read.
+   * ListRoles lists all roles by name, page by page (AIP-158). Needs identity.roles.read.
    *
-   * Errors: those of every call.
+   * Errors: INVALID_ARGUMENT (INVALID_FIELDS). A page token of another caller is such a field.
    */
   listRoles: {
     path: "/identity.v1.RoleService/ListRoles" as const,
@@ -1041,6 +1239,23 @@ export const RoleServiceService = {
       Buffer.from(CheckPermissionResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): CheckPermissionResponse => CheckPermissionResponse.decode(value),
   },
+  /**
+   * ListPermissions lists the permissions that this service asks for, by name: those under `identity.`. Products have
+   * others, of any name. Needs identity.roles.read.
+   *
+   * Errors: those of every call.
+   */
+  listPermissions: {
+    path: "/identity.v1.RoleService/ListPermissions" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ListPermissionsRequest): Buffer =>
+      Buffer.from(ListPermissionsRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ListPermissionsRequest => ListPermissionsRequest.decode(value),
+    responseSerialize: (value: ListPermissionsResponse): Buffer =>
+      Buffer.from(ListPermissionsResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ListPermissionsResponse => ListPermissionsResponse.decode(value),
+  },
 } as const;
 
 export interface RoleServiceServer extends UntypedServiceImplementation {
@@ -1057,9 +1272,9 @@ export interface RoleServiceServer extends UntypedServiceImplementation {
    */
   getRole: handleUnaryCall<GetRoleRequest, GetRoleResponse>;
   /**
-   * ListRoles lists all roles by name. Needs identity.roles.read.
+   * ListRoles lists all roles by name, page by page (AIP-158). Needs identity.roles.read.
    *
-   * Errors: those of every call.
+   * Errors: INVALID_ARGUMENT (INVALID_FIELDS). A page token of another caller is such a field.
    */
   listRoles: handleUnaryCall<ListRolesRequest, ListRolesResponse>;
   /**
@@ -1097,6 +1312,13 @@ export interface RoleServiceServer extends UntypedServiceImplementation {
    * Errors: NOT_FOUND (USER_NOT_FOUND, SERVICE_ACCOUNT_NOT_FOUND).
    */
   checkPermission: handleUnaryCall<CheckPermissionRequest, CheckPermissionResponse>;
+  /**
+   * ListPermissions lists the permissions that this service asks for, by name: those under `identity.`. Products have
+   * others, of any name. Needs identity.roles.read.
+   *
+   * Errors: those of every call.
+   */
+  listPermissions: handleUnaryCall<ListPermissionsRequest, ListPermissionsResponse>;
 }
 
 export interface RoleServiceClient extends Client {
@@ -1141,9 +1363,9 @@ export interface RoleServiceClient extends Client {
     callback: (error: ServiceError | null, response: GetRoleResponse) => void,
   ): ClientUnaryCall;
   /**
-   * ListRoles lists all roles by name. Needs identity.roles.read.
+   * ListRoles lists all roles by name, page by page (AIP-158). Needs identity.roles.read.
    *
-   * Errors: those of every call.
+   * Errors: INVALID_ARGUMENT (INVALID_FIELDS). A page token of another caller is such a field.
    */
   listRoles(
     request: ListRolesRequest,
@@ -1264,6 +1486,27 @@ export interface RoleServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: CheckPermissionResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * ListPermissions lists the permissions that this service asks for, by name: those under `identity.`. Products have
+   * others, of any name. Needs identity.roles.read.
+   *
+   * Errors: those of every call.
+   */
+  listPermissions(
+    request: ListPermissionsRequest,
+    callback: (error: ServiceError | null, response: ListPermissionsResponse) => void,
+  ): ClientUnaryCall;
+  listPermissions(
+    request: ListPermissionsRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ListPermissionsResponse) => void,
+  ): ClientUnaryCall;
+  listPermissions(
+    request: ListPermissionsRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ListPermissionsResponse) => void,
   ): ClientUnaryCall;
 }
 

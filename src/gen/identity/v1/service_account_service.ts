@@ -52,14 +52,26 @@ export interface GetServiceAccountResponse {
   serviceAccount: ServiceAccount | undefined;
 }
 
-/** ListServiceAccountsRequest is empty: all service accounts are listed. */
+/** ListServiceAccountsRequest names the page of service accounts to list. */
 export interface ListServiceAccountsRequest {
+  /**
+   * Greatest number of service accounts to answer. 0 means 50, and more than 1,000 means 1,000. A negative number is
+   * an error.
+   */
+  pageSize: number;
+  /**
+   * `next_page_token` of the page before; empty for the first page. It is sealed and opaque, and good only for the
+   * same caller.
+   */
+  pageToken: string;
 }
 
-/** ListServiceAccountsResponse has all service accounts. */
+/** ListServiceAccountsResponse is a page of service accounts. */
 export interface ListServiceAccountsResponse {
-  /** All service accounts, by name. */
+  /** Service accounts of this page, by name. */
   serviceAccounts: ServiceAccount[];
+  /** Token of the next page; empty on the last one. */
+  nextPageToken: string;
 }
 
 /** DeleteServiceAccountRequest names the service account to delete. */
@@ -279,11 +291,17 @@ export const GetServiceAccountResponse: MessageFns<GetServiceAccountResponse> = 
 };
 
 function createBaseListServiceAccountsRequest(): ListServiceAccountsRequest {
-  return {};
+  return { pageSize: 0, pageToken: "" };
 }
 
 export const ListServiceAccountsRequest: MessageFns<ListServiceAccountsRequest> = {
-  encode(_: ListServiceAccountsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+  encode(message: ListServiceAccountsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.pageSize !== 0) {
+      writer.uint32(8).int32(message.pageSize);
+    }
+    if (message.pageToken !== "") {
+      writer.uint32(18).string(message.pageToken);
+    }
     return writer;
   },
 
@@ -300,6 +318,22 @@ export const ListServiceAccountsRequest: MessageFns<ListServiceAccountsRequest> 
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.pageSize = reader.int32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.pageToken = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -314,13 +348,16 @@ export const ListServiceAccountsRequest: MessageFns<ListServiceAccountsRequest> 
 };
 
 function createBaseListServiceAccountsResponse(): ListServiceAccountsResponse {
-  return { serviceAccounts: [] };
+  return { serviceAccounts: [], nextPageToken: "" };
 }
 
 export const ListServiceAccountsResponse: MessageFns<ListServiceAccountsResponse> = {
   encode(message: ListServiceAccountsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     for (const v of message.serviceAccounts) {
       ServiceAccount.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.nextPageToken !== "") {
+      writer.uint32(18).string(message.nextPageToken);
     }
     return writer;
   },
@@ -344,6 +381,14 @@ export const ListServiceAccountsResponse: MessageFns<ListServiceAccountsResponse
             }
 
             message.serviceAccounts.push(ServiceAccount.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.nextPageToken = reader.string();
             continue;
           }
         }
@@ -486,9 +531,10 @@ export const ServiceAccountServiceService = {
     responseDeserialize: (value: Buffer): GetServiceAccountResponse => GetServiceAccountResponse.decode(value),
   },
   /**
-   * ListServiceAccounts lists all service accounts by name. Needs identity.service_accounts.read.
+   * ListServiceAccounts lists all service accounts by name, page by page (AIP-158). Needs
+   * identity.service_accounts.read.
    *
-   * Errors: those of every call.
+   * Errors: INVALID_ARGUMENT (INVALID_FIELDS). A page token of another caller is such a field.
    */
   listServiceAccounts: {
     path: "/identity.v1.ServiceAccountService/ListServiceAccounts" as const,
@@ -537,9 +583,10 @@ export interface ServiceAccountServiceServer extends UntypedServiceImplementatio
    */
   getServiceAccount: handleUnaryCall<GetServiceAccountRequest, GetServiceAccountResponse>;
   /**
-   * ListServiceAccounts lists all service accounts by name. Needs identity.service_accounts.read.
+   * ListServiceAccounts lists all service accounts by name, page by page (AIP-158). Needs
+   * identity.service_accounts.read.
    *
-   * Errors: those of every call.
+   * Errors: INVALID_ARGUMENT (INVALID_FIELDS). A page token of another caller is such a field.
    */
   listServiceAccounts: handleUnaryCall<ListServiceAccountsRequest, ListServiceAccountsResponse>;
   /**
@@ -596,9 +643,10 @@ export interface ServiceAccountServiceClient extends Client {
     callback: (error: ServiceError | null, response: GetServiceAccountResponse) => void,
   ): ClientUnaryCall;
   /**
-   * ListServiceAccounts lists all service accounts by name. Needs identity.service_accounts.read.
+   * ListServiceAccounts lists all service accounts by name, page by page (AIP-158). Needs
+   * identity.service_accounts.read.
    *
-   * Errors: those of every call.
+   * Errors: INVALID_ARGUMENT (INVALID_FIELDS). A page token of another caller is such a field.
    */
   listServiceAccounts(
     request: ListServiceAccountsRequest,

@@ -24,16 +24,25 @@ export const protobufPackage = "identity.v1";
 
 export const protobufFileName = "identity/v1/session_service.proto";
 
-/** ListSessionsRequest names the user whose sessions are listed. */
+/** ListSessionsRequest names the user whose sessions are listed, and the page of them. */
 export interface ListSessionsRequest {
   /** UUID of the user. Required. */
   userId: string;
+  /** Greatest number of sessions to answer. 0 means 50, and more than 1,000 means 1,000. A negative number is an error. */
+  pageSize: number;
+  /**
+   * `next_page_token` of the page before; empty for the first page. It is sealed and opaque, and good only for the
+   * same user and caller.
+   */
+  pageToken: string;
 }
 
-/** ListSessionsResponse has the live sessions of the user. */
+/** ListSessionsResponse is a page of the live sessions of the user. */
 export interface ListSessionsResponse {
-  /** Live sessions, the most recently active first. */
+  /** Sessions of this page, the most recently active first. */
   sessions: Session[];
+  /** Token of the next page; empty on the last one. */
+  nextPageToken: string;
 }
 
 /** RevokeSessionRequest names the session to end. */
@@ -73,13 +82,19 @@ export interface RevokeEverySessionResponse {
 }
 
 function createBaseListSessionsRequest(): ListSessionsRequest {
-  return { userId: "" };
+  return { userId: "", pageSize: 0, pageToken: "" };
 }
 
 export const ListSessionsRequest: MessageFns<ListSessionsRequest> = {
   encode(message: ListSessionsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.userId !== "") {
       writer.uint32(10).string(message.userId);
+    }
+    if (message.pageSize !== 0) {
+      writer.uint32(16).int32(message.pageSize);
+    }
+    if (message.pageToken !== "") {
+      writer.uint32(26).string(message.pageToken);
     }
     return writer;
   },
@@ -105,6 +120,22 @@ export const ListSessionsRequest: MessageFns<ListSessionsRequest> = {
             message.userId = reader.string();
             continue;
           }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.pageSize = reader.int32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.pageToken = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -119,13 +150,16 @@ export const ListSessionsRequest: MessageFns<ListSessionsRequest> = {
 };
 
 function createBaseListSessionsResponse(): ListSessionsResponse {
-  return { sessions: [] };
+  return { sessions: [], nextPageToken: "" };
 }
 
 export const ListSessionsResponse: MessageFns<ListSessionsResponse> = {
   encode(message: ListSessionsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     for (const v of message.sessions) {
       Session.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.nextPageToken !== "") {
+      writer.uint32(18).string(message.nextPageToken);
     }
     return writer;
   },
@@ -149,6 +183,14 @@ export const ListSessionsResponse: MessageFns<ListSessionsResponse> = {
             }
 
             message.sessions.push(Session.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.nextPageToken = reader.string();
             continue;
           }
         }
@@ -441,12 +483,14 @@ export const RevokeEverySessionResponse: MessageFns<RevokeEverySessionResponse> 
 export type SessionServiceService = typeof SessionServiceService;
 export const SessionServiceService = {
   /**
-   * ListSessions lists the live sessions of a user, the most recently active first. Ended and expired ones are not
-   * listed. A user has only a handful (MAX_SESSIONS, 5), so there are no pages.
+   * ListSessions lists the live sessions of a user, the most recently active first, page by page (AIP-158). Ended and
+   * expired ones are not listed. A user has only a handful (MAX_SESSIONS, 5). One that is used while pages are read
+   * moves to the front.
    *
    * Needs identity.sessions.read; users may list their own.
    *
-   * Errors: NOT_FOUND (USER_NOT_FOUND).
+   * Errors: NOT_FOUND (USER_NOT_FOUND); INVALID_ARGUMENT (INVALID_FIELDS). A page token of another user or caller is
+   * such a field.
    */
   listSessions: {
     path: "/identity.v1.SessionService/ListSessions" as const,
@@ -522,12 +566,14 @@ export const SessionServiceService = {
 
 export interface SessionServiceServer extends UntypedServiceImplementation {
   /**
-   * ListSessions lists the live sessions of a user, the most recently active first. Ended and expired ones are not
-   * listed. A user has only a handful (MAX_SESSIONS, 5), so there are no pages.
+   * ListSessions lists the live sessions of a user, the most recently active first, page by page (AIP-158). Ended and
+   * expired ones are not listed. A user has only a handful (MAX_SESSIONS, 5). One that is used while pages are read
+   * moves to the front.
    *
    * Needs identity.sessions.read; users may list their own.
    *
-   * Errors: NOT_FOUND (USER_NOT_FOUND).
+   * Errors: NOT_FOUND (USER_NOT_FOUND); INVALID_ARGUMENT (INVALID_FIELDS). A page token of another user or caller is
+   * such a field.
    */
   listSessions: handleUnaryCall<ListSessionsRequest, ListSessionsResponse>;
   /**
@@ -565,12 +611,14 @@ export interface SessionServiceServer extends UntypedServiceImplementation {
 
 export interface SessionServiceClient extends Client {
   /**
-   * ListSessions lists the live sessions of a user, the most recently active first. Ended and expired ones are not
-   * listed. A user has only a handful (MAX_SESSIONS, 5), so there are no pages.
+   * ListSessions lists the live sessions of a user, the most recently active first, page by page (AIP-158). Ended and
+   * expired ones are not listed. A user has only a handful (MAX_SESSIONS, 5). One that is used while pages are read
+   * moves to the front.
    *
    * Needs identity.sessions.read; users may list their own.
    *
-   * Errors: NOT_FOUND (USER_NOT_FOUND).
+   * Errors: NOT_FOUND (USER_NOT_FOUND); INVALID_ARGUMENT (INVALID_FIELDS). A page token of another user or caller is
+   * such a field.
    */
   listSessions(
     request: ListSessionsRequest,
