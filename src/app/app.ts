@@ -88,7 +88,7 @@ async function offerMetrics({ metricsPort, grpc }: Config, { metrics, team }: Re
 /** All that is cleared away every hour. */
 const cleanupSteps = (config: Config) => [
   ...sessionCleanup,
-  ...lockoutCleanup(config.lockout),
+  ...lockoutCleanup,
   ...auditCleanup(config),
   ...tokenCleanup,
   ...eventCleanup,

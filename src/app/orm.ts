@@ -6,7 +6,8 @@ import { UserRole } from '../access/roles/user-role.entity.ts';
 import { ServiceAccount } from '../access/service-accounts/service-account.entity.ts';
 import { AuditEvent } from '../audit/audit-event.entity.ts';
 import { AuditLog, type Recorded } from '../audit/audit-log.ts';
-import { UnknownLogin } from '../auth/lockout/unknown-login.entity.ts';
+import { AttemptedIdentifier } from '../auth/lockout/attempted-identifier.entity.ts';
+import { DeviceToken } from '../auth/lockout/device-token.entity.ts';
 import { OneTimeToken } from '../auth/one-time-tokens/one-time-token.entity.ts';
 import { PasswordHistory } from '../auth/passwords/password-history.entity.ts';
 import { type Orm, type OrmSettings, openOrm } from '../database/orm.ts';
@@ -26,7 +27,8 @@ export const ENTITIES = [
   Profile,
   Session,
   PasswordHistory,
-  UnknownLogin,
+  AttemptedIdentifier,
+  DeviceToken,
   AuditEvent,
   Role,
   RolePermission,

@@ -6,7 +6,7 @@ import type { LimitCredentials } from '../rate-limits/rate-limits.ts';
 import { lockUserWithPassword } from '../users/user.repository.ts';
 import { email } from '../users/user-fields.ts';
 import { invalidCredentials } from './auth.errors.ts';
-import { type Attempts, recordExpiredLock, recordFailure } from './lockout/attempts.ts';
+import type { Attempts } from './lockout/attempts.ts';
 import { lockAccountOf } from './lockout/login-attempt.repository.ts';
 import type { OneTimeTokens } from './one-time-tokens/one-time-tokens.ts';
 import { type SignInDeps, signIn } from './sign-in.ts';
@@ -45,16 +45,15 @@ export async function loginWithCode(
   // transaction, so that there is as much to commit for an account that does not exist as for one that does; and
   // nothing is loaded that only one of them has.
   const tokens = await transaction(call.em, async (em) => {
-    const account = await lockAccountOf(em, attempt);
+    await lockAccountOf(em, attempt);
     const right = await deps.oneTimeTokens.takeCode(em, userId, input.code, call.now());
     const user = right ? await lockUserWithPassword(em, userId) : undefined;
     if (!user?.active) {
-      recordFailure(em, call, { attempt, account, client });
+      await deps.attempts.recordFailure(em, call, { attempt, client });
       return undefined;
     }
-    if (attempt.lockExpired) recordExpiredLock(em, call, user.id);
     markEmailVerified(em, call, user);
-    return signIn(em, call, deps, { user, client, authMethods: ['otp'] });
+    return signIn(em, call, deps, { user, client, authMethods: ['otp'], attempt });
   }).catch(async (error: unknown) => {
     await deps.attempts.release(call, attempt);
     throw error;

@@ -9,6 +9,7 @@ import type { User } from '../users/user.entity.ts';
 import { findUser, lockUserWithPassword } from '../users/user.repository.ts';
 import { invalidResetToken } from './auth.errors.ts';
 import { endCredentialsBy } from './credentials/credentials.ts';
+import { settleSuccess } from './lockout/forget-failures.ts';
 import { isLocked } from './lockout/lockout-policy.ts';
 import type { OneTimeTokens } from './one-time-tokens/one-time-tokens.ts';
 import { presentedPassword } from './passwords/password-policy.ts';
@@ -48,10 +49,10 @@ interface NewPassword {
 
 /** Sets the new password. Everybody who came in with the old one, or asked for a code, is out. */
 async function giveNewPassword(em: EntityManager, call: Call, deps: ResetPasswordDeps, { user, newHash, client }: NewPassword) {
-  if (isLocked(user.lockedUntil ?? null, call.now()))
+  if (isLocked(user.lockedUntil, call.now())) {
     record(em, call, { type: 'user.unlocked', userId: user.id, metadata: { reason: 'reset' } });
-  user.failedAttempts = 0;
-  user.lockedUntil = null;
+  }
+  await settleSuccess(em, call, user);
   markEmailVerified(em, call, user);
   await deps.passwords.replace(em, user, newHash, call.now());
   await endCredentialsBy(em, call, 'password_reset', user);

@@ -10,6 +10,7 @@ export function toSessionMessage(session: Session, caller: Caller): SessionMessa
       ipAddress: session.ipAddress ?? '',
       userAgent: session.userAgent ?? '',
       deviceName: session.deviceName ?? '',
+      deviceToken: '',
     },
     createTime: session.createdAt,
     lastActiveTime: session.lastActiveAt,

@@ -1,6 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { Call } from '../call/call.ts';
-import type { Client } from '../call/client.ts';
+import { type Client, describedDevice } from '../call/client.ts';
 import type { User } from '../users/user.entity.ts';
 import { endSession } from './end-sessions.ts';
 import { Session } from './session.entity.ts';
@@ -27,5 +27,5 @@ export async function startSession(em: EntityManager, call: Call, options: Start
   const others = await findLiveSessions(em, user.id, now);
   for (const session of others.slice(maxSessions - 1)) endSession(em, call, session, 'too_many_sessions');
   const tokens = { refreshFamilyHash, refreshHash };
-  return em.create(Session, { user, ...client, authMethods, createdAt: now, lastActiveAt: now, expiresAt, ...tokens });
+  return em.create(Session, { user, ...describedDevice(client), authMethods, createdAt: now, lastActiveAt: now, expiresAt, ...tokens });
 }

@@ -4,6 +4,7 @@ import type { Call } from '../../call/call.ts';
 import { endSessions } from '../../sessions/end-sessions.ts';
 import { deleteKnownDevices } from '../../sessions/known-device.repository.ts';
 import type { User } from '../../users/user.entity.ts';
+import { deleteDeviceTokens } from '../lockout/device-token.repository.ts';
 import { deleteTokens } from '../one-time-tokens/one-time-token.repository.ts';
 import { TOKEN_PURPOSES } from '../one-time-tokens/one-time-token-policy.ts';
 import { deletePasswordHistory } from '../passwords/password-history.repository.ts';
@@ -32,6 +33,7 @@ const END: Readonly<Record<CredentialKind, End>> = {
   api_keys: (em, call, { user, reason }) => revokeApiKeysOfUser(em, call, user.id, reason),
   links: (em, _call, { user }) => deleteTokens(em, user.id, TOKEN_PURPOSES),
   known_devices: (em, _call, { user }) => deleteKnownDevices(em, user.id),
+  device_tokens: (em, _call, { user }) => deleteDeviceTokens(em, user.id),
 };
 
 /** The number of credentials of each kind that have ended. */

@@ -32,6 +32,7 @@ async function accountWithEverything() {
     api_keys: async () => (await service.apiKeys.introspectApiKey({ key })).active,
     links: async () => (await count('select 1 from one_time_tokens where user_id = $1')) > 0,
     known_devices: async () => (await count('select 1 from known_devices where user_id = $1')) > 0,
+    device_tokens: async () => (await count('select 1 from device_tokens where user_id = $1')) > 0,
   };
   const left = async () => {
     const kinds = await Promise.all(CREDENTIAL_KINDS.map(async (kind) => ((await works[kind]()) ? [kind] : [])));
@@ -48,18 +49,22 @@ const changePassword = ({ id, own }: Account, options: { revokeApiKeys?: boolean
 
 /** Written by hand: each event, and the kinds that it leaves. A new kind has to be placed here for every event. */
 const EVENTS: readonly (readonly [event: string, act: (account: Account) => Promise<unknown>, left: readonly CredentialKind[]])[] = [
-  ['ChangePassword', (account) => changePassword(account), ['password', 'known_devices']],
+  ['ChangePassword', (account) => changePassword(account), ['password', 'known_devices', 'device_tokens']],
   [
     'ChangePassword that keeps the keys',
     (account) => changePassword(account, { revokeApiKeys: false }),
-    ['password', 'api_keys', 'known_devices'],
+    ['password', 'api_keys', 'known_devices', 'device_tokens'],
   ],
   ['ResetPassword', ({ resetToken }) => service.auth.resetPassword({ resetToken, newPassword: NEW }), ['password', 'known_devices']],
-  ['RevokeAllSessions', ({ id }) => service.sessions.revokeAllSessions({ userId: id }), ['password', 'api_keys', 'links', 'known_devices']],
+  [
+    'RevokeAllSessions',
+    ({ id }) => service.sessions.revokeAllSessions({ userId: id }),
+    ['password', 'api_keys', 'links', 'known_devices', 'device_tokens'],
+  ],
   [
     'RevokeAllSessions with the keys',
     ({ id }) => service.sessions.revokeAllSessions({ userId: id, revokeApiKeys: true }),
-    ['password', 'links', 'known_devices'],
+    ['password', 'links', 'known_devices', 'device_tokens'],
   ],
   [
     'DeactivateUser and ReactivateUser',
@@ -67,13 +72,13 @@ const EVENTS: readonly (readonly [event: string, act: (account: Account) => Prom
       await service.users.deactivateUser({ userId: id });
       await service.users.reactivateUser({ userId: id });
     },
-    ['password', 'api_keys', 'known_devices'],
+    ['password', 'api_keys', 'known_devices', 'device_tokens'],
   ],
   ['DeleteUser', ({ id }) => service.users.deleteUser({ userId: id }), []],
   [
     'RevokeCredentials of one kind',
     ({ id }) => revoke(id, [Kind.CREDENTIAL_KIND_LINKS]),
-    ['password', 'sessions', 'api_keys', 'known_devices'],
+    ['password', 'sessions', 'api_keys', 'known_devices', 'device_tokens'],
   ],
   ['RevokeCredentials of all kinds', ({ id }) => revoke(id, ALL_KINDS), []],
 ];
@@ -84,6 +89,7 @@ const ALL_KINDS = [
   Kind.CREDENTIAL_KIND_API_KEYS,
   Kind.CREDENTIAL_KIND_LINKS,
   Kind.CREDENTIAL_KIND_KNOWN_DEVICES,
+  Kind.CREDENTIAL_KIND_DEVICE_TOKENS,
 ];
 
 const revoke = (userId: string, kinds: Kind[]) => service.users.revokeCredentials({ userId, kinds });

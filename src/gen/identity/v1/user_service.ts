@@ -43,6 +43,8 @@ export const CredentialKind = {
   CREDENTIAL_KIND_LINKS: 4,
   /** CREDENTIAL_KIND_KNOWN_DEVICES - Devices on which the user has signed in: each next sign-in is told as one on a new device. */
   CREDENTIAL_KIND_KNOWN_DEVICES: 5,
+  /** CREDENTIAL_KIND_DEVICE_TOKENS - Device tokens (Tokens.device_token): every device counts as an unknown one for the lockout. */
+  CREDENTIAL_KIND_DEVICE_TOKENS: 6,
   UNRECOGNIZED: -1,
 } as const;
 
@@ -55,6 +57,7 @@ export namespace CredentialKind {
   export type CREDENTIAL_KIND_API_KEYS = typeof CredentialKind.CREDENTIAL_KIND_API_KEYS;
   export type CREDENTIAL_KIND_LINKS = typeof CredentialKind.CREDENTIAL_KIND_LINKS;
   export type CREDENTIAL_KIND_KNOWN_DEVICES = typeof CredentialKind.CREDENTIAL_KIND_KNOWN_DEVICES;
+  export type CREDENTIAL_KIND_DEVICE_TOKENS = typeof CredentialKind.CREDENTIAL_KIND_DEVICE_TOKENS;
   export type UNRECOGNIZED = typeof CredentialKind.UNRECOGNIZED;
 }
 
