@@ -6,7 +6,7 @@ import { type Client, NO_CLIENT } from '../../call/client.ts';
 import { transaction } from '../../database/transaction.ts';
 import { tooManyAttempts } from '../auth.errors.ts';
 import { hashDeviceToken } from './device-tokens.ts';
-import { isLocked, type LockoutPolicy, lockEnd, secondsToWait } from './lockout-policy.ts';
+import { type LockoutPolicy, lockEnd, secondsToWait } from './lockout-policy.ts';
 import { type ClaimedAttempt, claimAttempt, countFailure, isClaimed, releaseAttempt, type Target } from './login-attempt.repository.ts';
 
 /** The lockout: every attempt on a password is claimed before the password is compared, and accounted for after. */
@@ -27,8 +27,8 @@ export class Attempts {
     // Not cancelled with the call: cut short, nobody would know whether the attempt was claimed, and it could not be given back.
     const claim = () => claimAttempt(call.uncancelled().db, target, { now, maxAttempts: this.#policy.maxAttempts });
     let attempt = await claim();
-    // Refused by no lock that the statement could see: while it waited for the row, the account was locked or erased. Look again.
-    if (!isClaimed(attempt) && !isLocked(attempt.lockedUntil, now)) attempt = await claim();
+    // While it waited for a row, the account was locked or erased.
+    if (!isClaimed(attempt) && !attempt.certain) attempt = await claim();
     if (!isClaimed(attempt)) throw tooManyAttempts(secondsToWait(attempt, now, this.#policy));
     return attempt;
   }

@@ -9,10 +9,10 @@ export interface LockoutPolicy {
 export const MAX_CONSECUTIVE_FAILURES = 100;
 
 /** An attempt of which nothing was heard for so long has lost whoever would have told its outcome: hashes wait for seconds. */
-const IN_FLIGHT_SECONDS = 60;
+export const IN_FLIGHT_SECONDS = 60;
 
 /** Failures that have led to no lock are forgotten after a month without an attempt. */
-const FAILURES_KEPT_SECONDS = 30 * 86_400;
+export const FAILURES_KEPT_SECONDS = 30 * 86_400;
 
 /** A device that nobody has signed in on for half a year is unknown again. */
 const DEVICE_KEPT_SECONDS = 180 * 86_400;
@@ -24,9 +24,6 @@ export const MAX_DEVICE_TOKENS = 20;
 const IN_FLIGHT_RETRY_SECONDS = 1;
 
 const secondsBefore = (now: Date, seconds: number) => new Date(now.getTime() - seconds * 1000);
-
-/** Attempts claimed until then are in flight no more. */
-export const inFlightSince = (now: Date) => secondsBefore(now, IN_FLIGHT_SECONDS);
 
 /** Failures until then are forgotten, unless there was an attempt since. */
 export const failuresKeptSince = (now: Date) => secondsBefore(now, FAILURES_KEPT_SECONDS);

@@ -1,7 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { PreparedStatement, PreparedStatements } from '../../database/prepared.ts';
 import { counters, FORGOTTEN, RELEASED } from './attempt-counters.ts';
-import { devicesKeptSince, failuresKeptSince, inFlightSince, MAX_CONSECUTIVE_FAILURES, type Refusal } from './lockout-policy.ts';
+import { devicesKeptSince, MAX_CONSECUTIVE_FAILURES, type Refusal } from './lockout-policy.ts';
 
 /** The account that somebody tries to enter, and the device that they say they are on. */
 export interface Target {
@@ -38,6 +38,13 @@ interface ClaimRow {
   /** The driver's text form; rows of raw queries are not hydrated. */
   locked_until: string | null;
   consecutive_failures: number | null;
+  certain: boolean | null;
+}
+
+/** An attempt that was refused, and the counts that have done so. */
+export interface RefusedAttempt extends Refusal {
+  /** The counts were seen to leave no attempt. Otherwise something has changed while the claim waited for a row, and it is worth another look. */
+  readonly certain: boolean;
 }
 
 /**
@@ -51,18 +58,20 @@ export async function claimAttempt(
   db: PreparedStatements,
   { column, value, hash, deviceHash }: Target,
   { now, maxAttempts }: AttemptLimits,
-): Promise<ClaimedAttempt | Refusal> {
-  const values = [value, now, maxAttempts, inFlightSince(now), failuresKeptSince(now), deviceHash, devicesKeptSince(now)];
+): Promise<ClaimedAttempt | RefusedAttempt> {
+  const values = [value, now, maxAttempts, deviceHash, devicesKeptSince(now)];
   const [row] = await db.run<ClaimRow>(CLAIM[column], column === 'id' ? values : [...values, hash]);
-  if (!row?.claimed)
-    return { lockedUntil: row?.locked_until ? new Date(row.locked_until) : null, consecutiveFailures: row?.consecutive_failures ?? 0 };
+  if (!row?.claimed) {
+    const lockedUntil = row?.locked_until ? new Date(row.locked_until) : null;
+    return { lockedUntil, consecutiveFailures: row?.consecutive_failures ?? 0, certain: row?.certain ?? false };
+  }
   const { user_id: userId, password_hash: passwordHash, identifier_hash: identifierHash } = row;
   return row.on_device
     ? { userId, passwordHash, identifierHash: null, deviceHash }
     : { userId, passwordHash, identifierHash, deviceHash: null };
 }
 
-export const isClaimed = (attempt: ClaimedAttempt | Refusal): attempt is ClaimedAttempt => 'userId' in attempt;
+export const isClaimed = (attempt: ClaimedAttempt | RefusedAttempt): attempt is ClaimedAttempt => 'userId' in attempt;
 
 /**
  * The commit of a claim does not wait for the disk: that of what becomes of the attempt does, for all that was written before it. So nobody
@@ -70,12 +79,7 @@ export const isClaimed = (attempt: ClaimedAttempt | Refusal): attempt is Claimed
  */
 const WITHOUT_THE_DISK = `set_config('synchronous_commit', 'off', true) is not null`;
 
-const CLAIM_PARAMETERS = {
-  now: '$2::timestamptz',
-  maxAttempts: '$3::int',
-  inFlightSince: '$4::timestamptz',
-  failuresKeptSince: '$5::timestamptz',
-};
+const CLAIM_PARAMETERS = { now: '$2::timestamptz', maxAttempts: '$3::int' };
 
 const claiming = (table: string) => counters(table, CLAIM_PARAMETERS);
 
@@ -85,9 +89,9 @@ const PASSWORD = 'case when is_active then password_hash end as password_hash';
 const onDevice = (column: Target['column']) => `
   account as (select id, ${PASSWORD} from users where ${column} = $1),
   device as (
-    select token_hash, locked_until, consecutive_failures from device_tokens
-    where token_hash = $6::bytea and user_id = (select id from account)
-      and consecutive_failures < ${MAX_CONSECUTIVE_FAILURES} and last_used_at > $7::timestamptz
+    select token_hash, locked_until, consecutive_failures, ${claiming('device_tokens').free} as free from device_tokens
+    where token_hash = $4::bytea and user_id = (select id from account)
+      and consecutive_failures < ${MAX_CONSECUTIVE_FAILURES} and last_used_at > $5::timestamptz
   ),
   claimed_device as (
     update device_tokens set ${claiming('device_tokens').claimed}
@@ -100,7 +104,7 @@ const claimByIdentifier = (column: Target['column']): PreparedStatement => ({
   text: `
     with ${onDevice(column)},
     -- Who has the identifier is a part of the key: what was tried before somebody registered it counts no more.
-    key as (select coalesce((select sha256($8::bytea || uuid_send(id)) from account), $8::bytea) as identifier_hash),
+    key as (select coalesce((select sha256($6::bytea || uuid_send(id)) from account), $6::bytea) as identifier_hash),
     identifier as (
       select locked_until, consecutive_failures, ${claiming('attempted_identifiers').free} as free
       from attempted_identifiers where identifier_hash = (select identifier_hash from key)
@@ -113,7 +117,7 @@ const claimByIdentifier = (column: Target['column']): PreparedStatement => ({
     ),
     claimed_identifier as (
       insert into attempted_identifiers (identifier_hash, user_id, attempts_in_flight, attempted_at)
-      select identifier_hash, (select id from held), 1, $2::timestamptz from key
+      select identifier_hash, (select id from held), 1, now() from key
       where not exists (select from device) and not exists (select from identifier where not free) and ${WITHOUT_THE_DISK}
       on conflict (identifier_hash) do update set ${claiming('attempted_identifiers').claimed}
       where ${claiming('attempted_identifiers').free}
@@ -130,11 +134,11 @@ const claimByIdentifier = (column: Target['column']): PreparedStatement => ({
       case when exists (select from claimed_device) then (select password_hash from account)
         when exists (select from claimed_account) then (select password_hash from held) end as password_hash,
       (select identifier_hash from claimed_identifier) as identifier_hash,
-      locked_until, consecutive_failures
+      locked_until, consecutive_failures, not free as certain
     from (select) as answer left join (
-      select locked_until, consecutive_failures from device
+      select locked_until, consecutive_failures, free from device
       union all
-      select locked_until, consecutive_failures from identifier where not exists (select from device)
+      select locked_until, consecutive_failures, free from identifier where not exists (select from device)
     ) as refusing on true`,
 });
 
@@ -154,11 +158,11 @@ const CLAIM_BY_ID: PreparedStatement = {
       case when exists (select from claimed_device) then (select password_hash from account)
         else (select password_hash from claimed_account) end as password_hash,
       null::bytea as identifier_hash,
-      locked_until, consecutive_failures
+      locked_until, consecutive_failures, not free as certain
     from (select) as answer left join (
-      select locked_until, consecutive_failures from device
+      select locked_until, consecutive_failures, free from device
       union all
-      select locked_until, consecutive_failures from users where id = $1 and not exists (select from device)
+      select locked_until, consecutive_failures, ${claiming('users').free} from users where id = $1 and not exists (select from device)
     ) as refusing on true`,
 };
 
@@ -192,12 +196,7 @@ export interface CountedFailure {
 }
 
 const failing = (table: string) =>
-  counters(table, {
-    now: 'cast(:now as timestamptz)',
-    maxAttempts: ':maxAttempts',
-    inFlightSince: 'cast(:inFlightSince as timestamptz)',
-    failuresKeptSince: 'cast(:failuresKeptSince as timestamptz)',
-  }).failed('cast(:lockUntil as timestamptz)');
+  counters(table, { now: 'cast(:now as timestamptz)', maxAttempts: ':maxAttempts' }).failed('cast(:lockUntil as timestamptz)');
 
 /** The attempt has failed: it counts, and the last one allowed locks. The same statement for an account that does not exist. */
 export async function countFailure(
@@ -225,8 +224,6 @@ export async function countFailure(
       now,
       maxAttempts,
       lockUntil,
-      inFlightSince: inFlightSince(now),
-      failuresKeptSince: failuresKeptSince(now),
     },
   );
   return { lockExpired: counted?.lock_expired ?? false, locked: counted?.locked ?? false };
