@@ -299,7 +299,8 @@ export interface DeletionReceipt {
 export interface DeletionReceipt_Item {
   /**
    * Kind of the rows. Deleted: "user", "profile", "roles", "sessions", "password_history", "api_keys",
-   * "known_devices", "one_time_tokens", "mails". Kept: "audit_events". New kinds may be added.
+   * "known_devices", "device_tokens", "attempted_identifiers", "one_time_tokens", "mails". Kept: "audit_events". New
+   * kinds may be added.
    */
   kind: string;
   /** Number of rows. */
@@ -317,8 +318,8 @@ export interface ExportUserRequest {
 /** ExportUserResponse has all that is held about the user. */
 export interface ExportUserResponse {
   /**
-   * Document with the fields user (the account with its timestamps), profile, roles, sessions, known_devices, api_keys,
-   * password_history, one_time_tokens, mails, events, audit_events and actions. Names are in snake_case; moments are
+   * Document with the fields user (the account with its timestamps), profile, roles, sessions, known_devices, device_tokens,
+   * api_keys, password_history, one_time_tokens, mails, events, audit_events and actions. Names are in snake_case; moments are
    * RFC 3339 text. It has less than 4 MiB, and fewer than 40,000 items of each kind; otherwise the call fails with
    * EXPORT_TOO_LARGE. New fields may be added.
    */
@@ -2534,7 +2535,8 @@ export const UserServiceService = {
     responseDeserialize: (value: Buffer): ReactivateUserResponse => ReactivateUserResponse.decode(value),
   },
   /**
-   * UnlockUser forgets failed attempts and lifts a lock at once. A user without failed attempts stays as they are.
+   * UnlockUser forgets failed attempts, under every name of the user and on every known device, and lifts a lock at once.
+   * A user without failed attempts stays as they are.
    *
    * Needs identity.users.write.
    *
@@ -2703,7 +2705,8 @@ export interface UserServiceServer extends UntypedServiceImplementation {
    */
   reactivateUser: handleUnaryCall<ReactivateUserRequest, ReactivateUserResponse>;
   /**
-   * UnlockUser forgets failed attempts and lifts a lock at once. A user without failed attempts stays as they are.
+   * UnlockUser forgets failed attempts, under every name of the user and on every known device, and lifts a lock at once.
+   * A user without failed attempts stays as they are.
    *
    * Needs identity.users.write.
    *
@@ -2942,7 +2945,8 @@ export interface UserServiceClient extends Client {
     callback: (error: ServiceError | null, response: ReactivateUserResponse) => void,
   ): ClientUnaryCall;
   /**
-   * UnlockUser forgets failed attempts and lifts a lock at once. A user without failed attempts stays as they are.
+   * UnlockUser forgets failed attempts, under every name of the user and on every known device, and lifts a lock at once.
+   * A user without failed attempts stays as they are.
    *
    * Needs identity.users.write.
    *
