@@ -11,7 +11,6 @@ export function toAuditEventMessage(event: AuditEvent): AuditEventMessage {
       ipAddress: event.ipAddress ?? '',
       userAgent: event.userAgent ?? '',
       deviceName: event.deviceName ?? '',
-      deviceToken: '',
     },
     occurTime: event.occurredAt,
     metadata: new Map(Object.entries(event.metadata)),

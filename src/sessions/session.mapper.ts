@@ -10,7 +10,6 @@ export function toSessionMessage(session: Session, caller: Caller): SessionMessa
       ipAddress: session.ipAddress ?? '',
       userAgent: session.userAgent ?? '',
       deviceName: session.deviceName ?? '',
-      deviceToken: '',
     },
     createTime: session.createdAt,
     lastActiveTime: session.lastActiveAt,

@@ -72,8 +72,8 @@ export interface AuditEvent {
     | Date
     | undefined;
   /**
-   * Further facts about the event, e.g. the session_id; known_device is "true" for a failure on a known device, which the
-   * lockout counts apart. Never personal data.
+   * Further facts about the event, e.g. the session_id; known_device is "true" for a failure on a known device, which
+   * the lockout counts apart. Never personal data.
    */
   metadata: Map<string, string>;
 }

@@ -2511,9 +2511,9 @@ export const AuthServiceService = {
    * LOCKOUT_DURATION (30 minutes) with TOO_MANY_ATTEMPTS, without a look at the password, whether somebody has it or
    * not: so a lock tells nothing (ASVS 6.3.8). After as many failures on an account under whichever names, no password
    * is compared for it, while attempts under a name that has not failed as often are answered INVALID_CREDENTIALS: so
-   * nothing tells which names belong together. A success resets both counts. An attempt whose deadline passes before its
-   * password was looked at does not count, and neither does a right password. Attempts in flight may still fail: who
-   * would be one too many is answered TOO_MANY_ATTEMPTS with a RetryInfo of one second.
+   * nothing tells which names belong together. A success resets both counts. An attempt whose deadline passes before
+   * its password was looked at does not count, and neither does a right password. Attempts in flight may still fail:
+   * who would be one too many is answered TOO_MANY_ATTEMPTS with a RetryInfo of one second.
    *
    * A device that sends the device_token of an earlier sign-in to the account has a counter of its own: it is neither
    * refused for the failures of others nor counted with them, and after 5 failures it is locked by itself (OWASP device
@@ -2716,9 +2716,9 @@ export const AuthServiceService = {
   },
   /**
    * ResetPassword sets a new password with the token of a mail, which is good once, for 30 minutes. It ends all
-   * sessions and device tokens of the user, lifts a lock, makes codes and links of earlier mails useless, and tells the user by mail. The
-   * token came by mail, so the email counts as verified from now on. It does not sign in. A password that is refused
-   * does not use the token up.
+   * sessions and device tokens of the user, lifts a lock, makes codes and links of earlier mails useless, and tells the
+   * user by mail. The token came by mail, so the email counts as verified from now on. It does not sign in. A password
+   * that is refused does not use the token up.
    *
    * Needs identity.auth.recover.
    *
@@ -2811,9 +2811,9 @@ export interface AuthServiceServer extends UntypedServiceImplementation {
    * LOCKOUT_DURATION (30 minutes) with TOO_MANY_ATTEMPTS, without a look at the password, whether somebody has it or
    * not: so a lock tells nothing (ASVS 6.3.8). After as many failures on an account under whichever names, no password
    * is compared for it, while attempts under a name that has not failed as often are answered INVALID_CREDENTIALS: so
-   * nothing tells which names belong together. A success resets both counts. An attempt whose deadline passes before its
-   * password was looked at does not count, and neither does a right password. Attempts in flight may still fail: who
-   * would be one too many is answered TOO_MANY_ATTEMPTS with a RetryInfo of one second.
+   * nothing tells which names belong together. A success resets both counts. An attempt whose deadline passes before
+   * its password was looked at does not count, and neither does a right password. Attempts in flight may still fail:
+   * who would be one too many is answered TOO_MANY_ATTEMPTS with a RetryInfo of one second.
    *
    * A device that sends the device_token of an earlier sign-in to the account has a counter of its own: it is neither
    * refused for the failures of others nor counted with them, and after 5 failures it is locked by itself (OWASP device
@@ -2922,9 +2922,9 @@ export interface AuthServiceServer extends UntypedServiceImplementation {
   requestPasswordReset: handleUnaryCall<RequestPasswordResetRequest, RequestPasswordResetResponse>;
   /**
    * ResetPassword sets a new password with the token of a mail, which is good once, for 30 minutes. It ends all
-   * sessions and device tokens of the user, lifts a lock, makes codes and links of earlier mails useless, and tells the user by mail. The
-   * token came by mail, so the email counts as verified from now on. It does not sign in. A password that is refused
-   * does not use the token up.
+   * sessions and device tokens of the user, lifts a lock, makes codes and links of earlier mails useless, and tells the
+   * user by mail. The token came by mail, so the email counts as verified from now on. It does not sign in. A password
+   * that is refused does not use the token up.
    *
    * Needs identity.auth.recover.
    *
@@ -2995,9 +2995,9 @@ export interface AuthServiceClient extends Client {
    * LOCKOUT_DURATION (30 minutes) with TOO_MANY_ATTEMPTS, without a look at the password, whether somebody has it or
    * not: so a lock tells nothing (ASVS 6.3.8). After as many failures on an account under whichever names, no password
    * is compared for it, while attempts under a name that has not failed as often are answered INVALID_CREDENTIALS: so
-   * nothing tells which names belong together. A success resets both counts. An attempt whose deadline passes before its
-   * password was looked at does not count, and neither does a right password. Attempts in flight may still fail: who
-   * would be one too many is answered TOO_MANY_ATTEMPTS with a RetryInfo of one second.
+   * nothing tells which names belong together. A success resets both counts. An attempt whose deadline passes before
+   * its password was looked at does not count, and neither does a right password. Attempts in flight may still fail:
+   * who would be one too many is answered TOO_MANY_ATTEMPTS with a RetryInfo of one second.
    *
    * A device that sends the device_token of an earlier sign-in to the account has a counter of its own: it is neither
    * refused for the failures of others nor counted with them, and after 5 failures it is locked by itself (OWASP device
@@ -3246,9 +3246,9 @@ export interface AuthServiceClient extends Client {
   ): ClientUnaryCall;
   /**
    * ResetPassword sets a new password with the token of a mail, which is good once, for 30 minutes. It ends all
-   * sessions and device tokens of the user, lifts a lock, makes codes and links of earlier mails useless, and tells the user by mail. The
-   * token came by mail, so the email counts as verified from now on. It does not sign in. A password that is refused
-   * does not use the token up.
+   * sessions and device tokens of the user, lifts a lock, makes codes and links of earlier mails useless, and tells the
+   * user by mail. The token came by mail, so the email counts as verified from now on. It does not sign in. A password
+   * that is refused does not use the token up.
    *
    * Needs identity.auth.recover.
    *

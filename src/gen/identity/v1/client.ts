@@ -30,11 +30,11 @@ export interface Client {
    * Token that this device got at an earlier sign-in (Tokens.device_token). It is for Login and LoginWithCode. One that
    * is of another account, malformed, forgotten or voided is as if absent. It is never shown, logged or exported.
    */
-  deviceToken: string;
+  deviceToken?: string | undefined;
 }
 
 function createBaseClient(): Client {
-  return { ipAddress: "", userAgent: "", deviceName: "", deviceToken: "" };
+  return { ipAddress: "", userAgent: "", deviceName: "", deviceToken: undefined };
 }
 
 export const Client: MessageFns<Client> = {
@@ -48,7 +48,7 @@ export const Client: MessageFns<Client> = {
     if (message.deviceName !== "") {
       writer.uint32(26).string(message.deviceName);
     }
-    if (message.deviceToken !== "") {
+    if (message.deviceToken !== undefined) {
       writer.uint32(34).string(message.deviceToken);
     }
     return writer;

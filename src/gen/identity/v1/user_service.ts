@@ -318,10 +318,10 @@ export interface ExportUserRequest {
 /** ExportUserResponse has all that is held about the user. */
 export interface ExportUserResponse {
   /**
-   * Document with the fields user (the account with its timestamps), profile, roles, sessions, known_devices, device_tokens,
-   * api_keys, password_history, one_time_tokens, mails, events, audit_events and actions. Names are in snake_case; moments are
-   * RFC 3339 text. It has less than 4 MiB, and fewer than 40,000 items of each kind; otherwise the call fails with
-   * EXPORT_TOO_LARGE. New fields may be added.
+   * Document with the fields user (the account with its timestamps), profile, roles, sessions, known_devices,
+   * device_tokens, api_keys, password_history, one_time_tokens, mails, events, audit_events and actions. Names are in
+   * snake_case; moments are RFC 3339 text. It has less than 4 MiB, and fewer than 40,000 items of each kind; otherwise
+   * the call fails with EXPORT_TOO_LARGE. New fields may be added.
    */
   document: { [key: string]: any } | undefined;
 }
@@ -2535,8 +2535,8 @@ export const UserServiceService = {
     responseDeserialize: (value: Buffer): ReactivateUserResponse => ReactivateUserResponse.decode(value),
   },
   /**
-   * UnlockUser forgets failed attempts, under every name of the user and on every known device, and lifts a lock at once.
-   * A user without failed attempts stays as they are.
+   * UnlockUser forgets failed attempts, under every name of the user and on every known device, and lifts a lock at
+   * once. A user without failed attempts stays as they are.
    *
    * Needs identity.users.write.
    *
@@ -2705,8 +2705,8 @@ export interface UserServiceServer extends UntypedServiceImplementation {
    */
   reactivateUser: handleUnaryCall<ReactivateUserRequest, ReactivateUserResponse>;
   /**
-   * UnlockUser forgets failed attempts, under every name of the user and on every known device, and lifts a lock at once.
-   * A user without failed attempts stays as they are.
+   * UnlockUser forgets failed attempts, under every name of the user and on every known device, and lifts a lock at
+   * once. A user without failed attempts stays as they are.
    *
    * Needs identity.users.write.
    *
@@ -2945,8 +2945,8 @@ export interface UserServiceClient extends Client {
     callback: (error: ServiceError | null, response: ReactivateUserResponse) => void,
   ): ClientUnaryCall;
   /**
-   * UnlockUser forgets failed attempts, under every name of the user and on every known device, and lifts a lock at once.
-   * A user without failed attempts stays as they are.
+   * UnlockUser forgets failed attempts, under every name of the user and on every known device, and lifts a lock at
+   * once. A user without failed attempts stays as they are.
    *
    * Needs identity.users.write.
    *
