@@ -391,7 +391,7 @@ describe('the test itself', () => {
     expect(FILES.length).toBeGreaterThan(120);
     const appImports = FILES.find(({ name }) => name === 'app/app.ts')?.imports ?? [];
     expect(appImports).toContainEqual({ from: '@grpc/grpc-js', typeOnly: true });
-    expect(OWNERS.size).toBe(21);
+    expect(OWNERS.size).toBe(23);
     const wiring = FILES.find(({ name }) => name === 'app/services.ts')?.imports ?? [];
     expect(wiring).toContainEqual({ from: 'users/user.rpc.ts', typeOnly: false });
     expect(FILES.find(({ name }) => name === 'rpc/server.ts')?.imports).toContainEqual({ from: '@grpc/grpc-js', typeOnly: false });

@@ -91,7 +91,7 @@ async function offerMetrics({ metricsPort, grpc }: Config, { metrics, team }: Re
 const cleanupSteps = (config: Config) => [
   ...sessionCleanup,
   ...apiKeyCleanup,
-  ...lockoutCleanup(config.lockout),
+  ...lockoutCleanup,
   ...auditCleanup(config),
   ...tokenCleanup,
   ...emailChangeCleanup,

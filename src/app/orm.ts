@@ -7,6 +7,8 @@ import { ServiceAccount } from '../access/service-accounts/service-account.entit
 import { AuditEvent } from '../audit/audit-event.entity.ts';
 import { AuditLog, type Recorded } from '../audit/audit-log.ts';
 import { EmailChange } from '../auth/email-change/email-change.entity.ts';
+import { AttemptedIdentifier } from '../auth/lockout/attempted-identifier.entity.ts';
+import { DeviceToken } from '../auth/lockout/device-token.entity.ts';
 import { UnknownLogin } from '../auth/lockout/unknown-login.entity.ts';
 import { OneTimeToken } from '../auth/one-time-tokens/one-time-token.entity.ts';
 import { PasswordHistory } from '../auth/passwords/password-history.entity.ts';
@@ -29,7 +31,9 @@ export const ENTITIES = [
   Session,
   SessionGeneration,
   PasswordHistory,
+  AttemptedIdentifier,
   UnknownLogin,
+  DeviceToken,
   AuditEvent,
   Role,
   RolePermission,

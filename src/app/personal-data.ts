@@ -2,6 +2,7 @@ import { apiKeyPersonalData } from '../access/api-keys/personal-data.repository.
 import { rolePersonalData } from '../access/roles/role.repository.ts';
 import { auditPersonalData } from '../audit/personal-data.repository.ts';
 import { emailChangePersonalData } from '../auth/email-change/email-change.repository.ts';
+import { lockoutPersonalData } from '../auth/lockout/device-token.repository.ts';
 import { tokenPersonalData } from '../auth/one-time-tokens/one-time-token.repository.ts';
 import { passwordPersonalData } from '../auth/passwords/password-history.repository.ts';
 import { eventPersonalData } from '../events/event.repository.ts';
@@ -13,6 +14,7 @@ import type { PersonalData } from '../users/personal-data.ts';
 export const PERSONAL_DATA: readonly PersonalData[] = [
   ...rolePersonalData,
   ...sessionPersonalData,
+  ...lockoutPersonalData,
   ...passwordPersonalData,
   ...apiKeyPersonalData,
   ...tokenPersonalData,

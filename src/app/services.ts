@@ -12,6 +12,7 @@ import { authService } from '../auth/auth.rpc.ts';
 import { endAllSessions, endCredentialsBy } from '../auth/credentials/credentials.ts';
 import { revokeCredentialsRpc } from '../auth/credentials/revoke-credentials.rpc.ts';
 import { Attempts } from '../auth/lockout/attempts.ts';
+import { forgetAllFailures } from '../auth/lockout/forget-failures.ts';
 import { problemOfHash } from '../auth/passwords/password-scheme.ts';
 import { permissionsOverSelf } from '../call/authorize.ts';
 import { createPageTokens } from '../call/page-token.ts';
@@ -78,6 +79,7 @@ function usersDeps(config: Config, { now, passwords, secretKey, sealed, userLook
     requireMayActOn,
     endCredentials: endCredentialsBy,
     revokeCredentials: revokeCredentialsRpc,
+    forgetFailures: forgetAllFailures,
     personalData: PERSONAL_DATA,
     importRoles,
     problemOfForeignHash: problemOfHash,

@@ -1,5 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import type { Client } from '../call/client.ts';
+import { type Client, describedDevice } from '../call/client.ts';
 import type { CleanupStep } from '../jobs/cleanup.ts';
 import { lockedUserId } from '../users/user.repository.ts';
 import { AuditEvent } from './audit-event.entity.ts';
@@ -25,7 +25,7 @@ export interface NewAuditEvent {
  * ends: the lock waits for an erasure that is under way.
  */
 export async function insertAuditEvents(em: EntityManager, events: readonly NewAuditEvent[]): Promise<void> {
-  const rows = events.map(({ client, ...event }) => ({ ...event, ...client }));
+  const rows = events.map(({ client, ...event }) => ({ ...event, ...describedDevice(client) }));
   await em.execute(
     `insert into audit_events (type, user_id, actor, ip_address, user_agent, device_name, occurred_at, metadata)
      select type, subject, case when "callerId" is null then actor else coalesce('user:' || caller, '${ERASED}') end,

@@ -3,8 +3,8 @@ import type { GetCallerResponse } from '../gen/identity/v1/auth_service.ts';
 import type { Tokens } from '../gen/identity/v1/tokens.ts';
 import type { IssuedTokens } from './tokens/access-tokens.ts';
 
-export function toTokensMessage({ accessToken, expiresIn, refreshToken, refreshExpiresIn, sessionId }: IssuedTokens): Tokens {
-  return { accessToken, tokenType: 'Bearer', expiresIn, refreshToken, refreshExpiresIn, sessionId };
+export function toTokensMessage({ accessToken, expiresIn, refreshToken, refreshExpiresIn, sessionId, deviceToken }: IssuedTokens): Tokens {
+  return { accessToken, tokenType: 'Bearer', expiresIn, refreshToken, refreshExpiresIn, sessionId, deviceToken: deviceToken?.reveal() };
 }
 
 export function toCallerMessage(caller: UserCaller | ServiceAccountCaller): GetCallerResponse {

@@ -10,6 +10,8 @@ import { userNotFound } from '../users/user.errors.ts';
 import { findUser } from '../users/user.repository.ts';
 import type { CredentialKind } from './credentials/credential-policy.ts';
 import { endCredentialsBy } from './credentials/credentials.ts';
+import { settleSuccess } from './lockout/forget-failures.ts';
+import type { ClaimedAttempt } from './lockout/login-attempt.repository.ts';
 import { presentedPassword } from './passwords/password-policy.ts';
 import { personalData } from './passwords/passwords.ts';
 import { type WithVerifiedPasswordDeps, withVerifiedPassword } from './with-verified-password.ts';
@@ -32,8 +34,14 @@ export async function changePassword(call: Call, deps: ChangePasswordDeps, input
     // Only now: what is refused tells about the user, their names and what they had for a password.
     await deps.passwords.requireAcceptable(call, { ...personalData(owner), password: newPassword, field: 'new_password', userId });
     const newHash = await deps.passwords.hash(newPassword, call.signal);
-    await withLockedUser((em, user) => replacePassword(em, call, deps, user, { newHash, revokeApiKeys: input.revokeApiKeys }));
+    await withLockedUser((em, user) => replacePassword(em, call, deps, user, { newHash, revokeApiKeys: input.revokeApiKeys, attempt }));
   });
+}
+
+interface Replacement {
+  readonly newHash: string;
+  readonly revokeApiKeys: boolean;
+  readonly attempt: ClaimedAttempt;
 }
 
 /** Sets the new password and ends what the old one has opened, in one transaction. */
@@ -42,11 +50,10 @@ async function replacePassword(
   call: Call,
   { passwords }: ChangePasswordDeps,
   user: User,
-  { newHash, revokeApiKeys }: { readonly newHash: string; readonly revokeApiKeys: boolean },
+  { newHash, revokeApiKeys, attempt }: Replacement,
 ): Promise<void> {
   user.noteInteraction(call.now());
-  user.failedAttempts = 0;
-  user.lockedUntil = null;
+  await settleSuccess(em, call, user, attempt);
   await passwords.replace(em, user, newHash, call.now());
   const keep: CredentialKind[] = revokeApiKeys ? [] : ['api_keys'];
   await endCredentialsBy(em, call, 'password_changed', user, { exceptSessionId: ownSessionId(call, user.id), keep });

@@ -8,7 +8,7 @@ import type { LimitCredentials } from '../rate-limits/rate-limits.ts';
 import { findUserIdByEmail, lockUserWithPassword } from '../users/user.repository.ts';
 import { email } from '../users/user-fields.ts';
 import { invalidCredentials } from './auth.errors.ts';
-import { liftLock } from './lockout/lift-lock.ts';
+import { recordLiftedLock } from './lockout/forget-failures.ts';
 import type { CodeAttempt, OneTimeTokens } from './one-time-tokens/one-time-tokens.ts';
 import { type SignInDeps, signIn } from './sign-in.ts';
 import type { IssuedTokens } from './tokens/access-tokens.ts';
@@ -61,7 +61,7 @@ async function signInByCode(call: Call, deps: LoginWithCodeDeps, attempt: CodeAt
   const begin = async (em: EntityManager) => {
     const user = await lockUserWithPassword(em, attempt.userId);
     if (!user?.active || !(await deps.oneTimeTokens.takeCode(em, attempt))) return undefined;
-    liftLock(em, call, user, 'code');
+    recordLiftedLock(em, call, user, 'code');
     await markEmailVerified(em, call, user);
     return signIn(em, call, deps, { user, client, authMethods: ['otp'] });
   };

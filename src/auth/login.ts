@@ -4,7 +4,6 @@ import { client, vouchedClient } from '../call/client.ts';
 import type { LimitCredentials } from '../rate-limits/rate-limits.ts';
 import { hasOneIdentifier, identifierFields } from '../users/user-fields.ts';
 import { emailNotVerified } from './auth.errors.ts';
-import { recordExpiredLock } from './lockout/attempts.ts';
 import { presentedPassword } from './passwords/password-policy.ts';
 import { type SignInDeps, signIn } from './sign-in.ts';
 import type { IssuedTokens } from './tokens/access-tokens.ts';
@@ -35,14 +34,13 @@ export async function login(call: Call, deps: LoginDeps, input: LoginInput): Pro
   const client = vouchedClient(call, input.client);
   deps.passwords.requireRoom();
   await deps.limitCredentials(call, { rpc: 'Login', client, identifier: value });
-  const attempt = await deps.attempts.claim(call, column, value);
+  const attempt = await deps.attempts.claim(call, column, value, client);
   return withVerifiedPassword(call, deps, { attempt, password, client }, async ({ outdated }, withLockedUser) => {
     const newHash = outdated ? await deps.passwords.hash(password, call.signal) : undefined;
     return withLockedUser(async (em, user) => {
       if (deps.requireVerifiedEmail && !user.isEmailVerified()) throw emailNotVerified();
-      if (attempt.lockExpired) recordExpiredLock(em, call, user.id);
       if (newHash !== undefined) await deps.passwords.upgrade(em, user, newHash);
-      return signIn(em, call, deps, { user, client, authMethods: AUTH_METHODS });
+      return signIn(em, call, deps, { user, client, authMethods: AUTH_METHODS, attempt });
     });
   });
 }

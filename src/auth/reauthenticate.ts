@@ -8,7 +8,8 @@ import type { LimitCredentials } from '../rate-limits/rate-limits.ts';
 import { lockSessionWithUser } from '../sessions/session.repository.ts';
 import type { User } from '../users/user.entity.ts';
 import { sessionRequired } from './auth.errors.ts';
-import { recordExpiredLock } from './lockout/attempts.ts';
+import { settleSuccess } from './lockout/forget-failures.ts';
+import type { ClaimedAttempt } from './lockout/login-attempt.repository.ts';
 import { presentedPassword } from './passwords/password-policy.ts';
 import { type AccessTokens, type IssuedTokens, issueTokens } from './tokens/access-tokens.ts';
 import { type WithVerifiedPasswordDeps, withVerifiedPassword } from './with-verified-password.ts';
@@ -52,12 +53,9 @@ export async function reauthenticate(
   const client = vouchedClient(call, given);
   deps.passwords.requireRoom();
   await deps.limitCredentials(call, { rpc: 'Reauthenticate', client, identifier: userId });
-  const attempt = await deps.attempts.claim(call, 'id', userId);
+  const attempt = await deps.attempts.claim(call, 'id', userId, client);
   return withVerifiedPassword(call, deps, { attempt, password, client }, (_verdict, withLockedUser) =>
-    withLockedUser((em, user) => {
-      if (attempt.lockExpired) recordExpiredLock(em, call, user.id);
-      return renew(em, call, deps, { user, sessionId, client });
-    }),
+    withLockedUser((em, user) => renew(em, call, deps, { user, sessionId, client, attempt })),
   );
 }
 
@@ -71,16 +69,21 @@ interface Renewal {
   readonly user: User;
   readonly sessionId: string;
   readonly client: Client;
+  readonly attempt: ClaimedAttempt;
 }
 
-async function renew(em: EntityManager, call: Call, deps: ReauthenticateDeps, { user, sessionId, client }: Renewal): Promise<IssuedTokens> {
+async function renew(
+  em: EntityManager,
+  call: Call,
+  deps: ReauthenticateDeps,
+  { user, sessionId, client, attempt }: Renewal,
+): Promise<IssuedTokens> {
   const now = call.now();
   const session = await lockSessionWithUser(em, sessionId);
   // Ended since the caller was recognised.
   if (!session?.isLive(now)) throw callerUnauthenticated();
-  user.failedAttempts = 0;
-  user.lockedUntil = null;
-  user.lastLoginAt = now;
+  await settleSuccess(em, call, user, attempt);
+  user.noteInteraction(now);
   session.reauthenticatedAt = now;
   session.lastActiveAt = now;
   session.authMethods = [...new Set([...session.authMethods, METHOD])];

@@ -2,7 +2,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { z } from 'zod';
 import { record } from '../audit/audit-log.ts';
 import type { Call } from '../call/call.ts';
-import { type Client, client, vouchedClient } from '../call/client.ts';
+import { type Client, client, describedDevice, vouchedClient } from '../call/client.ts';
 import { transaction } from '../database/transaction.ts';
 import type { LimitCredentials } from '../rate-limits/rate-limits.ts';
 import type { SessionActivity } from '../sessions/activity.ts';
@@ -114,5 +114,5 @@ function endReusedSession(em: EntityManager, call: Call, session: Session, clien
 
 /** Returns the fields that the caller has filled in: an empty one does not overwrite the one that the session has. */
 function known(client: Client): Partial<Client> {
-  return Object.fromEntries(Object.entries(client).filter(([, value]) => value !== undefined));
+  return Object.fromEntries(Object.entries(describedDevice(client)).filter(([, value]) => value !== undefined));
 }

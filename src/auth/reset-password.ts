@@ -9,7 +9,7 @@ import type { User } from '../users/user.entity.ts';
 import { findUser, lockUserWithPassword } from '../users/user.repository.ts';
 import { invalidResetToken } from './auth.errors.ts';
 import { endCredentialsBy } from './credentials/credentials.ts';
-import { liftLock } from './lockout/lift-lock.ts';
+import { recordLiftedLock, settleSuccess } from './lockout/forget-failures.ts';
 import type { OneTimeTokens } from './one-time-tokens/one-time-tokens.ts';
 import { presentedPassword } from './passwords/password-policy.ts';
 import { type Passwords, personalData } from './passwords/passwords.ts';
@@ -48,7 +48,8 @@ interface NewPassword {
 
 /** Sets the new password. Everybody who came in with the old one, or asked for a code, is out. */
 async function giveNewPassword(em: EntityManager, call: Call, deps: ResetPasswordDeps, { user, newHash, client }: NewPassword) {
-  liftLock(em, call, user, 'reset');
+  recordLiftedLock(em, call, user, 'reset');
+  await settleSuccess(em, call, user);
   user.noteInteraction(call.now());
   const isFirstProof = await markEmailVerified(em, call, user);
   await deps.passwords.replace(em, user, newHash, call.now());

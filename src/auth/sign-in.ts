@@ -6,6 +6,9 @@ import { deviceHashOf } from '../sessions/device.ts';
 import { isAnotherDevice } from '../sessions/known-device.repository.ts';
 import { startSession } from '../sessions/start-session.ts';
 import type { User } from '../users/user.entity.ts';
+import { knowDevice } from './lockout/device-tokens.ts';
+import { settleSuccess } from './lockout/forget-failures.ts';
+import type { ClaimedAttempt } from './lockout/login-attempt.repository.ts';
 import type { AccessTokens } from './tokens/access-tokens.ts';
 import { type IssuedTokens, issueTokens } from './tokens/access-tokens.ts';
 import { createRefreshToken, storedOf } from './tokens/refresh-tokens.ts';
@@ -22,18 +25,19 @@ export interface SignIn {
   readonly client: Client;
   /** RFC 8176. */
   readonly authMethods: readonly string[];
+  /** Absent where the proof was one that the lockout does not count. */
+  readonly attempt?: ClaimedAttempt;
 }
 
-/** Starts a session for somebody who has proved who they are. The user is locked, and their failures are forgotten. */
+/** Starts a session for somebody who has proved who they are. The user is locked, and their failures are forgotten. The device is known from now on. */
 export async function signIn(
   em: EntityManager,
   call: Call,
   deps: SignInDeps,
-  { user, client, authMethods }: SignIn,
+  { user, client, authMethods, attempt }: SignIn,
 ): Promise<IssuedTokens> {
   const now = call.now();
-  user.failedAttempts = 0;
-  user.lockedUntil = null;
+  await settleSuccess(em, call, user, attempt);
   user.noteInteraction(now);
   const refreshToken = createRefreshToken();
   const session = await startSession(em, call, {
@@ -52,7 +56,8 @@ export async function signIn(
   if (deviceHash && (await isAnotherDevice(em, user.id, deviceHash, now))) {
     record(em, call, { type: 'user.new_device', userId: user.id, client, metadata });
   }
-  return issueTokens(deps.accessTokens, session, refreshToken, now);
+  const deviceToken = await knowDevice(em, { userId: user.id, presented: client.deviceToken, attempt, now });
+  return { ...issueTokens(deps.accessTokens, session, refreshToken, now), deviceToken };
 }
 
 /** The client of RFC 9068: the service account that signs a user in. By its id, since a name can be given again. */

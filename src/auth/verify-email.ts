@@ -12,7 +12,7 @@ import { findUser, loadProfile, lockUserWithPassword } from '../users/user.repos
 import { invalidVerificationToken } from './auth.errors.ts';
 import { CREDENTIAL_KINDS } from './credentials/credential-policy.ts';
 import { type EventOptions, endCredentialsBy } from './credentials/credentials.ts';
-import { recordExpiredLock } from './lockout/attempts.ts';
+import { settleSuccess } from './lockout/forget-failures.ts';
 import type { OneTimeTokens } from './one-time-tokens/one-time-tokens.ts';
 import { presentedPassword } from './passwords/password-policy.ts';
 import { type WithVerifiedPasswordDeps, withVerifiedPassword } from './with-verified-password.ts';
@@ -59,10 +59,8 @@ async function verifyWithPassword(call: Call, deps: VerifyEmailDeps, { verificat
   await deps.limitCredentials(call, { rpc: 'VerifyEmail', client: vouchedClient(call, NO_CLIENT), identifier: userId });
   const attempt = await deps.attempts.claim(call, 'id', userId);
   return withVerifiedPassword(call, deps, { attempt, password, client: NO_CLIENT }, (_verdict, withLockedUser) =>
-    withLockedUser((em, user) => {
-      if (attempt.lockExpired) recordExpiredLock(em, call, userId);
-      user.failedAttempts = 0;
-      user.lockedUntil = null;
+    withLockedUser(async (em, user) => {
+      await settleSuccess(em, call, user, attempt);
       return verify(em, call, deps, { user, verificationToken, kept: keptByPassword });
     }),
   );

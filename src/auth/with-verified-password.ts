@@ -78,7 +78,7 @@ async function verify(call: Call, { passwords, attempts }: WithVerifiedPasswordD
 
 /** By the account where there is one, whichever of its identifiers was given. */
 function passwordOf({ passwordHash, userId, identifierHash }: ClaimedAttempt) {
-  return { stored: passwordHash, identity: userId ?? identifierHash };
+  return { stored: passwordHash, identity: userId ?? identifierHash ?? '' };
 }
 
 async function withLockedUser<T>(em: EntityManager, { attempt }: Guess, work: (em: EntityManager, user: User) => Promise<T>): Promise<T> {

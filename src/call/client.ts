@@ -1,18 +1,32 @@
 import { z } from 'zod';
+import { Secret } from '../secrets/secret.ts';
 import type { Call } from './call.ts';
 import { emptyAsAbsent, line } from './validation.ts';
 
 /** Lets a service account say from which address its end user comes. */
 const VOUCH = 'identity.clients.vouch';
 
+/** 256 bits in base64url: anything else was never issued, and is as if there were none. */
+const DEVICE_TOKEN = /^[\w-]{43}$/;
+
 const fields = z.object({
   ipAddress: emptyAsAbsent(z.string().pipe(z.union([z.ipv4(), z.ipv6()], { error: 'must be an IPv4 or IPv6 address' }))),
   userAgent: emptyAsAbsent(line(1024)),
   deviceName: emptyAsAbsent(line(100)),
+  deviceToken: z
+    .string()
+    .optional()
+    .transform((token) => (token !== undefined && DEVICE_TOKEN.test(token) ? new Secret(token) : undefined))
+    .pipe(z.instanceof(Secret).optional()),
 });
 
 /** The end user's device, as the calling backend describes it; every field may be absent. */
 export type Client = z.output<typeof fields>;
+
+/** The fields that may be kept and shown: not the secret of the device. */
+export function describedDevice({ deviceToken, ...described }: Client): Omit<Client, 'deviceToken'> {
+  return described;
+}
 
 export const NO_CLIENT: Client = {};
 

@@ -1,6 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { Call } from '../call/call.ts';
-import type { Client } from '../call/client.ts';
+import { type Client, describedDevice } from '../call/client.ts';
 import type { User } from '../users/user.entity.ts';
 import { endSession } from './end-sessions.ts';
 import { Session } from './session.entity.ts';
@@ -31,6 +31,7 @@ export async function startSession(em: EntityManager, call: Call, options: Start
   for (const session of others.slice(maxSessions - 1)) endSession(em, call, session, 'too_many_sessions');
   const tokens = { refreshFamilyHash, refreshHash };
   const moments = { createdAt: now, lastActiveAt: now, expiresAt };
-  const row = { user, ...client, clientId: clientId ?? null, authMethods, ...moments, generation: currentGeneration(), ...tokens };
+  const device = describedDevice(client);
+  const row = { user, ...device, clientId: clientId ?? null, authMethods, ...moments, generation: currentGeneration(), ...tokens };
   return em.create(Session, row);
 }

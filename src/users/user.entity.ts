@@ -24,6 +24,10 @@ const UserSchema = defineEntity({
     emailVerifiedAt: moment().nullable(),
     failedAttempts: p.integer().default(0),
     lockedUntil: moment().nullable(),
+    /** These three as well: see auth/lockout/attempt-counters.ts. */
+    consecutiveFailures: p.integer().default(0),
+    attemptsInFlight: p.integer().default(0),
+    attemptedAt: moment().nullable(),
     active: p.boolean().name('is_active').default(true),
     /** Makes a create safe to retry (AIP-155). */
     requestId: p.uuid().nullable().unique('users_request_id_key'),

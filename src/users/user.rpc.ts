@@ -11,7 +11,7 @@ import { type ImportUsersDeps, importUsers } from './import-users.ts';
 import { type ListUsersDeps, listUsers, listUsersInput } from './list-users.ts';
 import { lookupUser, lookupUserInput } from './lookup-user.ts';
 import { reactivateUser, reactivateUserInput } from './reactivate-user.ts';
-import { unlockUser, unlockUserInput } from './unlock-user.ts';
+import { type UnlockUserDeps, unlockUser, unlockUserInput } from './unlock-user.ts';
 import { updateUser, updateUserInput } from './update-user.ts';
 import type { User } from './user.entity.ts';
 import { toExportMessage, toReceiptMessage, toRowAnswerMessage, toUserMessage } from './user.mapper.ts';
@@ -21,6 +21,7 @@ export type UserDeps = GetUserDeps &
   CreateUserDeps &
   ListUsersDeps &
   DeactivateUserDeps &
+  UnlockUserDeps &
   DeleteUserDeps &
   ExportUserDeps &
   ImportUsersDeps & {
@@ -46,7 +47,7 @@ export const userService = (deps: UserDeps): Service =>
     updateUser: rpc(updateUserInput, (call, input) => withUser(updateUser(call, deps, input))),
     deactivateUser: rpc(deactivateUserInput, (call, input) => withUser(deactivateUser(call, deps, input))),
     reactivateUser: rpc(reactivateUserInput, (call, input) => withUser(reactivateUser(call, deps, input))),
-    unlockUser: rpc(unlockUserInput, (call, input) => withUser(unlockUser(call, input))),
+    unlockUser: rpc(unlockUserInput, (call, input) => withUser(unlockUser(call, deps, input))),
     revokeCredentials: deps.revokeCredentials,
     deleteUser: rpc(deleteUserInput, async (call, input) => ({ receipt: toReceiptMessage(await deleteUser(call, deps, input)) })),
     exportUser: rpc(exportUserInput, async (call, input) => toExportMessage(await exportUser(call, deps, input))),

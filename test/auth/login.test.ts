@@ -242,7 +242,7 @@ describe('Login while the account changes', () => {
     caller.abort();
     await expect(login).rejects.toMatchObject({ code: status.CANCELLED });
     // Its SQL ends with the call; now what takes the attempt back waits for the user.
-    await untilBlocked(service, 1, 'update users');
+    await untilBlocked(service, 1, 'with account');
     await held.release();
     await expect.poll(() => counterOf(service, id)).toEqual({ failed: 0, locked: false });
     expect(await liveSessions(id)).toEqual([]);

@@ -10,7 +10,7 @@ import { rows } from '../support/rows.ts';
 import { startService, type TestService } from '../support/service.ts';
 
 /** Those of which a commit may be forgotten by a crash: counts that only grow too small. All others hold what somebody was told. */
-const FORGETTABLE = ['mails', 'rate_limits', 'unknown_logins'];
+const FORGETTABLE = ['mails', 'rate_limits', 'attempted_identifiers'];
 
 let database: TestDatabase;
 let service: TestService;
@@ -72,7 +72,7 @@ describe('a commit that need not wait for the disk', () => {
       await fail(unknown);
     });
     // Otherwise this test sees nothing.
-    expect(commits).toEqual(expect.arrayContaining(['users update off', 'unknown_logins insert off', 'rate_limits insert off']));
+    expect(commits).toEqual(expect.arrayContaining(['users update off', 'attempted_identifiers insert off', 'rate_limits insert off']));
     const forgotten = commits.filter((commit) => commit.endsWith(' off') && !FORGETTABLE.includes(commit.split(' ')[0] ?? ''));
     expect(forgotten).toEqual(['users update off']);
   });

@@ -13,8 +13,7 @@ const REFRESH_TTL = 7 * DAY;
 
 const service = useService();
 
-const clean = () =>
-  runCleanup(service.app.orm.em, service.clock.now(), [...sessionCleanup, ...lockoutCleanup({ maxAttempts: 5, duration: 1800 })]);
+const clean = () => runCleanup(service.app.orm.em, service.clock.now(), [...sessionCleanup, ...lockoutCleanup]);
 
 const count = async (table: string) => (await service.database.pool.query(`select 1 from ${table}`)).rowCount;
 
@@ -23,7 +22,13 @@ describe('housekeeping', () => {
     const { tokens } = await signedIn(service);
     await expectStatus(service.auth.login({ email: newEmail(), password: 'wrong' }), 'UNAUTHENTICATED', 'INVALID_CREDENTIALS');
 
-    expect(await clean()).toEqual({ revoked_sessions: 0, expired_sessions: 0, forgotten_devices: 0, unknown_logins: 0 });
+    expect(await clean()).toEqual({
+      revoked_sessions: 0,
+      expired_sessions: 0,
+      forgotten_devices: 0,
+      attempted_identifiers: 0,
+      forgotten_device_tokens: 0,
+    });
     await service.auth.refreshToken({ refreshToken: tokens.refreshToken });
   });
 
@@ -38,11 +43,20 @@ describe('housekeeping', () => {
     await service.auth.refreshToken({ refreshToken: other.tokens.refreshToken });
   });
 
-  it('deletes expired sessions and forgotten attempts on unknown accounts', async () => {
+  it('deletes expired sessions and forgotten attempts', async () => {
     service.clock.advance(REFRESH_TTL + 31 * DAY);
     await clean();
 
-    expect(await Promise.all(['sessions', 'unknown_logins'].map(count))).toEqual([0, 0]);
+    expect(await Promise.all(['sessions', 'attempted_identifiers'].map(count))).toEqual([0, 0]);
+  });
+
+  it('forgets devices half a year after their last use', async () => {
+    await signedIn(service);
+    service.clock.advance(179 * DAY);
+    expect(await clean()).toMatchObject({ forgotten_device_tokens: 1 });
+    service.clock.advance(2 * DAY);
+    expect(await clean()).toMatchObject({ forgotten_device_tokens: 1 });
+    expect(await count('device_tokens')).toBe(0);
   });
 
   it('deletes the counters of rate limits whose window is over, and no others', async () => {
@@ -70,11 +84,11 @@ describe('housekeeping', () => {
 
   it('goes on until nothing is left, however much has piled up', async () => {
     await service.database.pool.query(
-      `insert into unknown_logins (identifier_hash, last_failed_at)
+      `insert into attempted_identifiers (identifier_hash, attempted_at)
        select sha256(n::text::bytea), now() - interval '1 year' from generate_series(1, $1) n`,
       [2 * BATCH + 1],
     );
 
-    expect(await clean()).toMatchObject({ unknown_logins: 2 * BATCH + 1 });
+    expect(await clean()).toMatchObject({ attempted_identifiers: 2 * BATCH + 1 });
   });
 });

@@ -27,7 +27,7 @@ export async function occupyHashThreads(service: TestService): Promise<Release> 
   for (const email of emails) await register(service, { email });
   const goOn = holdHashes();
   const ends = Promise.allSettled(emails.map((email) => service.auth.login({ email, password: 'wrong' })));
-  await expect.poll(() => totalAttempts(service, emails)).toBe(emails.length);
+  await expect.poll(() => attemptsInFlight(service, emails)).toBe(emails.length);
   return async () => {
     goOn();
     await ends;
@@ -49,8 +49,8 @@ function holdHashes(): () => void {
   return goOn;
 }
 
-async function totalAttempts(service: TestService, emails: readonly string[]): Promise<unknown> {
-  const [row] = await rows(service, 'select sum(failed_attempts)::int as total from users where email = any($1)', [emails]);
+async function attemptsInFlight(service: TestService, emails: readonly string[]): Promise<unknown> {
+  const [row] = await rows(service, 'select sum(attempts_in_flight)::int as total from users where email = any($1)', [emails]);
   return row?.total;
 }
 
@@ -68,6 +68,12 @@ export async function counterOf(service: TestService, userId: string): Promise<C
   );
   if (!row) throw new Error(`no user ${userId}`);
   return row;
+}
+
+/** How many attempts on the password of a user have no outcome yet. */
+export async function inFlightOf(service: TestService, userId: string): Promise<number> {
+  const [row] = await rows<{ count: number }>(service, 'select attempts_in_flight as count from users where id = $1', [userId]);
+  return row?.count ?? 0;
 }
 
 /** Every row of every table of the database, as text. */

@@ -11,7 +11,17 @@ const service = useService();
 
 const erase = (userId: string) => service.users.deleteUser({ userId });
 
-const TABLES = ['users', 'profiles', 'sessions', 'password_history', 'user_roles', 'api_keys', 'audit_events', 'unknown_logins'];
+const TABLES = [
+  'users',
+  'profiles',
+  'sessions',
+  'password_history',
+  'user_roles',
+  'api_keys',
+  'audit_events',
+  'attempted_identifiers',
+  'device_tokens',
+];
 
 /** Whether any column of any row holds one of these texts. */
 async function tablesThatHold(texts: string[]): Promise<string[]> {
@@ -126,6 +136,8 @@ describe('DeleteUser', () => {
         { kind: 'roles', count: 1, reason: '' },
         { kind: 'sessions', count: sessions, reason: '' },
         { kind: 'known_devices', count: devices, reason: '' },
+        { kind: 'device_tokens', count: sessions, reason: '' },
+        { kind: 'attempted_identifiers', count: 0, reason: '' },
         { kind: 'password_history', count: history, reason: '' },
         { kind: 'api_keys', count: 1, reason: '' },
         // What is sent by mail comes and goes by itself.

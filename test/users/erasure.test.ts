@@ -26,6 +26,8 @@ const KINDS: Readonly<Record<string, string>> = {
   password_history: 'password_history',
   api_keys: 'api_keys',
   known_devices: 'known_devices',
+  device_tokens: 'device_tokens',
+  attempted_identifiers: 'attempted_identifiers',
   one_time_tokens: 'one_time_tokens',
   email_changes: 'email_changes',
   mails: 'mails',
@@ -76,6 +78,7 @@ async function experienced() {
   await service.auth.changePassword({ userId: id, currentPassword: PASSWORD, newPassword, revokeApiKeys: false }, { token });
   const second = required((await service.auth.login({ username, password: newPassword, client: elsewhere })).tokens);
   const refreshed = required((await service.auth.refreshToken({ refreshToken: second.refreshToken, client: elsewhere })).tokens);
+  await expectStatus(service.auth.login({ email, password: 'wrong', client }), 'UNAUTHENTICATED', 'INVALID_CREDENTIALS');
   // Asked for, mailed, and not used.
   const reset = await requestReset(service, mailbox, email);
   const code = await requestCode(service, mailbox, email);

@@ -29,6 +29,9 @@ const PLACES: Readonly<Record<string, string>> = {
   user_roles: 'roles',
   sessions: 'sessions',
   known_devices: 'known_devices',
+  device_tokens: 'device_tokens',
+  // Counters of the defence, under a keyed hash of what the document has anyway.
+  attempted_identifiers: '',
   api_keys: 'api_keys',
   password_history: 'password_history',
   one_time_tokens: 'one_time_tokens',
@@ -60,6 +63,7 @@ async function wellKnownUser(): Promise<{ user: User; accessToken: string }> {
   await keyOf(service, { userId: user.id }, ['identity.users.read']);
   const { accessToken } = await logIn(service, user.email, NEW_PASSWORD);
   await service.auth.requestEmailChange({ userId: user.id, newEmail: newEmail() });
+  await expectStatus(logIn(service, user.email, 'wrong'), 'UNAUTHENTICATED', 'INVALID_CREDENTIALS');
   await untilNothingFollows();
   const now = new Date();
   const later = new Date(now.getTime() + 60_000);

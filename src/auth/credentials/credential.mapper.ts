@@ -8,6 +8,7 @@ const MESSAGES = {
   api_keys: KindMessage.CREDENTIAL_KIND_API_KEYS,
   links: KindMessage.CREDENTIAL_KIND_LINKS,
   known_devices: KindMessage.CREDENTIAL_KIND_KNOWN_DEVICES,
+  device_tokens: KindMessage.CREDENTIAL_KIND_DEVICE_TOKENS,
   revert_links: KindMessage.CREDENTIAL_KIND_REVERT_LINKS,
 } as const satisfies Record<CredentialKind, KindMessage>;
 

@@ -6,6 +6,7 @@ import { endSessions } from '../../sessions/end-sessions.ts';
 import { deleteKnownDevices } from '../../sessions/known-device.repository.ts';
 import type { User } from '../../users/user.entity.ts';
 import { deleteConfirmedChanges, deletePendingChange } from '../email-change/email-change.repository.ts';
+import { deleteDeviceTokens } from '../lockout/device-token.repository.ts';
 import { deleteTokens } from '../one-time-tokens/one-time-token.repository.ts';
 import { TOKEN_PURPOSES } from '../one-time-tokens/one-time-token-policy.ts';
 import { deletePasswordHistory } from '../passwords/password-history.repository.ts';
@@ -41,6 +42,7 @@ const END: Readonly<Record<CredentialKind, End>> = {
     return (await deleteTokens(em, user.id, TOKEN_PURPOSES, exceptTokenId)) + (await deletePendingChange(em, user.id));
   },
   known_devices: (em, _call, { user }) => deleteKnownDevices(em, user.id),
+  device_tokens: (em, _call, { user }) => deleteDeviceTokens(em, user.id),
   revert_links: (em, _call, { user }) => deleteConfirmedChanges(em, user.id),
 };
 

@@ -1,13 +1,10 @@
 import type { CleanupStep } from '../../jobs/cleanup.ts';
-import type { LockoutPolicy } from './lockout-policy.ts';
-import { deleteUnknownLogins } from './login-attempt.repository.ts';
+import { deleteForgottenDeviceTokens } from './device-token.repository.ts';
+import { devicesKeptSince, failuresKeptSince } from './lockout-policy.ts';
+import { deleteForgottenIdentifiers } from './login-attempt.repository.ts';
 
-/** An account that exists keeps its count of failures until a success; one that does not, for a month. */
-const KEPT_MS = 30 * 86_400_000;
-
-export const lockoutCleanup = ({ duration }: LockoutPolicy): CleanupStep[] => [
-  {
-    name: 'unknown_logins',
-    run: (em, now, limit) => deleteUnknownLogins(em, new Date(now.getTime() - KEPT_MS - duration * 1000), limit),
-  },
+/** No lock is longer than failures are kept (LOCKOUT_DURATION is at most 30 days). */
+export const lockoutCleanup: readonly CleanupStep[] = [
+  { name: 'attempted_identifiers', run: (em, now, limit) => deleteForgottenIdentifiers(em, failuresKeptSince(now), limit) },
+  { name: 'forgotten_device_tokens', run: (em, now, limit) => deleteForgottenDeviceTokens(em, devicesKeptSince(now), limit) },
 ];

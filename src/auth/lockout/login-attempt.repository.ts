@@ -1,68 +1,77 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { PreparedStatement, PreparedStatements } from '../../database/prepared.ts';
+import { counters, FORGOTTEN, RELEASED } from './attempt-counters.ts';
+import { devicesKeptSince, MAX_CONSECUTIVE_FAILURES, type Refusal } from './lockout-policy.ts';
 
-/** The account that somebody tries to enter; `hash` stands for it where there is no such account. */
-export interface AttemptedIdentifier {
+/** The account that somebody tries to enter, and the device that they say they are on. */
+export interface Target {
   readonly column: 'email' | 'username' | 'id';
   readonly value: string;
+  /** Stands for column and value. */
   readonly hash: Buffer;
+  readonly deviceHash: Buffer | null;
 }
 
 export interface AttemptLimits {
   readonly now: Date;
   readonly maxAttempts: number;
-  /** The end of a lock that begins now. */
-  readonly lockUntil: Date;
 }
 
-/** An attempt that was counted before its password is looked at. */
+/** An attempt that was claimed before its password is looked at. */
 export interface ClaimedAttempt {
+  /** The account whose password decides. Null where there is none, or where it has no attempt left: nothing is compared then. */
   readonly userId: string | null;
-  /** Null for an unknown account, one without a password, and a deactivated one: nothing matches it. */
+  /** Null as well for an account without a password, and for a deactivated one: nothing matches it. */
   readonly passwordHash: string | null;
-  /** Set where this attempt was the last one allowed: the account is locked unless it succeeds. */
-  readonly lockedUntil: Date | null;
-  readonly identifierHash: Buffer;
-  /** The account was locked before, and the lock had run out: this attempt is the first one after it. */
-  readonly lockExpired: boolean;
-}
-
-export interface RefusedAttempt {
-  readonly lockedUntil: Date | null;
+  /** The identifier under which it was made; null where the account was named by its id. */
+  readonly identifierHash: Buffer | null;
+  /** The known device on which it was made: then neither identifier nor account count it. */
+  readonly deviceHash: Buffer | null;
 }
 
 interface ClaimRow {
   claimed: boolean;
   user_id: string | null;
   password_hash: string | null;
+  identifier_hash: Buffer | null;
+  on_device: boolean;
   /** The driver's text form; rows of raw queries are not hydrated. */
   locked_until: string | null;
-  lock_expired: boolean;
+  consecutive_failures: number | null;
+  certain: boolean | null;
+}
+
+/** An attempt that was refused, and the counts that have done so. */
+export interface RefusedAttempt extends Refusal {
+  /** The counts were seen to leave no attempt. Otherwise something has changed while the claim waited for a row, and it is worth another look. */
+  readonly certain: boolean;
 }
 
 /**
- * Counts an attempt, unless the account is locked, in one guarded statement: of any number of parallel attempts only as many get
- * through as the limit allows. The last one allowed sets the lock at once, before its password is compared.
+ * Claims an attempt in one guarded statement: of any number of parallel attempts only as many get through as may still fail.
  *
- * The same statement does the same for an account that does not exist, so that neither answer nor effort tells whether it does.
+ * Attempts on a known device are counted by its token alone. All others are counted twice. The identifier's counters decide what is answered, and
+ * are the same whether an account has it or not. The account's counters decide whether a password is compared: where they allow no more,
+ * the attempt is claimed for nobody's password, and fails as it would for an identifier that nobody has.
  */
 export async function claimAttempt(
   db: PreparedStatements,
-  { column, value, hash }: AttemptedIdentifier,
-  { now, maxAttempts, lockUntil }: AttemptLimits,
+  { column, value, hash, deviceHash }: Target,
+  { now, maxAttempts }: AttemptLimits,
 ): Promise<ClaimedAttempt | RefusedAttempt> {
-  const [row] = await db.run<ClaimRow>(CLAIM[column], [value, hash, now, maxAttempts, lockUntil]);
-  const lockedUntil = row?.locked_until ? new Date(row.locked_until) : null;
-  if (!row?.claimed) return { lockedUntil };
-  return { userId: row.user_id, passwordHash: row.password_hash, lockedUntil, identifierHash: hash, lockExpired: row.lock_expired };
+  const values = [value, now, maxAttempts, deviceHash, devicesKeptSince(now)];
+  const [row] = await db.run<ClaimRow>(CLAIM[column], column === 'id' ? values : [...values, hash]);
+  if (!row?.claimed) {
+    const lockedUntil = row?.locked_until ? new Date(row.locked_until) : null;
+    return { lockedUntil, consecutiveFailures: row?.consecutive_failures ?? 0, certain: row?.certain ?? false };
+  }
+  const { user_id: userId, password_hash: passwordHash, identifier_hash: identifierHash } = row;
+  return row.on_device
+    ? { userId, passwordHash, identifierHash: null, deviceHash }
+    : { userId, passwordHash, identifierHash, deviceHash: null };
 }
 
-export const isClaimed = (attempt: ClaimedAttempt | RefusedAttempt): attempt is ClaimedAttempt => 'identifierHash' in attempt;
-
-/** A lock that has ended counts as none: the count begins anew. */
-const COUNT = (table: string) => `case when ${table}.locked_until is null then ${table}.failed_attempts + 1 else 1 end`;
-const LOCK = (table: string) => `case when ${COUNT(table)} >= $4 then $5::timestamptz end`;
-const UNLOCKED = (table: string) => `(${table}.locked_until is null or ${table}.locked_until <= $3)`;
+export const isClaimed = (attempt: ClaimedAttempt | RefusedAttempt): attempt is ClaimedAttempt => 'userId' in attempt;
 
 /**
  * The commit of a claim does not wait for the disk: that of what becomes of the attempt does, for all that was written before it. So nobody
@@ -70,79 +79,182 @@ const UNLOCKED = (table: string) => `(${table}.locked_until is null or ${table}.
  */
 const WITHOUT_THE_DISK = `set_config('synchronous_commit', 'off', true) is not null`;
 
-const claimStatement = (column: AttemptedIdentifier['column']): PreparedStatement => ({
+const CLAIM_PARAMETERS = { now: '$2::timestamptz', maxAttempts: '$3::int' };
+
+const claiming = (table: string) => counters(table, CLAIM_PARAMETERS);
+
+const PASSWORD = 'case when is_active then password_hash end as password_hash';
+
+/** A token of another account, one that was voided and one that has failed too often are like none. */
+const onDevice = (column: Target['column']) => `
+  account as (select id, ${PASSWORD} from users where ${column} = $1),
+  device as (
+    select token_hash, locked_until, consecutive_failures, ${claiming('device_tokens').free} as free from device_tokens
+    where token_hash = $4::bytea and user_id = (select id from account)
+      and consecutive_failures < ${MAX_CONSECUTIVE_FAILURES} and last_used_at > $5::timestamptz
+  ),
+  claimed_device as (
+    update device_tokens set ${claiming('device_tokens').claimed}
+    where token_hash = (select token_hash from device) and ${claiming('device_tokens').free} and ${WITHOUT_THE_DISK}
+    returning user_id
+  )`;
+
+const claimByIdentifier = (column: Target['column']): PreparedStatement => ({
   name: `lockout.claim-by-${column}`,
   text: `
-    with account as (select id, locked_until from users where ${column} = $1),
-    claimed as (
-      update users set failed_attempts = ${COUNT('users')}, locked_until = ${LOCK('users')}
-      where ${column} = $1 and ${UNLOCKED('users')} and ${WITHOUT_THE_DISK}
-      returning id, case when is_active then password_hash end as password_hash, locked_until
+    with ${onDevice(column)},
+    -- Who has the identifier is a part of the key: what was tried before somebody registered it counts no more.
+    key as (select coalesce((select sha256($6::bytea || uuid_send(id)) from account), $6::bytea) as identifier_hash),
+    identifier as (
+      select locked_until, consecutive_failures, ${claiming('attempted_identifiers').free} as free
+      from attempted_identifiers where identifier_hash = (select identifier_hash from key)
     ),
-    claimed_unknown as (
-      insert into unknown_logins as unknown (identifier_hash, failed_attempts, locked_until, last_failed_at)
-      select $2::bytea, 1, case when 1 >= $4 then $5::timestamptz end, $3::timestamptz
-      where not exists (select from account)
-        -- Only spares work: an insert that finds a locked row would take longer than the refusal of an account that exists.
-        and not exists (select from unknown_logins where identifier_hash = $2 and locked_until > $3)
-        and ${WITHOUT_THE_DISK}
-      on conflict (identifier_hash) do update
-        set failed_attempts = ${COUNT('unknown')}, locked_until = ${LOCK('unknown')}, last_failed_at = $3
-        where ${UNLOCKED('unknown')}
-      returning locked_until
+    -- The account is locked before its identifier, as everywhere: those who hold it want the identifier next. Nobody is held up for a refusal.
+    held as (
+      select id, ${PASSWORD} from users
+      where ${column} = $1 and not exists (select from device) and not exists (select from identifier where not free)
+      for no key update
+    ),
+    claimed_identifier as (
+      insert into attempted_identifiers (identifier_hash, user_id, attempts_in_flight, attempted_at)
+      select identifier_hash, (select id from held), 1, now() from key
+      where not exists (select from device) and not exists (select from identifier where not free) and ${WITHOUT_THE_DISK}
+      on conflict (identifier_hash) do update set ${claiming('attempted_identifiers').claimed}
+      where ${claiming('attempted_identifiers').free}
+      returning identifier_hash
+    ),
+    claimed_account as (
+      update users set ${claiming('users').claimed}
+      where id = (select id from held) and exists (select from claimed_identifier) and ${claiming('users').free}
+      returning id
     )
-    select true as claimed, id as user_id, password_hash, locked_until,
-      coalesce((select locked_until <= $3 from account), false) as lock_expired
-    from claimed
-    union all
-    select true, null, null, locked_until, false from claimed_unknown
-    union all
-    select false, null, null, coalesce(
-      (select locked_until from account),
-      (select locked_until from unknown_logins where identifier_hash = $2)
-    ), false
-    order by claimed desc
-    limit 1`,
+    select exists (select from claimed_device) or exists (select from claimed_identifier) as claimed,
+      exists (select from claimed_device) as on_device,
+      coalesce((select user_id from claimed_device), (select id from claimed_account)) as user_id,
+      case when exists (select from claimed_device) then (select password_hash from account)
+        when exists (select from claimed_account) then (select password_hash from held) end as password_hash,
+      (select identifier_hash from claimed_identifier) as identifier_hash,
+      locked_until, consecutive_failures, not free as certain
+    from (select) as answer left join (
+      select locked_until, consecutive_failures, free from device
+      union all
+      select locked_until, consecutive_failures, free from identifier where not exists (select from device)
+    ) as refusing on true`,
 });
 
-const CLAIM = { email: claimStatement('email'), username: claimStatement('username'), id: claimStatement('id') } as const;
+/** The account is named outright, to callers who may know that it exists: its own counters decide what is answered, too. */
+const CLAIM_BY_ID: PreparedStatement = {
+  name: 'lockout.claim-by-id',
+  text: `
+    with ${onDevice('id')},
+    claimed_account as (
+      update users set ${claiming('users').claimed}
+      where id = $1 and not exists (select from device) and ${claiming('users').free} and ${WITHOUT_THE_DISK}
+      returning id, ${PASSWORD}
+    )
+    select exists (select from claimed_device) or exists (select from claimed_account) or not exists (select from account) as claimed,
+      exists (select from claimed_device) as on_device,
+      coalesce((select user_id from claimed_device), (select id from claimed_account)) as user_id,
+      case when exists (select from claimed_device) then (select password_hash from account)
+        else (select password_hash from claimed_account) end as password_hash,
+      null::bytea as identifier_hash,
+      locked_until, consecutive_failures, not free as certain
+    from (select) as answer left join (
+      select locked_until, consecutive_failures, free from device
+      union all
+      select locked_until, consecutive_failures, ${claiming('users').free} from users where id = $1 and not exists (select from device)
+    ) as refusing on true`,
+};
+
+const CLAIM = { email: claimByIdentifier('email'), username: claimByIdentifier('username'), id: CLAIM_BY_ID } as const;
+
+/** The account that counts an attempt. */
+const countedBy = ({ userId, deviceHash }: ClaimedAttempt) => (deviceHash ? null : userId);
+
+/** Takes an attempt back: its password was not compared, or was right. */
+export async function releaseAttempt(em: EntityManager, attempt: ClaimedAttempt): Promise<void> {
+  await em.execute(
+    `with account as (update users set ${RELEASED('users')} where id = cast(:accountId as uuid) returning 1),
+     device as (update device_tokens set ${RELEASED('device_tokens')} where token_hash = :deviceHash)
+     -- The account first: see the claim.
+     update attempted_identifiers set ${RELEASED('attempted_identifiers')}
+     where identifier_hash = :identifierHash and (select count(*) from account) >= 0`,
+    { accountId: countedBy(attempt), identifierHash: attempt.identifierHash, deviceHash: attempt.deviceHash },
+  );
+}
+
+/** Holds the account of a claimed attempt: a statement that costs the same where there is none. */
+export async function lockAccountOf(em: EntityManager, { userId }: ClaimedAttempt): Promise<void> {
+  await em.execute('select 1 from users where id = cast(? as uuid) for update', [userId]);
+}
+
+/** The things that a failure has changed about its account. */
+export interface CountedFailure {
+  /** A lock had run out before it. */
+  readonly lockExpired: boolean;
+  readonly locked: boolean;
+}
+
+const failing = (table: string) =>
+  counters(table, { now: 'cast(:now as timestamptz)', maxAttempts: ':maxAttempts' }).failed('cast(:lockUntil as timestamptz)');
+
+/** The attempt has failed: it counts, and the last one allowed locks. The same statement for an account that does not exist. */
+export async function countFailure(
+  em: EntityManager,
+  attempt: ClaimedAttempt,
+  { now, maxAttempts, lockUntil }: AttemptLimits & { readonly lockUntil: Date },
+): Promise<CountedFailure> {
+  const [counted] = await em.execute<{ lock_expired: boolean; locked: boolean }[]>(
+    `with before as (select id, locked_until from users where id = cast(:accountId as uuid) for no key update),
+     account as (
+       update users set ${failing('users')} from before where users.id = before.id
+       returning coalesce(before.locked_until <= cast(:now as timestamptz), false) as lock_expired,
+         users.locked_until is not null and users.locked_until is distinct from before.locked_until as locked
+     ),
+     identifier as (
+       update attempted_identifiers set ${failing('attempted_identifiers')}
+       where identifier_hash = :identifierHash and (select count(*) from account) >= 0
+     ),
+     device as (update device_tokens set ${failing('device_tokens')} where token_hash = :deviceHash)
+     select lock_expired, locked from account`,
+    {
+      accountId: countedBy(attempt),
+      identifierHash: attempt.identifierHash,
+      deviceHash: attempt.deviceHash,
+      now,
+      maxAttempts,
+      lockUntil,
+    },
+  );
+  return { lockExpired: counted?.lock_expired ?? false, locked: counted?.locked ?? false };
+}
 
 /**
- * Takes an attempt back: its password was not compared, or was right. A lock that this attempt has helped to set goes with it: there
- * were fewer failures than it takes.
+ * Forgets the failures under all identifiers of an account, which the caller holds, and settles the attempt that was claimed under one of them.
+ * Others that are in flight stay. Returns how many identifiers had failures.
  */
-export async function releaseAttempt(em: EntityManager, { userId, identifierHash }: ClaimedAttempt, maxAttempts: number): Promise<void> {
-  const table = userId === null ? 'unknown_logins' : 'users';
-  const where = userId === null ? 'identifier_hash = :identifierHash' : 'id = :userId';
-  await em.execute(
-    `update ${table} set failed_attempts = greatest(failed_attempts - 1, 0),
-       locked_until = case when failed_attempts - 1 >= :maxAttempts then locked_until end
-     where ${where}`,
-    { userId, identifierHash, maxAttempts },
+export async function forgetFailuresOfIdentifiers(em: EntityManager, userId: string, claimedHash: Buffer | null): Promise<number> {
+  const rest = 'attempts_in_flight - case when identifier_hash = :claimedHash then 1 else 0 end';
+  const rows = await em.execute<{ failed: boolean }[]>(
+    `with settled as (
+       update attempted_identifiers set ${FORGOTTEN}, attempts_in_flight = ${rest} where user_id = :userId and ${rest} > 0
+     )
+     delete from attempted_identifiers where user_id = :userId and ${rest} <= 0 returning consecutive_failures > 0 as failed`,
+    { userId, claimedHash },
   );
+  return rows.filter(({ failed }) => failed).length;
 }
 
-export interface AttemptedAccount {
-  readonly id: string;
-  /** The lock that this attempt has set is still there: a success in between lifts it, and UnlockUser too. */
-  readonly lockStands: boolean;
+/** Ends the run of failures under all identifiers of an account; locks stay. */
+export async function endRunOfIdentifiers(em: EntityManager, userId: string): Promise<void> {
+  await em.execute('update attempted_identifiers set consecutive_failures = 0 where user_id = ? and consecutive_failures > 0', [userId]);
 }
 
-/** The account of a claimed attempt, unless it has been deleted since or never existed: a look that costs the same either way. */
-export async function lockAccountOf(em: EntityManager, { userId, lockedUntil }: ClaimedAttempt): Promise<AttemptedAccount | undefined> {
-  const rows = await em.execute<{ id: string; lock_stands: boolean }[]>(
-    `select id, coalesce(locked_until = cast(:lockedUntil as timestamptz), false) as lock_stands
-     from users where id = cast(:userId as uuid) for update`,
-    { userId, lockedUntil },
-  );
-  return rows[0] && { id: rows[0].id, lockStands: rows[0].lock_stands };
-}
-
-/** Deletes up to `limit` counts of accounts that do not exist, with no attempt since then. */
-export async function deleteUnknownLogins(em: EntityManager, before: Date, limit: number): Promise<number> {
+/** Deletes up to `limit` counts of identifiers that were not tried since then. */
+export async function deleteForgottenIdentifiers(em: EntityManager, before: Date, limit: number): Promise<number> {
   const deleted = await em.execute(
-    `delete from unknown_logins where identifier_hash in
-       (select identifier_hash from unknown_logins where last_failed_at < ? limit ? for update skip locked) returning 1`,
+    `delete from attempted_identifiers where identifier_hash in
+       (select identifier_hash from attempted_identifiers where attempted_at < ? limit ? for update skip locked) returning 1`,
     [before, limit],
   );
   return deleted.length;

@@ -14,6 +14,6 @@ const UnknownLoginSchema = defineEntity({
   indexes: [{ name: 'unknown_logins_last_failed_at_idx', properties: ['lastFailedAt'] }],
 });
 
-/** The failed attempts on an account that does not exist, so that it locks like one that does and a lock tells nothing. */
+/** Used by the version before alone, which may serve on this schema until it is replaced: the next version drops it. */
 export class UnknownLogin extends UnknownLoginSchema.class {}
 UnknownLoginSchema.setClass(UnknownLogin);

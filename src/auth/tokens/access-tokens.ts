@@ -3,6 +3,7 @@ import jwt from 'jsonwebtoken';
 import { z } from 'zod';
 import { uuid } from '../../call/validation.ts';
 import { BoundedMap } from '../../concurrency/bounded-map.ts';
+import type { Secret } from '../../secrets/secret.ts';
 import { REMEMBERED_SESSIONS } from '../../sessions/activity.ts';
 import type { JwtSettings } from './token-settings.ts';
 
@@ -134,6 +135,8 @@ export interface IssuedTokens {
   readonly refreshToken: string;
   readonly refreshExpiresIn: number;
   readonly sessionId: string;
+  /** Given at a sign-in; a refresh gives none. */
+  readonly deviceToken?: Secret;
 }
 
 /** The session that the tokens are for, and its user. */

@@ -46,6 +46,7 @@ async function accountWithEverything(create = registerVerified) {
       0,
     revert_links: async () => (await count('select 1 from email_changes where user_id = $1 and confirmed_at is not null')) > 0,
     known_devices: async () => (await count('select 1 from known_devices where user_id = $1')) > 0,
+    device_tokens: async () => (await count('select 1 from device_tokens where user_id = $1')) > 0,
   };
   const left = async () => {
     const kinds = await Promise.all(CREDENTIAL_KINDS.map(async (kind) => ((await works[kind]()) ? [kind] : [])));
@@ -62,11 +63,11 @@ const changePassword = ({ id, own }: Account, options: { revokeApiKeys?: boolean
 
 /** Written by hand: each event, and the kinds that it leaves. A new kind has to be placed here for every event. */
 const EVENTS: readonly (readonly [event: string, act: (account: Account) => Promise<unknown>, left: readonly CredentialKind[]])[] = [
-  ['ChangePassword', (account) => changePassword(account), ['password', 'known_devices', 'revert_links']],
+  ['ChangePassword', (account) => changePassword(account), ['password', 'known_devices', 'device_tokens', 'revert_links']],
   [
     'ChangePassword that keeps the keys',
     (account) => changePassword(account, { revokeApiKeys: false }),
-    ['password', 'api_keys', 'known_devices', 'revert_links'],
+    ['password', 'api_keys', 'known_devices', 'device_tokens', 'revert_links'],
   ],
   [
     'ResetPassword',
@@ -76,34 +77,38 @@ const EVENTS: readonly (readonly [event: string, act: (account: Account) => Prom
   [
     'ConfirmEmailChange',
     ({ emailChangeToken }) => service.auth.confirmEmailChange({ emailChangeToken }),
-    ['password', 'api_keys', 'known_devices', 'revert_links'],
+    ['password', 'api_keys', 'known_devices', 'device_tokens', 'revert_links'],
   ],
   // The link that is used is gone, and it was the only one.
   ['RevertEmailChange', ({ revertToken }) => service.auth.revertEmailChange({ revertToken }), []],
   [
     'RevokeAllSessions',
     ({ id }) => service.sessions.revokeAllSessions({ userId: id }),
-    ['password', 'api_keys', 'links', 'known_devices', 'revert_links'],
+    ['password', 'api_keys', 'links', 'known_devices', 'device_tokens', 'revert_links'],
   ],
   [
     'RevokeAllSessions with the keys',
     ({ id }) => service.sessions.revokeAllSessions({ userId: id, revokeApiKeys: true }),
-    ['password', 'links', 'known_devices', 'revert_links'],
+    ['password', 'links', 'known_devices', 'device_tokens', 'revert_links'],
   ],
-  ['RevokeEverySession', () => service.sessions.revokeEverySession({}), ['password', 'api_keys', 'links', 'known_devices', 'revert_links']],
+  [
+    'RevokeEverySession',
+    () => service.sessions.revokeEverySession({}),
+    ['password', 'api_keys', 'links', 'known_devices', 'device_tokens', 'revert_links'],
+  ],
   [
     'DeactivateUser and ReactivateUser',
     async ({ id }) => {
       await service.users.deactivateUser({ userId: id });
       await service.users.reactivateUser({ userId: id });
     },
-    ['password', 'api_keys', 'known_devices', 'revert_links'],
+    ['password', 'api_keys', 'known_devices', 'device_tokens', 'revert_links'],
   ],
   ['DeleteUser', ({ id }) => service.users.deleteUser({ userId: id }), []],
   [
     'RevokeCredentials of one kind',
     ({ id }) => revoke(id, [Kind.CREDENTIAL_KIND_LINKS]),
-    ['password', 'sessions', 'api_keys', 'known_devices', 'revert_links'],
+    ['password', 'sessions', 'api_keys', 'known_devices', 'device_tokens', 'revert_links'],
   ],
   ['RevokeCredentials of all kinds', ({ id }) => revoke(id, ALL_KINDS), []],
 ];
@@ -113,7 +118,7 @@ const verify = async ({ email }: Account, password?: string, token?: string) =>
 
 /** The same for the first proof of the mailbox, on accounts that were never verified. The link itself may be opened again. */
 const FIRST_PROOFS: typeof EVENTS = [
-  ['LoginWithCode', ({ email, code }) => service.auth.loginWithCode({ email, code }), ['revert_links']],
+  ['LoginWithCode', ({ email, code }) => service.auth.loginWithCode({ email, code }), ['device_tokens', 'revert_links']],
   ['ResetPassword', ({ resetToken }) => service.auth.resetPassword({ resetToken, newPassword: NEW }), ['password', 'revert_links']],
   ['VerifyEmail by a backend', (account) => verify(account), ['links', 'revert_links']],
   [
@@ -130,6 +135,7 @@ const ALL_KINDS = [
   Kind.CREDENTIAL_KIND_API_KEYS,
   Kind.CREDENTIAL_KIND_LINKS,
   Kind.CREDENTIAL_KIND_KNOWN_DEVICES,
+  Kind.CREDENTIAL_KIND_DEVICE_TOKENS,
   Kind.CREDENTIAL_KIND_REVERT_LINKS,
 ];
 

@@ -5,7 +5,7 @@ import { auditEvents } from '../../support/audit.ts';
 import { atOnce, logIn, newEmail, PASSWORD, register, signedIn } from '../../support/builders.ts';
 import { decode, expectStatus, type Failure, failureOf } from '../../support/expect-status.ts';
 import { untilNoMailIsPending } from '../../support/mailbox.ts';
-import { counterOf, occupyHashThreads, slowHash, storeHash } from '../../support/passwords.ts';
+import { counterOf, inFlightOf, occupyHashThreads, slowHash, storeHash } from '../../support/passwords.ts';
 import { rows } from '../../support/rows.ts';
 import { useService } from '../../support/service.ts';
 import { statementsOf, untilCallerIsKnown } from '../../support/statements.ts';
@@ -29,9 +29,10 @@ describe('an attempt that was claimed', () => {
     const { id, email } = await register(service);
     const release = await occupyHashThreads(service);
     const failure = failureOf(service.auth.login({ email, password: WRONG }, { timeout: 1000 }));
-    await expect.poll(() => counterOf(service, id)).toEqual({ failed: 1, locked: false });
+    await expect.poll(() => inFlightOf(service, id)).toBe(1);
     expect((await failure).code).toBe('DEADLINE_EXCEEDED');
-    await expect.poll(() => counterOf(service, id)).toEqual({ failed: 0, locked: false });
+    await expect.poll(() => inFlightOf(service, id)).toBe(0);
+    expect(await counterOf(service, id)).toEqual({ failed: 0, locked: false });
     await release();
     expect(await auditEvents(service, 'user.login_failed', id)).toEqual([]);
   });
@@ -40,50 +41,62 @@ describe('an attempt that was claimed', () => {
     const { id, email } = await register(service);
     const release = await occupyHashThreads(service);
     const { cancel, ended } = login(email, WRONG);
-    await expect.poll(() => counterOf(service, id)).toEqual({ failed: 1, locked: false });
+    await expect.poll(() => inFlightOf(service, id)).toBe(1);
     cancel();
     expect(await ended).toBe('CANCELLED');
-    await expect.poll(() => counterOf(service, id)).toEqual({ failed: 0, locked: false });
+    await expect.poll(() => inFlightOf(service, id)).toBe(0);
+    expect(await counterOf(service, id)).toEqual({ failed: 0, locked: false });
     await release();
     expect(await auditEvents(service, 'user.login_failed', id)).toEqual([]);
   });
 
   it('is given back for an email that does not exist, too', async () => {
-    const total = async () => (await rows(service, 'select coalesce(sum(failed_attempts), 0)::int as total from unknown_logins'))[0]?.total;
-    const before = Number(await total());
+    const counts = async () =>
+      (
+        await rows(
+          service,
+          `select coalesce(sum(attempts_in_flight), 0)::int as claimed, coalesce(sum(failed_attempts), 0)::int as failed
+           from attempted_identifiers where user_id is null`,
+        )
+      )[0];
+    const before = await counts();
     const release = await occupyHashThreads(service);
     const { cancel, ended } = login(newEmail(), WRONG);
-    await expect.poll(total).toBe(before + 1);
+    await expect.poll(counts).toEqual({ ...before, claimed: 1 });
     cancel();
     await ended;
-    await expect.poll(total).toBe(before);
+    await expect.poll(counts).toEqual({ ...before, claimed: 0 });
     await release();
   });
 
-  it('locks while the last one allowed is being compared, and no longer if that is given back', async () => {
+  it('keeps others waiting for a second while it is the last one allowed, and locks nobody out where it is given back', async () => {
     const { id, email } = await register(service);
     for (let failed = 0; failed < 4; failed++) expect(await login(email, WRONG).ended).toBe('INVALID_CREDENTIALS');
     const release = await occupyHashThreads(service);
     const fifth = login(email, WRONG);
-    await expect.poll(() => counterOf(service, id)).toEqual({ failed: 5, locked: true });
-    expect(await login(email, PASSWORD).ended).toBe('TOO_MANY_ATTEMPTS');
+    await expect.poll(() => inFlightOf(service, id)).toBe(1);
+    expect(await counterOf(service, id)).toEqual({ failed: 4, locked: false });
+    const { reason, retryAfterSeconds } = await failureOf(service.auth.login({ email, password: PASSWORD }));
+    expect({ reason, retryAfterSeconds }).toEqual({ reason: 'TOO_MANY_ATTEMPTS', retryAfterSeconds: 1 });
     fifth.cancel();
-    await expect.poll(() => counterOf(service, id)).toEqual({ failed: 4, locked: false });
+    await expect.poll(() => inFlightOf(service, id)).toBe(0);
+    expect(await counterOf(service, id)).toEqual({ failed: 4, locked: false });
     await release();
     expect(await auditEvents(service, 'user.locked', id)).toEqual([]);
     await logIn(service, email);
   });
 
-  it('takes the lock with it when an earlier one than the last is given back', async () => {
+  it('makes room for one more where it is given back: five in all are compared', async () => {
     const { id, email } = await register(service);
     const release = await occupyHashThreads(service);
     const attempts = [];
     for (let claimed = 1; claimed <= 5; claimed++) {
       attempts.push(login(email, WRONG));
-      await expect.poll(() => counterOf(service, id)).toEqual({ failed: claimed, locked: claimed === 5 });
+      await expect.poll(() => inFlightOf(service, id)).toBe(claimed);
     }
+    expect(await login(email, WRONG).ended).toBe('TOO_MANY_ATTEMPTS');
     attempts[0]?.cancel();
-    await expect.poll(() => counterOf(service, id)).toEqual({ failed: 4, locked: false });
+    await expect.poll(() => inFlightOf(service, id)).toBe(4);
     await release();
     const ends = await Promise.all(attempts.map(({ ended }) => ended));
     expect(ends.slice(1)).toEqual(Array(4).fill('INVALID_CREDENTIALS'));
@@ -99,7 +112,7 @@ describe('an attempt that was claimed', () => {
     const { id, email } = await register(service);
     await storeHash(service, id, slowHash(13));
     const { cancel, ended } = login(email, WRONG);
-    await expect.poll(() => counterOf(service, id)).toEqual({ failed: 1, locked: false });
+    await expect.poll(() => inFlightOf(service, id)).toBe(1);
     // One more turn of the service: what was claimed before it is being compared.
     await service.users.getUser({ userId: id });
     cancel();
@@ -117,10 +130,11 @@ describe('an attempt that was claimed', () => {
       { signal: caller.signal, token: tokens.accessToken },
     );
     change.catch(() => undefined);
-    await expect.poll(() => counterOf(service, user.id)).toEqual({ failed: 1, locked: false });
+    await expect.poll(() => inFlightOf(service, user.id)).toBe(1);
     caller.abort();
     await expect(change).rejects.toMatchObject({ code: status.CANCELLED });
-    await expect.poll(() => counterOf(service, user.id)).toEqual({ failed: 0, locked: false });
+    await expect.poll(() => inFlightOf(service, user.id)).toBe(0);
+    expect(await counterOf(service, user.id)).toEqual({ failed: 0, locked: false });
     await release();
   });
 });
@@ -132,10 +146,13 @@ describe('more attempts than can be compared in time', () => {
   const ROOM = Math.max(32 * availableParallelism(), 64);
 
   it('are shed at once, and do not count', async () => {
-    const { id, email } = await register(service);
+    // Fewer on each than end all guessing.
+    const users = await Promise.all(Array.from({ length: Math.ceil((ROOM + 20) / 50) }, () => register(service)));
+    const ids = users.map(({ id }) => id);
     const release = await occupyHashThreads(service);
     const shed: Failure[] = [];
-    const login = async () => {
+    const login = async (index: number) => {
+      const email = users[index % users.length]?.email as string;
       const failure = await failureOf(service.auth.login({ email, password: WRONG }));
       if (failure.reason === 'OVERLOADED') shed.push(failure);
       return failure.reason;
@@ -148,8 +165,10 @@ describe('more attempts than can be compared in time', () => {
     expect(reasons.filter((reason) => reason === 'INVALID_CREDENTIALS')).toHaveLength(ROOM);
     for (const { code, retryAfterSeconds } of shed)
       expect({ code, retryAfterSeconds }).toEqual({ code: 'RESOURCE_EXHAUSTED', retryAfterSeconds: 1 });
-    expect(await counterOf(service, id)).toEqual({ failed: ROOM, locked: false });
-    expect(await auditEvents(service, 'user.login_failed', id)).toHaveLength(ROOM);
+    const counted = await Promise.all(ids.map(async (id) => (await counterOf(service, id)).failed));
+    const told = await Promise.all(ids.map(async (id) => (await auditEvents(service, 'user.login_failed', id)).length));
+    expect(counted).toEqual(told);
+    expect(counted.reduce((sum, count) => sum + count, 0)).toBe(ROOM);
   });
 
   it('are shed without a question to the database once it is plain that there is no room', async () => {
@@ -177,9 +196,10 @@ describe('more attempts than can be compared in time', () => {
         return service.auth.login({ email: user.email, password }, patient ? {} : { signal: AbortSignal.timeout(index * 3) });
       });
     }
-    await expect.poll(() => counterOf(service, right.id)).toEqual({ failed: 0, locked: false });
+    for (const { id } of [right, wrong]) await expect.poll(() => inFlightOf(service, id)).toBe(0);
+    expect(await counterOf(service, right.id)).toEqual({ failed: 0, locked: false });
     const failures = async () => (await auditEvents(service, 'user.login_failed', wrong.id)).length;
-    await expect.poll(async () => (await counterOf(service, wrong.id)).failed - (await failures())).toBe(0);
+    expect((await counterOf(service, wrong.id)).failed).toBe(await failures());
     expect(await failures()).toBeGreaterThan(0);
     expect(await auditEvents(service, 'user.login_failed', right.id)).toEqual([]);
   });

@@ -15,7 +15,7 @@ interface Unknown {
 const stored = () =>
   rows<Unknown & Record<string, unknown>>(
     service,
-    `select encode(identifier_hash, 'hex') as hash, failed_attempts as failed from unknown_logins`,
+    `select encode(identifier_hash, 'hex') as hash, failed_attempts as failed from attempted_identifiers`,
   );
 
 const fail = (identifier: { email: string } | { username: string }, { auth }: TestService = service) =>
@@ -25,7 +25,7 @@ const fail = (identifier: { email: string } | { username: string }, { auth }: Te
 function guesses(column: string, value: string): string[] {
   const forms = [value, value.toUpperCase(), value.split('@')[0] ?? ''];
   const texts = [...forms, ...forms.map((form) => `${column}:${form}`), ...forms.map((form) => `${column}${form}`)];
-  const keys = ['', '\0', column, 'identity', 'unknown_logins'];
+  const keys = ['', '\0', column, 'identity', 'attempted_identifiers'];
   return texts.flatMap((text) => [
     Buffer.from(text).toString('hex'),
     ...['sha256', 'sha512-256', 'sha3-256', 'sha1', 'md5'].map((hash) => createHash(hash).update(text).digest('hex')),

@@ -78,7 +78,10 @@ export interface AuditEvent {
   occurTime:
     | Date
     | undefined;
-  /** Further facts about the event, e.g. the session_id. Never personal data. */
+  /**
+   * Further facts about the event, e.g. the session_id; known_device is "true" for a failure on a known device, which
+   * the lockout counts apart. Never personal data.
+   */
   metadata: Map<string, string>;
 }
 

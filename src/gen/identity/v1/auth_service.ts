@@ -3088,10 +3088,23 @@ export const AuthServiceService = {
    * least recently active one.
    *
    * Unknown account, wrong password, deactivated account and account without a password are one and the same error,
-   * after the same work. After LOCKOUT_MAX_ATTEMPTS (5) failures the account is locked for LOCKOUT_DURATION (30
-   * minutes). Passwords are then refused without being looked at, also for accounts that do not exist, so a lock tells
-   * nothing (ASVS 6.3.8). A success resets the count. An attempt whose deadline passes before its password was looked
-   * at does not count.
+   * after the same work.
+   *
+   * After LOCKOUT_MAX_ATTEMPTS (5) failures under an email or username, attempts under it are refused for
+   * LOCKOUT_DURATION (30 minutes) with TOO_MANY_ATTEMPTS, without a look at the password, whether somebody has it or
+   * not: so a lock tells nothing (ASVS 6.3.8). After as many failures on an account under whichever names, no password
+   * is compared for it, while attempts under a name that has not failed as often are answered INVALID_CREDENTIALS: so
+   * nothing tells which names belong together. A success resets both counts. An attempt whose deadline passes before
+   * its password was looked at does not count, and neither does a right password. Attempts in flight may still fail:
+   * who would be one too many is answered TOO_MANY_ATTEMPTS with a RetryInfo of one second.
+   *
+   * A device that sends the device_token of an earlier sign-in to the account has a counter of its own: it is neither
+   * refused for the failures of others nor counted with them, and after 5 failures it is locked by itself (OWASP device
+   * cookies). Its success leaves the lock of the others.
+   *
+   * After 100 failures in a row without a success, whatever locks ran out in between, attempts are refused for good,
+   * with LOCKOUT_DURATION as RetryInfo, but for those of known devices (NIST SP 800-63B §3.2.2). LoginWithCode,
+   * ResetPassword, UnlockUser and a success on a known device end that. A device token with as many counts as absent.
    *
    * Needs identity.auth.login.
    *
@@ -3171,7 +3184,7 @@ export const AuthServiceService = {
    * ChangePassword replaces the password and tells the user by mail. It ends every other session of the user: all but
    * the one of the access token that the call carried (`authorization: Bearer …`). It revokes the user's API keys,
    * unless `revoke_api_keys` is false, and voids the links and codes that the user was mailed. The current password
-   * goes through the same lockout as in Login, whoever calls.
+   * counts for the lockout of the account as in Login, whoever calls, and a lock of the account is told.
    *
    * Needs identity.passwords.write; users may change their own.
    *
@@ -3378,9 +3391,10 @@ export const AuthServiceService = {
   },
   /**
    * ResetPassword sets a new password with the token of a mail, which is good once, for 30 minutes. It ends all
-   * sessions of the user, lifts a lock, makes codes and links of earlier mails useless, and tells the user by mail. The
-   * token came by mail, so the email counts as verified from now on; where it was not before, all else that was set up
-   * ends as well (see VerifyEmail). It does not sign in. A password that is refused does not use the token up.
+   * sessions and device tokens of the user, lifts a lock, makes codes and links of earlier mails useless, and tells the
+   * user by mail. The token came by mail, so the email counts as verified from now on; where it was not before, all else
+   * that was set up ends as well (see VerifyEmail). It does not sign in. A password that is refused does not use the
+   * token up.
    *
    * Needs identity.auth.recover.
    *
@@ -3501,10 +3515,23 @@ export interface AuthServiceServer extends UntypedServiceImplementation {
    * least recently active one.
    *
    * Unknown account, wrong password, deactivated account and account without a password are one and the same error,
-   * after the same work. After LOCKOUT_MAX_ATTEMPTS (5) failures the account is locked for LOCKOUT_DURATION (30
-   * minutes). Passwords are then refused without being looked at, also for accounts that do not exist, so a lock tells
-   * nothing (ASVS 6.3.8). A success resets the count. An attempt whose deadline passes before its password was looked
-   * at does not count.
+   * after the same work.
+   *
+   * After LOCKOUT_MAX_ATTEMPTS (5) failures under an email or username, attempts under it are refused for
+   * LOCKOUT_DURATION (30 minutes) with TOO_MANY_ATTEMPTS, without a look at the password, whether somebody has it or
+   * not: so a lock tells nothing (ASVS 6.3.8). After as many failures on an account under whichever names, no password
+   * is compared for it, while attempts under a name that has not failed as often are answered INVALID_CREDENTIALS: so
+   * nothing tells which names belong together. A success resets both counts. An attempt whose deadline passes before
+   * its password was looked at does not count, and neither does a right password. Attempts in flight may still fail:
+   * who would be one too many is answered TOO_MANY_ATTEMPTS with a RetryInfo of one second.
+   *
+   * A device that sends the device_token of an earlier sign-in to the account has a counter of its own: it is neither
+   * refused for the failures of others nor counted with them, and after 5 failures it is locked by itself (OWASP device
+   * cookies). Its success leaves the lock of the others.
+   *
+   * After 100 failures in a row without a success, whatever locks ran out in between, attempts are refused for good,
+   * with LOCKOUT_DURATION as RetryInfo, but for those of known devices (NIST SP 800-63B §3.2.2). LoginWithCode,
+   * ResetPassword, UnlockUser and a success on a known device end that. A device token with as many counts as absent.
    *
    * Needs identity.auth.login.
    *
@@ -3549,7 +3576,7 @@ export interface AuthServiceServer extends UntypedServiceImplementation {
    * ChangePassword replaces the password and tells the user by mail. It ends every other session of the user: all but
    * the one of the access token that the call carried (`authorization: Bearer …`). It revokes the user's API keys,
    * unless `revoke_api_keys` is false, and voids the links and codes that the user was mailed. The current password
-   * goes through the same lockout as in Login, whoever calls.
+   * counts for the lockout of the account as in Login, whoever calls, and a lock of the account is told.
    *
    * Needs identity.passwords.write; users may change their own.
    *
@@ -3667,9 +3694,10 @@ export interface AuthServiceServer extends UntypedServiceImplementation {
   requestPasswordReset: handleUnaryCall<RequestPasswordResetRequest, RequestPasswordResetResponse>;
   /**
    * ResetPassword sets a new password with the token of a mail, which is good once, for 30 minutes. It ends all
-   * sessions of the user, lifts a lock, makes codes and links of earlier mails useless, and tells the user by mail. The
-   * token came by mail, so the email counts as verified from now on; where it was not before, all else that was set up
-   * ends as well (see VerifyEmail). It does not sign in. A password that is refused does not use the token up.
+   * sessions and device tokens of the user, lifts a lock, makes codes and links of earlier mails useless, and tells the
+   * user by mail. The token came by mail, so the email counts as verified from now on; where it was not before, all else
+   * that was set up ends as well (see VerifyEmail). It does not sign in. A password that is refused does not use the
+   * token up.
    *
    * Needs identity.auth.recover.
    *
@@ -3758,10 +3786,23 @@ export interface AuthServiceClient extends Client {
    * least recently active one.
    *
    * Unknown account, wrong password, deactivated account and account without a password are one and the same error,
-   * after the same work. After LOCKOUT_MAX_ATTEMPTS (5) failures the account is locked for LOCKOUT_DURATION (30
-   * minutes). Passwords are then refused without being looked at, also for accounts that do not exist, so a lock tells
-   * nothing (ASVS 6.3.8). A success resets the count. An attempt whose deadline passes before its password was looked
-   * at does not count.
+   * after the same work.
+   *
+   * After LOCKOUT_MAX_ATTEMPTS (5) failures under an email or username, attempts under it are refused for
+   * LOCKOUT_DURATION (30 minutes) with TOO_MANY_ATTEMPTS, without a look at the password, whether somebody has it or
+   * not: so a lock tells nothing (ASVS 6.3.8). After as many failures on an account under whichever names, no password
+   * is compared for it, while attempts under a name that has not failed as often are answered INVALID_CREDENTIALS: so
+   * nothing tells which names belong together. A success resets both counts. An attempt whose deadline passes before
+   * its password was looked at does not count, and neither does a right password. Attempts in flight may still fail:
+   * who would be one too many is answered TOO_MANY_ATTEMPTS with a RetryInfo of one second.
+   *
+   * A device that sends the device_token of an earlier sign-in to the account has a counter of its own: it is neither
+   * refused for the failures of others nor counted with them, and after 5 failures it is locked by itself (OWASP device
+   * cookies). Its success leaves the lock of the others.
+   *
+   * After 100 failures in a row without a success, whatever locks ran out in between, attempts are refused for good,
+   * with LOCKOUT_DURATION as RetryInfo, but for those of known devices (NIST SP 800-63B §3.2.2). LoginWithCode,
+   * ResetPassword, UnlockUser and a success on a known device end that. A device token with as many counts as absent.
    *
    * Needs identity.auth.login.
    *
@@ -3862,7 +3903,7 @@ export interface AuthServiceClient extends Client {
    * ChangePassword replaces the password and tells the user by mail. It ends every other session of the user: all but
    * the one of the access token that the call carried (`authorization: Bearer …`). It revokes the user's API keys,
    * unless `revoke_api_keys` is false, and voids the links and codes that the user was mailed. The current password
-   * goes through the same lockout as in Login, whoever calls.
+   * counts for the lockout of the account as in Login, whoever calls, and a lock of the account is told.
    *
    * Needs identity.passwords.write; users may change their own.
    *
@@ -4106,9 +4147,10 @@ export interface AuthServiceClient extends Client {
   ): ClientUnaryCall;
   /**
    * ResetPassword sets a new password with the token of a mail, which is good once, for 30 minutes. It ends all
-   * sessions of the user, lifts a lock, makes codes and links of earlier mails useless, and tells the user by mail. The
-   * token came by mail, so the email counts as verified from now on; where it was not before, all else that was set up
-   * ends as well (see VerifyEmail). It does not sign in. A password that is refused does not use the token up.
+   * sessions and device tokens of the user, lifts a lock, makes codes and links of earlier mails useless, and tells the
+   * user by mail. The token came by mail, so the email counts as verified from now on; where it was not before, all else
+   * that was set up ends as well (see VerifyEmail). It does not sign in. A password that is refused does not use the
+   * token up.
    *
    * Needs identity.auth.recover.
    *

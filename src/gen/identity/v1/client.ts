@@ -26,10 +26,15 @@ export interface Client {
   userAgent: string;
   /** Name of the device that the end user recognises ("Ada's phone"), at most 100 characters. */
   deviceName: string;
+  /**
+   * Token that this device got at an earlier sign-in (Tokens.device_token). It is for Login and LoginWithCode. One that
+   * is of another account, malformed, forgotten or voided is as if absent. It is never shown, logged or exported.
+   */
+  deviceToken?: string | undefined;
 }
 
 function createBaseClient(): Client {
-  return { ipAddress: "", userAgent: "", deviceName: "" };
+  return { ipAddress: "", userAgent: "", deviceName: "", deviceToken: undefined };
 }
 
 export const Client: MessageFns<Client> = {
@@ -42,6 +47,9 @@ export const Client: MessageFns<Client> = {
     }
     if (message.deviceName !== "") {
       writer.uint32(26).string(message.deviceName);
+    }
+    if (message.deviceToken !== undefined) {
+      writer.uint32(34).string(message.deviceToken);
     }
     return writer;
   },
@@ -81,6 +89,14 @@ export const Client: MessageFns<Client> = {
             }
 
             message.deviceName = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.deviceToken = reader.string();
             continue;
           }
         }

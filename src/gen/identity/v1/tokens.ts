@@ -36,10 +36,28 @@ export interface Tokens {
   refreshExpiresIn: number;
   /** UUID of the session that these tokens belong to. */
   sessionId: string;
+  /**
+   * Opaque text of 43 characters by which the server knows this device again. Set at a sign-in, absent after a refresh.
+   * Keep it on the device longer than the session, for instance in a cookie that scripts cannot read, one for each
+   * account, and send it as Client.device_token with the next sign-in: the attempts of this device are then counted by
+   * themselves (see Login). It signs nobody in: whoever steals it may guess LOCKOUT_MAX_ATTEMPTS (5) passwords with it.
+   * A sign-in with a good one answers the same one; any other sign-in answers a new one. A user has at most 20, of
+   * which the one that was unused for longest makes room; after 180 days unused it is forgotten. The server stores only
+   * its SHA-256 hash.
+   */
+  deviceToken?: string | undefined;
 }
 
 function createBaseTokens(): Tokens {
-  return { accessToken: "", tokenType: "", expiresIn: 0, refreshToken: "", refreshExpiresIn: 0, sessionId: "" };
+  return {
+    accessToken: "",
+    tokenType: "",
+    expiresIn: 0,
+    refreshToken: "",
+    refreshExpiresIn: 0,
+    sessionId: "",
+    deviceToken: undefined,
+  };
 }
 
 export const Tokens: MessageFns<Tokens> = {
@@ -61,6 +79,9 @@ export const Tokens: MessageFns<Tokens> = {
     }
     if (message.sessionId !== "") {
       writer.uint32(50).string(message.sessionId);
+    }
+    if (message.deviceToken !== undefined) {
+      writer.uint32(58).string(message.deviceToken);
     }
     return writer;
   },
@@ -124,6 +145,14 @@ export const Tokens: MessageFns<Tokens> = {
             }
 
             message.sessionId = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.deviceToken = reader.string();
             continue;
           }
         }

@@ -46,6 +46,8 @@ export const CredentialKind = {
   CREDENTIAL_KIND_LINKS: 4,
   /** CREDENTIAL_KIND_KNOWN_DEVICES - Devices on which the user has signed in: each next sign-in is told as one on a new device. */
   CREDENTIAL_KIND_KNOWN_DEVICES: 5,
+  /** CREDENTIAL_KIND_DEVICE_TOKENS - Device tokens (Tokens.device_token): every device counts as an unknown one for the lockout. */
+  CREDENTIAL_KIND_DEVICE_TOKENS: 6,
   /**
    * CREDENTIAL_KIND_REVERT_LINKS - Links that undo a change of the email, mailed to earlier addresses. Nothing but this ends them before their time,
    * so that an intruder cannot.
@@ -63,6 +65,7 @@ export namespace CredentialKind {
   export type CREDENTIAL_KIND_API_KEYS = typeof CredentialKind.CREDENTIAL_KIND_API_KEYS;
   export type CREDENTIAL_KIND_LINKS = typeof CredentialKind.CREDENTIAL_KIND_LINKS;
   export type CREDENTIAL_KIND_KNOWN_DEVICES = typeof CredentialKind.CREDENTIAL_KIND_KNOWN_DEVICES;
+  export type CREDENTIAL_KIND_DEVICE_TOKENS = typeof CredentialKind.CREDENTIAL_KIND_DEVICE_TOKENS;
   export type CREDENTIAL_KIND_REVERT_LINKS = typeof CredentialKind.CREDENTIAL_KIND_REVERT_LINKS;
   export type UNRECOGNIZED = typeof CredentialKind.UNRECOGNIZED;
 }
@@ -305,7 +308,8 @@ export interface DeletionReceipt {
 export interface DeletionReceipt_Item {
   /**
    * Kind of the rows. Deleted: "user", "profile", "roles", "sessions", "password_history", "api_keys",
-   * "known_devices", "one_time_tokens", "email_changes", "mails". Kept: "audit_events". New kinds may be added.
+   * "known_devices", "device_tokens", "attempted_identifiers", "one_time_tokens", "email_changes", "mails". Kept:
+   * "audit_events". New kinds may be added.
    */
   kind: string;
   /** Number of rows. */
@@ -323,10 +327,10 @@ export interface ExportUserRequest {
 /** ExportUserResponse has all that is held about the user. */
 export interface ExportUserResponse {
   /**
-   * Document with the fields user (the account with its timestamps), profile, roles, sessions, known_devices, api_keys,
-   * password_history, one_time_tokens, email_changes, mails, events, audit_events and actions. Names are in snake_case;
-   * moments are RFC 3339 text. It has less than 4 MiB, and fewer than 40,000 items of each kind; otherwise the call
-   * fails with EXPORT_TOO_LARGE. New fields may be added.
+   * Document with the fields user (the account with its timestamps), profile, roles, sessions, known_devices,
+   * device_tokens, api_keys, password_history, one_time_tokens, email_changes, mails, events, audit_events and actions.
+   * Names are in snake_case; moments are RFC 3339 text. It has less than 4 MiB, and fewer than 40,000 items of each
+   * kind; otherwise the call fails with EXPORT_TOO_LARGE. New fields may be added.
    */
   document: { [key: string]: any } | undefined;
 }
@@ -2546,7 +2550,8 @@ export const UserServiceService = {
     responseDeserialize: (value: Buffer): ReactivateUserResponse => ReactivateUserResponse.decode(value),
   },
   /**
-   * UnlockUser forgets failed attempts and lifts a lock at once. A user without failed attempts stays as they are.
+   * UnlockUser forgets failed attempts, under every name of the user and on every known device, and lifts a lock at
+   * once. A user without failed attempts stays as they are.
    *
    * Needs identity.users.write.
    *
@@ -2718,7 +2723,8 @@ export interface UserServiceServer extends UntypedServiceImplementation {
    */
   reactivateUser: handleUnaryCall<ReactivateUserRequest, ReactivateUserResponse>;
   /**
-   * UnlockUser forgets failed attempts and lifts a lock at once. A user without failed attempts stays as they are.
+   * UnlockUser forgets failed attempts, under every name of the user and on every known device, and lifts a lock at
+   * once. A user without failed attempts stays as they are.
    *
    * Needs identity.users.write.
    *
@@ -2960,7 +2966,8 @@ export interface UserServiceClient extends Client {
     callback: (error: ServiceError | null, response: ReactivateUserResponse) => void,
   ): ClientUnaryCall;
   /**
-   * UnlockUser forgets failed attempts and lifts a lock at once. A user without failed attempts stays as they are.
+   * UnlockUser forgets failed attempts, under every name of the user and on every known device, and lifts a lock at
+   * once. A user without failed attempts stays as they are.
    *
    * Needs identity.users.write.
    *
