@@ -1,8 +1,8 @@
 import { createHmac } from 'node:crypto';
 import type { Pool } from 'pg';
 import { RateLimiterPostgres, RateLimiterRes } from 'rate-limiter-flexible';
-import type { Call, Caller } from '../call/call.ts';
-import type { Client } from '../call/client.ts';
+import { type Call, idOfCaller } from '../call/call.ts';
+import { type Client, originOf } from '../call/client.ts';
 import { databaseUnavailable, IdentityError } from '../call/errors.ts';
 import type { Awaitable } from '../concurrency/awaitable.ts';
 import type { PreparedStatements } from '../database/prepared.ts';
@@ -59,7 +59,7 @@ export class RateLimits {
   /** Every call. Fails open: without its counters, the service serves on. */
   readonly call = (call: Call): Awaitable<void> => {
     const limiter = this.#perCaller;
-    const caller = limiter && idOf(call.caller);
+    const caller = limiter && idOfCaller(call.caller);
     if (limiter && caller !== undefined && !limiter.tryConsume(caller)) return this.#consume(limiter, caller);
   };
 
@@ -73,19 +73,19 @@ export class RateLimits {
   }
 
   /** A call that checks a credential. Fails closed: nobody may guess uncounted. */
-  readonly credentials: LimitCredentials = async (_call, check) => {
-    const waitMs = await this.#ofCredentials.consume(this.#limitsOf(check)).catch((error: unknown) => {
+  readonly credentials: LimitCredentials = async (call, check) => {
+    const waitMs = await this.#ofCredentials.consume(this.#limitsOf(call, check)).catch((error: unknown) => {
       this.#warn('credential checks are refused');
       throw databaseUnavailable(error);
     });
     if (waitMs > 0) throw rateLimited(seconds(waitMs));
   };
 
-  /** By key; the address always comes first, so that two calls never wait for each other. */
-  #limitsOf({ rpc, client: { ipAddress }, identifier }: CredentialCheck): Map<string, number> {
+  /** By key; the origin always comes first, so that two calls never wait for each other. */
+  #limitsOf(call: Call, { rpc, client, identifier }: CredentialCheck): Map<string, number> {
     const { perAddress, perIdentifier } = this.#settings;
     const limits = new Map<string, number>();
-    if (ipAddress !== undefined && perAddress > 0) limits.set(`address:${this.#keyOf(rpc, ipAddress)}`, perAddress);
+    if (perAddress > 0) limits.set(`origin:${this.#keyOf(rpc, originOf(call, client))}`, perAddress);
     if (identifier !== undefined && perIdentifier > 0) limits.set(`identifier:${this.#keyOf(rpc, identifier)}`, perIdentifier);
     return limits;
   }
@@ -121,16 +121,4 @@ function callerLimiter(pool: Pool, points: number): LeasedLimiter {
 
 function seconds(milliseconds: number): number {
   return Math.max(1, Math.ceil(milliseconds / 1000));
-}
-
-/** Unique over users and service accounts. */
-function idOf(caller: Caller): string {
-  switch (caller.kind) {
-    case 'user':
-      return caller.userId;
-    case 'service_account':
-      return caller.id;
-    case 'anonymous':
-      return 'anonymous';
-  }
 }
