@@ -5,6 +5,7 @@ import type { LimitCredentials } from '../rate-limits/rate-limits.ts';
 import { hasOneIdentifier, identifierFields } from '../users/user-fields.ts';
 import { emailNotVerified } from './auth.errors.ts';
 import { recordExpiredLock } from './lockout/attempts.ts';
+import { turnOf } from './passwords/hash-pool.ts';
 import { presentedPassword } from './passwords/password-policy.ts';
 import { type SignInDeps, signIn } from './sign-in.ts';
 import type { IssuedTokens } from './tokens/access-tokens.ts';
@@ -33,11 +34,12 @@ export async function login(call: Call, deps: LoginDeps, input: LoginInput): Pro
   const [column, value] = input.email === undefined ? (['username', input.username ?? ''] as const) : (['email', input.email] as const);
   const { password } = input;
   const client = vouchedClient(call, input.client);
-  deps.passwords.requireRoom();
+  const turn = turnOf(call, client);
+  deps.passwords.requireRoom(turn);
   await deps.limitCredentials(call, { rpc: 'Login', client, identifier: value });
   const attempt = await deps.attempts.claim(call, column, value);
   return withVerifiedPassword(call, deps, { attempt, password, client }, async ({ outdated }, withLockedUser) => {
-    const newHash = outdated ? await deps.passwords.hash(password, call.signal) : undefined;
+    const newHash = outdated ? await deps.passwords.hash(password, turn) : undefined;
     return withLockedUser(async (em, user) => {
       if (deps.requireVerifiedEmail && !user.isEmailVerified()) throw emailNotVerified();
       if (attempt.lockExpired) recordExpiredLock(em, call, user.id);

@@ -1,12 +1,13 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { Call } from '../../call/call.ts';
+import type { Client } from '../../call/client.ts';
 import { invalidFields } from '../../call/errors.ts';
 import { type Step, UNTRACED } from '../../observability/tracing/tracer.ts';
 import type { NewPasswords } from '../../users/create-user.ts';
 import type { User } from '../../users/user.entity.ts';
 import type { PasswordPolicy } from '../get-password-policy.ts';
 import type { BreachCheck } from './breach-check.ts';
-import { type HashMetrics, HashPool } from './hash-pool.ts';
+import { type HashMetrics, HashPool, type HashTurn, OWN_TURN, turnOf } from './hash-pool.ts';
 import { PasswordHistory } from './password-history.entity.ts';
 import { findLatestHashes, findPasswordHistory, replaceInPasswordHistory } from './password-history.repository.ts';
 import {
@@ -27,8 +28,6 @@ import { UnusableHash } from './schemes/foreign-hash.ts';
 /** More than any setting keeps. */
 const ALL = 1000;
 
-const NEVER = new AbortController().signal;
-
 /** A password that somebody wants to have. */
 export interface Candidate {
   readonly password: string;
@@ -36,6 +35,8 @@ export interface Candidate {
   readonly about: readonly PersonalData[];
   /** Its user to be, whose latest passwords are refused. */
   readonly userId?: string | undefined;
+  /** The end user who wants it, where the call tells. */
+  readonly client?: Client | undefined;
 }
 
 /** A password for somebody, and the field of the request that it was in. */
@@ -43,6 +44,7 @@ export interface AskedPassword extends PersonalData {
   readonly password: string;
   readonly field: string;
   readonly userId?: string | undefined;
+  readonly client?: Client | undefined;
 }
 
 export interface PasswordsDeps {
@@ -85,7 +87,7 @@ export class Passwords implements NewPasswords {
     this.#step = step;
     this.#scheme = { scheme, bcryptCost, pepper: pepper.reveal() };
     this.#pool = new HashPool(this.#scheme, { metrics, step }, threads);
-    this.#dummy = this.#pool.hash(crypto.randomUUID(), NEVER).then((hash) => readStoredHash(hash, this.#scheme));
+    this.#dummy = this.#pool.hash(crypto.randomUUID(), OWN_TURN).then((hash) => readStoredHash(hash, this.#scheme));
     // Fails only if the pool is closed before it is needed.
     this.#dummy.catch(() => undefined);
   }
@@ -101,9 +103,9 @@ export class Passwords implements NewPasswords {
   }
 
   /** A stored value that nobody understands is one that nothing matches. */
-  async verify(password: string, stored: string | null | undefined, signal: AbortSignal): Promise<Verdict> {
+  async verify(password: string, stored: string | null | undefined, turn: HashTurn): Promise<Verdict> {
     const hash = stored == null ? undefined : this.#read(stored);
-    const matches = await this.#pool.matches(password, hash ?? (await this.#dummy), signal);
+    const matches = await this.#pool.matches(password, hash ?? (await this.#dummy), turn);
     return { matches: matches && hash !== undefined, outdated: hash?.outdated ?? false };
   }
 
@@ -117,12 +119,12 @@ export class Passwords implements NewPasswords {
   }
 
   /** Throws OVERLOADED where a password could not be compared in time, before anything else is done for it. */
-  requireRoom(): void {
-    this.#pool.requireRoom();
+  requireRoom(turn: HashTurn): void {
+    this.#pool.requireRoom(turn);
   }
 
-  hash(password: string, signal: AbortSignal): Promise<string> {
-    return this.#pool.hash(password, signal);
+  hash(password: string, turn: HashTurn): Promise<string> {
+    return this.#pool.hash(password, turn);
   }
 
   /** Every rule that a password breaks which can be told without asking anybody. */
@@ -130,26 +132,26 @@ export class Passwords implements NewPasswords {
     return brokenRules(password, this.#rules, [about]).map(({ description }) => description);
   }
 
-  async prepare(call: Call, password: string, about: PersonalData): Promise<string> {
+  async prepare(call: Call, password: string, about: PersonalData, client?: Client): Promise<string> {
     await this.requireAcceptable(call, { ...about, password, field: 'password' });
-    return this.hash(password, call.signal);
+    return this.hash(password, turnOf(call, client));
   }
 
   /** Throws INVALID_ARGUMENT with every rule that the password breaks. */
-  async requireAcceptable(call: Call, { password, field, userId, ...about }: AskedPassword): Promise<void> {
-    const refusals = await this.refusals(call, { password, userId, about: [about] });
+  async requireAcceptable(call: Call, { password, field, userId, client, ...about }: AskedPassword): Promise<void> {
+    const refusals = await this.refusals(call, { password, userId, client, about: [about] });
     if (refusals.length === 0) return;
     const violations = refusals.map(({ description }) => ({ field, description }));
     throw invalidFields(violations, refusals.includes(REUSED) ? 'PASSWORD_REUSED' : 'INVALID_FIELDS');
   }
 
   /** Every rule that the password breaks. */
-  async refusals(call: Call, { password, about, userId }: Candidate): Promise<Refusal[]> {
+  async refusals(call: Call, { password, about, userId, client }: Candidate): Promise<Refusal[]> {
     const broken = brokenRules(password, this.#rules, about);
     // Neither hashed nor sent anywhere.
     if (broken.some(({ rule }) => rule === 'too_long')) return broken;
     const [reused, breached] = await Promise.all([
-      userId !== undefined && this.#isReused(call, userId, password),
+      userId !== undefined && this.#isReused(call, userId, password, turnOf(call, client)),
       this.#hasLeaked(call, password),
     ]);
     return [...broken, ...(reused ? [REUSED] : []), ...(breached ? [BREACHED] : [])];
@@ -193,10 +195,10 @@ export class Passwords implements NewPasswords {
     return breachCheck !== undefined && this.#step('look among leaked passwords', () => breachCheck.hasLeaked(password, call.signal));
   }
 
-  async #isReused(call: Call, userId: string, password: string): Promise<boolean> {
+  async #isReused(call: Call, userId: string, password: string, turn: HashTurn): Promise<boolean> {
     if (this.#historyLength === 0) return false;
     const hashes = await findLatestHashes(call.em, userId, this.#historyLength);
-    const verdicts = await Promise.all(hashes.map((hash) => this.verify(password, hash, call.signal)));
+    const verdicts = await Promise.all(hashes.map((hash) => this.verify(password, hash, turn)));
     return verdicts.some(({ matches }) => matches);
   }
 }
