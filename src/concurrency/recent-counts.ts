@@ -23,9 +23,9 @@ export class RecentCounts {
     return (this.#current.get(key) ?? 0) + (this.#previous.get(key) ?? 0);
   }
 
-  add(key: string): void {
+  add(key: string, count = 1): void {
     this.#moveOn();
-    this.#current.set(key, (this.#current.get(key) ?? 0) + 1);
+    this.#current.set(key, (this.#current.get(key) ?? 0) + count);
   }
 
   #moveOn(): void {

@@ -1,6 +1,6 @@
 import { RecentCounts } from '../../concurrency/recent-counts.ts';
 
-/** The turns of an origin count for so long, and for twice as long at the most. */
+/** The turns and the refusals of an origin count for so long, and for twice as long at the most. */
 const RECENT_MS = 30_000;
 
 /** A device that the account knows goes before others, unless its origin has had so many turns more than theirs. */
@@ -20,18 +20,21 @@ interface Waiting<Item> extends Asking {
 
 /**
  * A queue that is fair among origins. The next turn is that of the origin that has had the fewest lately, counting those that it has in line
- * before; among equals, of the one who came first. The same order decides, from its other end, who is refused where the queue is full. So an
- * origin that floods waits behind itself, and one that comes now and then waits for nobody but its like.
+ * before; among equals, of the one that was refused less; among equals in that, too, of the one who came first. The same order decides, from
+ * its other end, who is refused where the queue is full. So an origin that floods waits behind itself, and one that comes now and then waits
+ * for nobody but its like (ADR 21).
  *
  * There are some dozens in line at the most, so they are looked through rather than kept in order.
  */
 export class FairQueue<Item> {
   readonly #turns: RecentCounts;
+  readonly #refusals: RecentCounts;
   /** By arrival, those from known devices before the others: an origin gives its turns in this order. */
   #waiting: readonly Waiting<Item>[] = [];
 
   constructor(now?: () => number) {
     this.#turns = new RecentCounts(RECENT_MS, now);
+    this.#refusals = new RecentCounts(RECENT_MS, now);
   }
 
   get size(): number {
@@ -43,6 +46,16 @@ export class FairQueue<Item> {
     this.#turns.add(origin);
   }
 
+  /** Forgets a turn that was well spent: an origin is not held back for those who know their passwords. */
+  forgiveTurn({ origin }: Asking): void {
+    this.#turns.add(origin, -1);
+  }
+
+  /** Counts a refusal of one who was not let into the line. */
+  noteRefusal({ origin }: Asking): void {
+    this.#refusals.add(origin);
+  }
+
   /** Tells whether somebody who came now would be let into the line, which has room for `max`. */
   hasRoomFor(asking: Asking, max: number): boolean {
     if (this.size < max) return true;
@@ -50,12 +63,14 @@ export class FairQueue<Item> {
     return this.#byTurn(inLine<Item | undefined>(this.#waiting, newcomer)).at(-1) !== newcomer;
   }
 
-  /** Adds one; returns the one who has to go where the line is longer than `max` now, which may be the same. */
+  /** Adds one. Where the line is longer than `max` now, the last one is refused and returned; it may be the same. */
   add(asking: Asking, item: Item, max: number): Item | undefined {
     this.#waiting = inLine(this.#waiting, { ...asking, item });
     const last = this.size > max ? this.#byTurn(this.#waiting).at(-1) : undefined;
-    if (last) this.remove(last.item);
-    return last?.item;
+    if (!last) return undefined;
+    this.remove(last.item);
+    this.noteRefusal(last);
+    return last.item;
   }
 
   /** Takes out the one whose turn it is. */
@@ -80,9 +95,9 @@ export class FairQueue<Item> {
     const ranked = waiting.map((one) => {
       const before = turns.get(one.origin) ?? this.#turns.of(one.origin);
       turns.set(one.origin, before + 1);
-      return { one, rank: before - (one.known ? HEAD_START : 0) };
+      return { one, turns: before - (one.known ? HEAD_START : 0), refusals: this.#refusals.of(one.origin) };
     });
-    return ranked.sort((a, b) => a.rank - b.rank).map(({ one }) => one);
+    return ranked.sort((a, b) => a.turns - b.turns || a.refusals - b.refusals).map(({ one }) => one);
   }
 }
 

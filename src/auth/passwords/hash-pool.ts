@@ -103,7 +103,9 @@ export class HashPool {
 
   /** Throws OVERLOADED where a password that came now would be refused: cheaper than to find it out later. */
   requireRoom(turn: Asking): void {
-    if (this.#idle === 0 && !this.#queue.hasRoomFor(turn, this.#maxQueue())) throw this.#shed();
+    if (this.#idle > 0 || this.#queue.hasRoomFor(turn, this.#maxQueue())) return;
+    this.#queue.noteRefusal(turn);
+    throw this.#shed();
   }
 
   hash(password: string, turn: HashTurn): Promise<string> {
@@ -111,8 +113,10 @@ export class HashPool {
   }
 
   /** Tells whether the password is the one of the stored hash. */
-  matches(password: string, stored: StoredHash, turn: HashTurn): Promise<boolean> {
-    return this.#run('verify password', turn, () => stored.matches(password));
+  async matches(password: string, stored: StoredHash, turn: HashTurn): Promise<boolean> {
+    const matches = await this.#run('verify password', turn, () => stored.matches(password));
+    if (matches) this.#queue.forgiveTurn(turn);
+    return matches;
   }
 
   /** Finishes what was begun. */

@@ -45,6 +45,23 @@ describe('the queue of hashes', () => {
     expect(line.next()).toBe('b1');
   });
 
+  it('forgives a turn that was well spent', () => {
+    const { add, line } = queue();
+    for (const origin of ['a', 'b']) line.noteTurn({ origin });
+    line.forgiveTurn({ origin: 'b' });
+    for (const item of ['a1', 'b1']) add(item);
+    expect(line.next()).toBe('b1');
+  });
+
+  it('gives the next turn, among those who have had as many, to one who was refused less', () => {
+    const { add, line, rest } = queue();
+    line.noteRefusal({ origin: 'a' });
+    add('x1');
+    expect(add('b1', { max: 1 })).toBe('b1');
+    for (const item of ['a1', 'b2', 'c1']) add(item);
+    expect(rest()).toEqual(['x1', 'c1', 'a1', 'b2']);
+  });
+
   it.each([
     [29_999, 'b1'],
     [59_999, 'b1'],
@@ -65,16 +82,15 @@ describe('the queue of hashes', () => {
       for (const item of ['a1', 'b1', 'a2', 'a3']) add(item, { max: 4 });
       expect(add('c1', { max: 4 })).toBe('a3');
       expect(add('d1', { max: 4 })).toBe('a2');
-      expect(rest()).toEqual(['a1', 'b1', 'c1', 'd1']);
+      // What is left of one who was refused comes last.
+      expect(rest()).toEqual(['b1', 'c1', 'd1', 'a1']);
     });
 
-    it('refuses the newcomer where none has more than they', () => {
+    it.each(['a2', 'b2', 'c1'])('refuses the newcomer where none has more than they: %s', (newcomer) => {
       const { add, line } = queue();
       for (const item of ['a1', 'b1']) add(item, { max: 2 });
-      for (const item of ['a2', 'b2', 'c1']) {
-        expect(line.hasRoomFor({ origin: item[0] as string }, 2)).toBe(false);
-        expect(add(item, { max: 2 })).toBe(item);
-      }
+      expect(line.hasRoomFor({ origin: newcomer[0] as string }, 2)).toBe(false);
+      expect(add(newcomer, { max: 2 })).toBe(newcomer);
     });
 
     it('refuses one who has had turns lately rather than a newcomer', () => {

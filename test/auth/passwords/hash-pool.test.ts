@@ -135,6 +135,17 @@ describe('the hash pool', () => {
     expect(order).toEqual(['a0', 'b3', 'c4', 'a1', 'b5', 'a2']);
   });
 
+  it('does not hold a right password against its origin', async () => {
+    const right = readStoredHash(await pool.hash('right', from('setup')), SCHEME);
+    expect(await pool.matches('right', right, from('owner'))).toBe(true);
+    expect(await pool.matches('wrong', right, from('guesser'))).toBe(false);
+    const order: string[] = [];
+    const first = occupy();
+    const line = ['guesser', 'owner'].map((origin) => pool.hash('x', from(origin)).then(() => order.push(origin)));
+    await Promise.all([first, ...line]);
+    expect(order).toEqual(['owner', 'guesser']);
+  });
+
   it('hashes in the order of arrival', async () => {
     const order: number[] = [];
     const first = occupy();
