@@ -1,7 +1,7 @@
 import { createHmac } from 'node:crypto';
 import type { Pool } from 'pg';
 import { RateLimiterPostgres, RateLimiterRes } from 'rate-limiter-flexible';
-import { type Call, idOfCaller } from '../call/call.ts';
+import { type Call, type Caller, idOfCaller } from '../call/call.ts';
 import { type Client, originOf } from '../call/client.ts';
 import { databaseUnavailable, IdentityError } from '../call/errors.ts';
 import type { Awaitable } from '../concurrency/awaitable.ts';
@@ -41,7 +41,7 @@ const rateLimited = (retryAfterSeconds: number) =>
  * failures and not calls.
  */
 export class RateLimits {
-  readonly #perCaller: LeasedLimiter | undefined;
+  readonly #ofCalls: Readonly<Record<Caller['kind'], LeasedLimiter | undefined>>;
   readonly #ofCredentials: CredentialLimiter;
   readonly #settings: RateLimitSettings;
   readonly #log: Log;
@@ -49,7 +49,8 @@ export class RateLimits {
   #warnedAt = Number.NEGATIVE_INFINITY;
 
   constructor({ ofCalls, ofCredentials }: CounterPools, settings: RateLimitSettings, hashKey: string, log: Log) {
-    this.#perCaller = settings.perCaller === 0 ? undefined : callerLimiter(ofCalls, settings.perCaller);
+    const ofBackends = callerLimiter(ofCalls, 'caller', settings.perCaller);
+    this.#ofCalls = { service_account: ofBackends, anonymous: ofBackends, user: callerLimiter(ofCalls, 'user', settings.perUser) };
     this.#ofCredentials = new CredentialLimiter((...counted) => countCalls(ofCredentials, ...counted), WINDOW_SECONDS * 1000);
     this.#settings = settings;
     this.#hashKey = hashKey;
@@ -58,7 +59,7 @@ export class RateLimits {
 
   /** Every call. Fails open: without its counters, the service serves on. */
   readonly call = (call: Call): Awaitable<void> => {
-    const limiter = this.#perCaller;
+    const limiter = this.#ofCalls[call.caller.kind];
     const caller = limiter && idOfCaller(call.caller);
     if (limiter && caller !== undefined && !limiter.tryConsume(caller)) return this.#consume(limiter, caller);
   };
@@ -102,7 +103,9 @@ export class RateLimits {
   }
 }
 
-function callerLimiter(pool: Pool, points: number): LeasedLimiter {
+/** None where the limit is 0. */
+function callerLimiter(pool: Pool, keyPrefix: string, points: number): LeasedLimiter | undefined {
+  if (points === 0) return undefined;
   const limiter = new RateLimiterPostgres({
     storeClient: pool,
     storeType: 'pool',
@@ -110,7 +113,7 @@ function callerLimiter(pool: Pool, points: number): LeasedLimiter {
     tableCreated: true,
     // These timers could not be stopped by anybody; the cleanup does their work.
     clearExpiredByTimeout: false,
-    keyPrefix: 'caller',
+    keyPrefix,
     points,
     duration: WINDOW_SECONDS,
     // A caller who is over the limit is refused from memory.

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { newEmail, PASSWORD, register, required } from '../support/builders.ts';
+import { newEmail, PASSWORD, register, required, signedIn } from '../support/builders.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { expectInvalid, expectStatus, failureOf } from '../support/expect-status.ts';
 import { startService, type TestService } from '../support/service.ts';
@@ -61,6 +61,35 @@ describe('the limit of calls per caller', () => {
     expect(retryAfterSeconds).toBeGreaterThan(0);
     expect(retryAfterSeconds).toBeLessThanOrEqual(WINDOW_SECONDS);
     await one.auth.getCaller({});
+  });
+});
+
+describe('the limit of calls per end user', () => {
+  it('is shared by all replicas and by all credentials of theirs, and leaves other users and backends alone', async () => {
+    const database = await createDatabase();
+    databases.push(database);
+    const limit = 100;
+    const env = { RATE_LIMIT_PER_USER: String(limit) };
+    const [one, two] = [await start(env, database), await start(env, database)];
+    const [{ user, tokens }, other] = [await signedIn(one), await signedIn(one)];
+    const { key } = await one.apiKeys.createApiKey({ userId: user.id, name: 'own' });
+
+    const calls = Array.from({ length: 3 * limit }, (_, index) =>
+      (index % 2 ? one : two).auth.getCaller({}, { token: index % 3 ? tokens.accessToken : key }),
+    );
+    const reasons = await reasonsOf(calls);
+
+    expect(times(reasons, 'ok')).toBeLessThanOrEqual(limit);
+    expect(times(reasons, 'ok')).toBeGreaterThan(0);
+    expect(times(reasons, 'ok') + times(reasons, 'RATE_LIMITED')).toBe(3 * limit);
+    for (const token of [tokens.accessToken, key]) {
+      const refused = one.users.getUser({ userId: user.id }, { token });
+      const { retryAfterSeconds } = await expectStatus(refused, 'RESOURCE_EXHAUSTED', 'RATE_LIMITED');
+      expect(retryAfterSeconds).toBeGreaterThan(0);
+      expect(retryAfterSeconds).toBeLessThanOrEqual(WINDOW_SECONDS);
+    }
+    await one.auth.getCaller({}, { token: other.tokens.accessToken });
+    expect(times(await reasonsOf(Array.from({ length: 2 * limit }, () => one.auth.getCaller({}))), 'ok')).toBe(2 * limit);
   });
 });
 

@@ -115,8 +115,8 @@ export const ErrorReason = {
   /** ROLE_BUILT_IN - FAILED_PRECONDITION. The role comes with the service: it is neither updated nor deleted. */
   ROLE_BUILT_IN: 63,
   /**
-   * RATE_LIMITED - RESOURCE_EXHAUSTED. There are too many calls. The server limits calls a minute, over all replicas: of one caller
-   * (RATE_LIMIT_PER_CALLER, 600,000); and of an RPC that checks credentials, from one address or /64 of IPv6
+   * RATE_LIMITED - RESOURCE_EXHAUSTED. There are too many calls. The server limits calls a minute, over all replicas: of one service
+   * account (RATE_LIMIT_PER_CALLER, 600,000) or one end user (RATE_LIMIT_PER_USER, 600); and of an RPC that checks credentials, from one address or /64 of IPv6
    * (RATE_LIMIT_PER_ADDRESS, 3,000; where no address can be relied on, from one caller) and for one account
    * (RATE_LIMIT_PER_IDENTIFIER, 1,000). google.rpc.RetryInfo says how long to wait.
    */
