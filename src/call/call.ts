@@ -33,6 +33,8 @@ export interface Credentials {
   readonly authorization: string | undefined;
   /** DNS names in the subject alternative names of a client certificate that our CA has signed. */
   certificateNames(): readonly string[];
+  /** As of the call. */
+  peerAddress(): string;
 }
 
 /** The maker of a call. */

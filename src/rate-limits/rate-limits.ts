@@ -3,7 +3,7 @@ import type { Pool } from 'pg';
 import { RateLimiterPostgres, RateLimiterRes } from 'rate-limiter-flexible';
 import { type Call, type Caller, idOfCaller } from '../call/call.ts';
 import { type Client, originOf } from '../call/client.ts';
-import { databaseUnavailable, IdentityError } from '../call/errors.ts';
+import { databaseUnavailable, rateLimited } from '../call/errors.ts';
 import type { Awaitable } from '../concurrency/awaitable.ts';
 import type { PreparedStatements } from '../database/prepared.ts';
 import type { Log } from '../observability/log.ts';
@@ -32,9 +32,6 @@ export interface CredentialCheck {
 
 /** By this, `auth` limits attempts on credentials. */
 export type LimitCredentials = (call: Call, check: CredentialCheck) => Promise<void>;
-
-const rateLimited = (retryAfterSeconds: number) =>
-  new IdentityError({ code: 'RESOURCE_EXHAUSTED', reason: 'RATE_LIMITED', message: 'too many calls', details: { retryAfterSeconds } });
 
 /**
  * Limits shared by all replicas through the database. They keep out the flood; guessing one password is the lockout's business, which counts

@@ -4,7 +4,7 @@ import type { Credentials } from '../call/call.ts';
 import { IdentityError, type StatusName } from '../call/errors.ts';
 import { type Awaitable, attempt, when } from '../concurrency/awaitable.ts';
 import type { OpenCall, ServerCall } from './open-call.ts';
-import { dnsNamesOf } from './peer.ts';
+import { addressOf, dnsNamesOf } from './peer.ts';
 import type { Runtime } from './runtime.ts';
 
 /** Credentials are the largest thing that belongs into the metadata of a call, and an access token has less than 1 KiB. */
@@ -42,6 +42,7 @@ function credentialsOf(grpcCall: ServerCall): Credentials {
   return {
     authorization: typeof authorization === 'string' ? authorization : undefined,
     certificateNames: () => dnsNamesOf(grpcCall.getAuthContext().sslPeerCertificate),
+    peerAddress: () => addressOf(grpcCall.getPeer()),
   };
 }
 

@@ -116,9 +116,11 @@ export const ErrorReason = {
   ROLE_BUILT_IN: 63,
   /**
    * RATE_LIMITED - RESOURCE_EXHAUSTED. There are too many calls. The server limits calls a minute, over all replicas: of one service
-   * account (RATE_LIMIT_PER_CALLER, 600,000) or one end user (RATE_LIMIT_PER_USER, 600); and of an RPC that checks credentials, from one address or /64 of IPv6
-   * (RATE_LIMIT_PER_ADDRESS, 3,000; where no address can be relied on, from one caller) and for one account
-   * (RATE_LIMIT_PER_IDENTIFIER, 1,000). google.rpc.RetryInfo says how long to wait.
+   * account (RATE_LIMIT_PER_CALLER, 600,000) or one end user (RATE_LIMIT_PER_USER, 600); and of an RPC that checks
+   * credentials, from one address or /64 of IPv6 (RATE_LIMIT_PER_ADDRESS, 3,000; where no address can be relied on, from
+   * one caller) and for one account (RATE_LIMIT_PER_IDENTIFIER, 1,000). After a hundred API keys in a minute that nobody
+   * has, from one network, keys that the server does not know yet are looked up with a delay, so many at a time, and the
+   * others are refused with this. google.rpc.RetryInfo says how long to wait.
    */
   RATE_LIMITED: 64,
   /** EXPORT_TOO_LARGE - FAILED_PRECONDITION. The document about the user does not fit into one answer of 4 MiB. */
