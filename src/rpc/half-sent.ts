@@ -150,13 +150,16 @@ export class HalfSentRequests {
     const now = performance.now();
     for (const [stream, halfSent] of this.#halfSent) {
       // It is not being read: an import, for one, that is stored more slowly than it is sent.
-      if (halfSent.isStream && stream.isPaused()) halfSent.since = now;
+      if (halfSent.isStream && !halfSent.refused && stream.isPaused()) halfSent.since = now;
       else if (now - halfSent.since > this.#limits.maxMs) this.#end(stream, halfSent, tooSlow());
     }
   }
 
   #end(stream: ServerHttp2Stream, halfSent: HalfSent, error: IdentityError): void {
+    // A stream whose first answers are out is ended by grpc-js, after them; and by this where it was refused long ago.
+    const endsLater = stream.headersSent && !halfSent.refused;
     this.#refuse(stream, halfSent, error);
+    if (endsLater) return;
     this.#forget(stream);
     // Once the answer is out: the rest of the request is not wanted (RFC 9113 §8.1).
     setImmediate(() => stream.close(constants.NGHTTP2_NO_ERROR));
@@ -165,6 +168,7 @@ export class HalfSentRequests {
   #refuse(stream: ServerHttp2Stream, halfSent: HalfSent, error: IdentityError): void {
     if (halfSent.refused) return;
     halfSent.refused = true;
+    halfSent.since = performance.now();
     this.#bytes -= halfSent.bytes;
     halfSent.bytes = 0;
     if (halfSent.call) halfSent.call.sendStatus(toGrpcStatus(error, requestIdOf(Metadata.fromHttp2Headers(halfSent.headers))));

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import type { Overrides } from '../../src/app/resources.ts';
 import { ImportUsersRequest } from '../../src/gen/identity/v1/user_service.ts';
 import { HALF_SENT_LIMITS } from '../../src/rpc/half-sent.ts';
@@ -21,11 +21,11 @@ const running: TestService[] = [];
 const databases: TestDatabase[] = [];
 const clients: RawClient[] = [];
 
-afterAll(async () => {
-  for (const client of clients) client.close();
-  await Promise.all(running.map((service) => service.stop()));
-  await Promise.all(databases.map((database) => database.drop()));
+afterEach(async () => {
+  for (const client of clients.splice(0)) client.close();
+  await Promise.all(running.splice(0).map((service) => service.stop()));
 });
+afterAll(() => Promise.all(databases.map((database) => database.drop())));
 
 async function start(limits: Partial<typeof HALF_SENT_LIMITS> = {}) {
   databases[0] ??= await createDatabase();
