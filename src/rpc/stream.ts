@@ -13,7 +13,7 @@ import { decode, fail, observe, type Rpc } from './unary.ts';
 /** A stream may last for hours; whoever makes it is recognised anew after this long, so that a right that was taken away is gone. */
 const RECOGNISED_FOR_MS = 1000;
 
-/** In which the next request has to come. Who has nothing to send ends the stream, and begins another one later. */
+/** In which the next request has to come. A caller with nothing to send ends the stream, and begins another one later. */
 const MAX_IDLE_MS = 60_000;
 /** The number of such streams that one caller may have here at the same time: each takes some 100 kB. */
 const MAX_STREAMS = 100;

@@ -8,7 +8,7 @@ const HEAD_START = 10;
 
 /** The one who asks for a turn. */
 export interface Asking {
-  /** Whose share it is (`originOf`). */
+  /** The owner of the share (`originOf`). */
   readonly origin: string;
   /** True where it comes from a device that the account knows. */
   readonly known?: boolean | undefined;
@@ -63,7 +63,7 @@ export class FairQueue<Item> {
     return this.#byTurn(inLine<Item | undefined>(this.#waiting, newcomer)).at(-1) !== newcomer;
   }
 
-  /** Adds one. Where the line is longer than `max` now, the last one is refused and returned; it may be the same. */
+  /** Adds one. The last one is refused and returned where the line is longer than `max` now; it may be the same. */
   add(asking: Asking, item: Item, max: number): Item | undefined {
     this.#waiting = inLine(this.#waiting, { ...asking, item });
     const last = this.size > max ? this.#byTurn(this.#waiting).at(-1) : undefined;

@@ -2476,8 +2476,8 @@ export const GetCallerResponse_ServiceAccountCaller: MessageFns<GetCallerRespons
  * each means.
  *
  * RPCs that check credentials, or have a mail sent, are limited besides by the end user's address (of IPv6, its /64),
- * and by the account that the request names (RATE_LIMITED). Where no address can be relied on (`Client.ip_address`), the
- * caller itself stands for it. These are Register, Login, RefreshToken, RequestEmailVerification,
+ * and by the account that the request names (RATE_LIMITED). Where no address can be relied on (`Client.ip_address`),
+ * the caller itself stands for it. These are Register, Login, RefreshToken, RequestEmailVerification,
  * RequestPasswordReset, ResetPassword, RequestLoginCode, LoginWithCode, and CheckPassword where it looks at a user's
  * latest passwords. They are refused with UNAVAILABLE (DATABASE_UNAVAILABLE) while nobody can count.
  */

@@ -38,8 +38,8 @@ export const ErrorReason = {
   /**
    * MESSAGE_TOO_LARGE - INVALID_ARGUMENT. The request has more than 256 KiB, or the metadata of the call more than 16 KiB. The metadata of
    * the ErrorInfo has the limit as `limit_bytes`. A request is refused by the length that it begins with, before the
-   * rest of it is there and before the caller is known. The transport also ends calls with more than 64 KiB of metadata,
-   * without a reason.
+   * rest of it is there and before the caller is known. The transport also ends calls with more than 64 KiB of
+   * metadata, without a reason.
    */
   MESSAGE_TOO_LARGE: 3,
   /** EMAIL_IMMUTABLE - INVALID_ARGUMENT. UpdateUser cannot change the email. google.rpc.BadRequest names the field. */
@@ -118,10 +118,10 @@ export const ErrorReason = {
   /**
    * RATE_LIMITED - RESOURCE_EXHAUSTED. There are too many calls. The server limits calls a minute, over all replicas: of one service
    * account (RATE_LIMIT_PER_CALLER, 600,000) or one end user (RATE_LIMIT_PER_USER, 600); and of an RPC that checks
-   * credentials, from one address or /64 of IPv6 (RATE_LIMIT_PER_ADDRESS, 3,000; where no address can be relied on, from
-   * one caller) and for one account (RATE_LIMIT_PER_IDENTIFIER, 1,000). After a hundred API keys in a minute that nobody
-   * has, from one network, keys that the server does not know yet are looked up with a delay, so many at a time, and the
-   * others are refused with this. google.rpc.RetryInfo says how long to wait.
+   * credentials, from one address or /64 of IPv6 (RATE_LIMIT_PER_ADDRESS, 3,000; where no address can be relied on,
+   * from one caller) and for one account (RATE_LIMIT_PER_IDENTIFIER, 1,000). After a hundred API keys in a minute that
+   * nobody has, from one network, keys that the server does not know yet are looked up with a delay, so many at a time,
+   * and the others are refused with this. google.rpc.RetryInfo says how long to wait.
    */
   RATE_LIMITED: 64,
   /** EXPORT_TOO_LARGE - FAILED_PRECONDITION. The document about the user does not fit into one answer of 4 MiB. */

@@ -2609,8 +2609,8 @@ export const UserServiceService = {
    * Rows are taken in as fast as they are stored; the flow control of HTTP/2 holds up whoever sends faster. There is no
    * limit to their number, and no deadline but the caller's; but a stream in which no row comes for a minute, or a row
    * is not complete within 10 seconds, ends with DEADLINE_EXCEEDED (CALL_DEADLINE_EXCEEDED). A caller has at most 100
-   * such streams at a server process; one more is RESOURCE_EXHAUSTED (RATE_LIMITED). The caller is recognised anew every
-   * second: the stream ends when they may not import any more.
+   * such streams at a server process; one more is RESOURCE_EXHAUSTED (RATE_LIMITED). The caller is recognised anew
+   * every second: the stream ends when they may not import any more.
    *
    * Needs identity.users.import. Roles are assigned only if the caller has what they permit.
    *
@@ -2746,8 +2746,8 @@ export interface UserServiceServer extends UntypedServiceImplementation {
    * Rows are taken in as fast as they are stored; the flow control of HTTP/2 holds up whoever sends faster. There is no
    * limit to their number, and no deadline but the caller's; but a stream in which no row comes for a minute, or a row
    * is not complete within 10 seconds, ends with DEADLINE_EXCEEDED (CALL_DEADLINE_EXCEEDED). A caller has at most 100
-   * such streams at a server process; one more is RESOURCE_EXHAUSTED (RATE_LIMITED). The caller is recognised anew every
-   * second: the stream ends when they may not import any more.
+   * such streams at a server process; one more is RESOURCE_EXHAUSTED (RATE_LIMITED). The caller is recognised anew
+   * every second: the stream ends when they may not import any more.
    *
    * Needs identity.users.import. Roles are assigned only if the caller has what they permit.
    *
@@ -3043,8 +3043,8 @@ export interface UserServiceClient extends Client {
    * Rows are taken in as fast as they are stored; the flow control of HTTP/2 holds up whoever sends faster. There is no
    * limit to their number, and no deadline but the caller's; but a stream in which no row comes for a minute, or a row
    * is not complete within 10 seconds, ends with DEADLINE_EXCEEDED (CALL_DEADLINE_EXCEEDED). A caller has at most 100
-   * such streams at a server process; one more is RESOURCE_EXHAUSTED (RATE_LIMITED). The caller is recognised anew every
-   * second: the stream ends when they may not import any more.
+   * such streams at a server process; one more is RESOURCE_EXHAUSTED (RATE_LIMITED). The caller is recognised anew
+   * every second: the stream ends when they may not import any more.
    *
    * Needs identity.users.import. Roles are assigned only if the caller has what they permit.
    *
