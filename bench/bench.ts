@@ -78,7 +78,7 @@ export class Bench {
     return this.postgres.seeded(this.options.users.many);
   }
 
-  /** The service as it runs in production, but for the limit of calls a minute: there is one caller here, and it calls for thousands. */
+  /** The service as it runs in production, but for the limits of calls a minute: there is one caller here, and it calls for thousands. */
   serviceProgram({ url }: SeededDatabase, env: Readonly<Record<string, string>> = {}): ServerProgram {
     const settings = {
       DATABASE_URL: url,
@@ -86,6 +86,7 @@ export class Bench {
       GRPC_PORT: '0',
       ACCESS_TOKEN_TTL: '86400',
       RATE_LIMIT_PER_CALLER: '1000000000',
+      RATE_LIMIT_PER_ADDRESS: '0',
       DATABASE_POOL_MAX: String(POOL_MAX),
     };
     return { name: 'identity', command: ['sh', SERVICE], env: { ...settings, ...env }, cwd: this.postgres.folder };

@@ -1,5 +1,6 @@
 import type { Scenario } from '../bench.ts';
 import { cluster } from './cluster.ts';
+import { fairLogins } from './fair-logins.ts';
 import { getUser } from './get-user.ts';
 import { growth } from './growth.ts';
 import { introspect } from './introspect.ts';
@@ -18,6 +19,7 @@ export const SCENARIOS: readonly Scenario[] = [
   refresh,
   login,
   saturation,
+  fairLogins,
   cluster,
   listUsers,
   growth,

@@ -50,12 +50,13 @@ async function serve(
   config: Config,
   resources: Resources,
   begun: AsyncDisposableStack,
-  { mailGatherMs }: Overrides,
+  { mailGatherMs, connections }: Overrides,
 ): Promise<Pick<App, 'port' | 'metricsPort'>> {
   const { orm, pool, now, log, tail, oneTimeTokens, emailChanges, mailBounds, sealed, tracer, team } = resources;
   const runtime = runtimeOf(config, resources);
-  const services = servicesOf(config, resources).map((service) => addService(server, service, runtime));
-  const health = await addHealth(server, services, async () => void (await pool.query('select 1')), team?.health);
+  const services = servicesOf(config, resources);
+  const names = services.map((service) => addService(server, service, runtime));
+  const health = await addHealth(server, names, async () => void (await pool.query('select 1')), team?.health);
   begun.defer(() => health.stop());
   if (config.grpc.reflection) addReflection(server);
   const metricsServer = await offerMetrics(config, resources);
@@ -63,7 +64,7 @@ async function serve(
   const mailerResources = { em: orm.em, now, log, sealed, tokens: oneTimeTokens, emailChanges, bounds: mailBounds, tail, tracer };
   const startMailer = await openMailer(config, mailerResources, mailGatherMs);
   await tail.start();
-  const { port, drain } = await listen(server, config.grpc);
+  const { port, drain } = await listen(server, config.grpc, connections, services);
   const stopMailer = startMailer();
   // Begun when the last span has ended, and waited for after everything else (resources.ts).
   begun.defer(() => void tracer?.close());

@@ -14,6 +14,7 @@ import { hashThreads } from '../auth/passwords/hash-pool.ts';
 import { Passwords, type PasswordsDeps } from '../auth/passwords/passwords.ts';
 import { AccessTokens } from '../auth/tokens/access-tokens.ts';
 import { EpochCache } from '../callers/epoch-cache.ts';
+import { KeyLookUps } from '../callers/key-look-ups.ts';
 import { CoalescedReads } from '../concurrency/coalesced-reads.ts';
 import { endsWithin, tellUnlessEnded } from '../concurrency/time-limit.ts';
 import type { Config } from '../config.ts';
@@ -109,6 +110,7 @@ export async function openResources(
   const now = overrides.now ?? (() => new Date());
   const activity = begun.adopt(new SessionActivity(orm.em), (it) => it.stop());
   const liveSessions = new LiveSessions((ids) => recogniseSessions(callersDb, ids, config.sessionMaxAge), tail);
+  const apiKeys = new CoalescedReads((hashes) => recogniseApiKeys(callersDb, hashes));
   const accessTokens = new AccessTokens(config.jwt, secretKey);
   return {
     now,
@@ -124,7 +126,8 @@ export async function openResources(
     tail,
     keyUsage: begun.adopt(new KeyUsage(orm.em), (it) => it.stop()),
     cache: new EpochCache(tail),
-    apiKeys: new CoalescedReads((hashes) => recogniseApiKeys(callersDb, hashes)),
+    apiKeys,
+    keyLookUps: new KeyLookUps(apiKeys),
     serviceAccounts: new CoalescedReads((names) => recogniseServiceAccounts(callersDb, names)),
     introspection: new TokenIntrospection({ liveSessions, activity, accessTokens, now }),
     activity,

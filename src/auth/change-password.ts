@@ -12,6 +12,7 @@ import type { CredentialKind } from './credentials/credential-policy.ts';
 import { endCredentialsBy } from './credentials/credentials.ts';
 import { settleSuccess } from './lockout/forget-failures.ts';
 import type { ClaimedAttempt } from './lockout/login-attempt.repository.ts';
+import { turnOf } from './passwords/hash-pool.ts';
 import { presentedPassword } from './passwords/password-policy.ts';
 import { personalData } from './passwords/passwords.ts';
 import { type WithVerifiedPasswordDeps, withVerifiedPassword } from './with-verified-password.ts';
@@ -26,14 +27,15 @@ type ChangePasswordInput = z.output<ReturnType<typeof changePasswordInput>>;
 /** The current password is a guess like any other, so it goes through the lockout. */
 export async function changePassword(call: Call, deps: ChangePasswordDeps, input: ChangePasswordInput): Promise<void> {
   const { userId, currentPassword, newPassword } = input;
-  deps.passwords.requireRoom();
+  const turn = turnOf(call);
+  deps.passwords.requireRoom(turn);
   const owner = await findUser(call.em, userId);
   if (!owner) throw userNotFound();
   const attempt = await deps.attempts.claim(call, 'id', userId);
   await withVerifiedPassword(call, deps, { attempt, password: currentPassword, client: NO_CLIENT }, async (_verdict, withLockedUser) => {
     // Only now: what is refused tells about the user, their names and what they had for a password.
     await deps.passwords.requireAcceptable(call, { ...personalData(owner), password: newPassword, field: 'new_password', userId });
-    const newHash = await deps.passwords.hash(newPassword, call.signal);
+    const newHash = await deps.passwords.hash(newPassword, turn);
     await withLockedUser((em, user) => replacePassword(em, call, deps, user, { newHash, revokeApiKeys: input.revokeApiKeys, attempt }));
   });
 }

@@ -4,6 +4,7 @@ import { client, vouchedClient } from '../call/client.ts';
 import type { LimitCredentials } from '../rate-limits/rate-limits.ts';
 import { hasOneIdentifier, identifierFields } from '../users/user-fields.ts';
 import { emailNotVerified } from './auth.errors.ts';
+import { turnOf } from './passwords/hash-pool.ts';
 import { presentedPassword } from './passwords/password-policy.ts';
 import { type SignInDeps, signIn } from './sign-in.ts';
 import type { IssuedTokens } from './tokens/access-tokens.ts';
@@ -32,11 +33,13 @@ export async function login(call: Call, deps: LoginDeps, input: LoginInput): Pro
   const [column, value] = input.email === undefined ? (['username', input.username ?? ''] as const) : (['email', input.email] as const);
   const { password } = input;
   const client = vouchedClient(call, input.client);
-  deps.passwords.requireRoom();
+  const turn = turnOf(call, client);
+  // A device that may be known is asked about first: if it is, it goes before others.
+  if (!client.deviceToken) deps.passwords.requireRoom(turn);
   await deps.limitCredentials(call, { rpc: 'Login', client, identifier: value });
   const attempt = await deps.attempts.claim(call, column, value, client);
   return withVerifiedPassword(call, deps, { attempt, password, client }, async ({ outdated }, withLockedUser) => {
-    const newHash = outdated ? await deps.passwords.hash(password, call.signal) : undefined;
+    const newHash = outdated ? await deps.passwords.hash(password, turn) : undefined;
     return withLockedUser(async (em, user) => {
       if (deps.requireVerifiedEmail && !user.isEmailVerified()) throw emailNotVerified();
       if (newHash !== undefined) await deps.passwords.upgrade(em, user, newHash);

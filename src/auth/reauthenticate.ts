@@ -10,6 +10,7 @@ import type { User } from '../users/user.entity.ts';
 import { sessionRequired } from './auth.errors.ts';
 import { settleSuccess } from './lockout/forget-failures.ts';
 import type { ClaimedAttempt } from './lockout/login-attempt.repository.ts';
+import { turnOf } from './passwords/hash-pool.ts';
 import { presentedPassword } from './passwords/password-policy.ts';
 import { type AccessTokens, type IssuedTokens, issueTokens } from './tokens/access-tokens.ts';
 import { type WithVerifiedPasswordDeps, withVerifiedPassword } from './with-verified-password.ts';
@@ -51,7 +52,7 @@ export async function reauthenticate(
 ): Promise<IssuedTokens> {
   const { userId, sessionId } = ownSessionOf(call);
   const client = vouchedClient(call, given);
-  deps.passwords.requireRoom();
+  if (!client.deviceToken) deps.passwords.requireRoom(turnOf(call, client));
   await deps.limitCredentials(call, { rpc: 'Reauthenticate', client, identifier: userId });
   const attempt = await deps.attempts.claim(call, 'id', userId, client);
   return withVerifiedPassword(call, deps, { attempt, password, client }, (_verdict, withLockedUser) =>

@@ -11,6 +11,7 @@ import { invalidResetToken } from './auth.errors.ts';
 import { endCredentialsBy } from './credentials/credentials.ts';
 import { recordLiftedLock, settleSuccess } from './lockout/forget-failures.ts';
 import type { OneTimeTokens } from './one-time-tokens/one-time-tokens.ts';
+import { turnOf } from './passwords/hash-pool.ts';
 import { presentedPassword } from './passwords/password-policy.ts';
 import { type Passwords, personalData } from './passwords/passwords.ts';
 import { mailedToken, markEmailVerified } from './verify-email.ts';
@@ -31,8 +32,9 @@ export async function resetPassword(call: Call, deps: ResetPasswordDeps, input: 
   const token = await deps.oneTimeTokens.find(call.em, 'password_reset', resetToken, call.now());
   const owner = token && (await findUser(call.em, token.userId));
   if (!token || !owner?.active) throw invalidResetToken();
-  await deps.passwords.requireAcceptable(call, { ...personalData(owner), password: newPassword, field: 'new_password', userId: owner.id });
-  const newHash = await deps.passwords.hash(newPassword, call.signal);
+  const asked = { ...personalData(owner), password: newPassword, field: 'new_password', userId: owner.id, client };
+  await deps.passwords.requireAcceptable(call, asked);
+  const newHash = await deps.passwords.hash(newPassword, turnOf(call, client));
   await transaction(call.em, async (em) => {
     const user = await lockUserWithPassword(em, owner.id);
     if (!user?.active || !(await deps.oneTimeTokens.take(em, token))) throw invalidResetToken();

@@ -14,6 +14,7 @@ import { CREDENTIAL_KINDS } from './credentials/credential-policy.ts';
 import { type EventOptions, endCredentialsBy } from './credentials/credentials.ts';
 import { settleSuccess } from './lockout/forget-failures.ts';
 import type { OneTimeTokens } from './one-time-tokens/one-time-tokens.ts';
+import { turnOf } from './passwords/hash-pool.ts';
 import { presentedPassword } from './passwords/password-policy.ts';
 import { type WithVerifiedPasswordDeps, withVerifiedPassword } from './with-verified-password.ts';
 
@@ -55,10 +56,11 @@ interface WithPassword {
 }
 
 async function verifyWithPassword(call: Call, deps: VerifyEmailDeps, { verificationToken, password, userId }: WithPassword): Promise<User> {
-  deps.passwords.requireRoom();
-  await deps.limitCredentials(call, { rpc: 'VerifyEmail', client: vouchedClient(call, NO_CLIENT), identifier: userId });
+  const client = vouchedClient(call, NO_CLIENT);
+  deps.passwords.requireRoom(turnOf(call, client));
+  await deps.limitCredentials(call, { rpc: 'VerifyEmail', client, identifier: userId });
   const attempt = await deps.attempts.claim(call, 'id', userId);
-  return withVerifiedPassword(call, deps, { attempt, password, client: NO_CLIENT }, (_verdict, withLockedUser) =>
+  return withVerifiedPassword(call, deps, { attempt, password, client }, (_verdict, withLockedUser) =>
     withLockedUser(async (em, user) => {
       await settleSuccess(em, call, user, attempt);
       return verify(em, call, deps, { user, verificationToken, kept: keptByPassword });

@@ -7,6 +7,7 @@ import { lockUserWithPassword } from '../users/user.repository.ts';
 import { invalidCredentials } from './auth.errors.ts';
 import type { Attempts } from './lockout/attempts.ts';
 import type { ClaimedAttempt } from './lockout/login-attempt.repository.ts';
+import { turnOf } from './passwords/hash-pool.ts';
 import type { Verdict } from './passwords/password-scheme.ts';
 import type { Passwords } from './passwords/passwords.ts';
 
@@ -67,7 +68,8 @@ class HashReplaced extends Error {
  */
 async function verify(call: Call, { passwords, attempts }: WithVerifiedPasswordDeps, guess: Guess): Promise<Verdict> {
   const { attempt, password, client } = guess;
-  const verdict = await passwords.verify(password, passwordOf(attempt), call.signal).catch(async (error: unknown) => {
+  const turn = turnOf(call, client, { known: attempt.deviceHash !== null });
+  const verdict = await passwords.verify(password, passwordOf(attempt), turn).catch(async (error: unknown) => {
     await attempts.release(call, attempt);
     throw error;
   });

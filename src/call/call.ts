@@ -39,6 +39,8 @@ export interface Credentials {
   readonly authorization: string | undefined;
   /** DNS names in the subject alternative names of a client certificate that our CA has signed. */
   certificateNames(): readonly string[];
+  /** As of the call. */
+  peerAddress(): string;
 }
 
 /** The maker of a call. */
@@ -62,7 +64,7 @@ export interface Call extends DatabaseAccess {
   readonly signal: AbortSignal;
   readonly requestId: string;
   readonly caller: Caller;
-  /** The address of the other end of the connection, without a port. */
+  /** The address of the other end of the connection, without a port, in its one spelling (ip-address.ts). */
   readonly peerAddress: string;
   readonly now: () => Date;
   /** The same, but deaf to the cancellation of the call: for what has to be remembered although nobody waits for it any more. */
@@ -76,6 +78,18 @@ export function actorOf({ caller }: { readonly caller: Caller }): string {
       return `user:${caller.userId}`;
     case 'service_account':
       return `service_account:${caller.name}`;
+    case 'anonymous':
+      return 'anonymous';
+  }
+}
+
+/** Unique over users and service accounts. */
+export function idOfCaller(caller: Caller): string {
+  switch (caller.kind) {
+    case 'user':
+      return caller.userId;
+    case 'service_account':
+      return caller.id;
     case 'anonymous':
       return 'anonymous';
   }

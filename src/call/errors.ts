@@ -115,5 +115,8 @@ export const databaseUnavailable = (cause: unknown) =>
     cause,
   });
 
+export const rateLimited = (retryAfterSeconds: number) =>
+  new IdentityError({ code: 'RESOURCE_EXHAUSTED', reason: 'RATE_LIMITED', message: 'too many calls', details: { retryAfterSeconds } });
+
 export const concurrentUpdate = (cause?: unknown) =>
   new IdentityError({ code: 'ABORTED', reason: 'CONCURRENT_UPDATE', message: 'changed by somebody else at the same time', cause });

@@ -7,13 +7,13 @@ import { ANONYMOUS, type Caller, type Credentials } from '../call/call.ts';
 import type { Awaitable } from '../concurrency/awaitable.ts';
 import type { CoalescedReads } from '../concurrency/coalesced-reads.ts';
 import type { EpochCache } from './epoch-cache.ts';
+import type { KeyLookUps } from './key-look-ups.ts';
 
 export interface IdentifyDeps {
   readonly introspection: TokenIntrospection;
   readonly now: () => Date;
   readonly cache: EpochCache;
-  /** By their hashes, in hexadecimal. */
-  readonly apiKeys: CoalescedReads<RecognisedApiKey>;
+  readonly keyLookUps: KeyLookUps;
   /** By their names. */
   readonly serviceAccounts: CoalescedReads<Caller>;
   readonly keyUsage: KeyUsage;
@@ -34,8 +34,8 @@ export const callerIdentification =
     return (known && use(deps, known)) ?? lookUp(deps, credentials);
   };
 
-async function lookUp(deps: IdentifyDeps, { authorization, certificateNames }: Credentials): Promise<Caller> {
-  if (authorization !== undefined) return (await byHeader(deps, authorization)) ?? refuse();
+async function lookUp(deps: IdentifyDeps, { authorization, certificateNames, peerAddress }: Credentials): Promise<Caller> {
+  if (authorization !== undefined) return (await byHeader(deps, authorization, peerAddress)) ?? refuse();
   const names = certificateNames();
   if (names.length > 0) return (await byCertificate(deps, names)) ?? refuse();
   return ANONYMOUS;
@@ -54,12 +54,13 @@ function refuse(): never {
   throw callerUnauthenticated();
 }
 
-async function byHeader(deps: IdentifyDeps, authorization: string): Promise<Caller | undefined> {
+async function byHeader(deps: IdentifyDeps, authorization: string, peerAddress: () => string): Promise<Caller | undefined> {
   const token = /^Bearer ([\w.~+/=-]+)$/i.exec(authorization)?.[1];
   if (token === undefined) return undefined;
   if (!isApiKey(token)) return byAccessToken(deps, token);
   // By the header as it came: nothing has to be parsed or hashed for a call like the one before.
-  const recognised = await deps.cache.get('header', authorization, () => deps.apiKeys.get(hashApiKey(token).toString('hex')));
+  const lookUp = () => deps.keyLookUps.get(hashApiKey(token).toString('hex'), peerAddress());
+  const recognised = await deps.cache.get('header', authorization, lookUp);
   return recognised && use(deps, recognised);
 }
 

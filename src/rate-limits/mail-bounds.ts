@@ -1,11 +1,10 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { Call } from '../call/call.ts';
-import type { Client } from '../call/client.ts';
+import { type Client, originOf } from '../call/client.ts';
 import type { PreparedStatements } from '../database/prepared.ts';
 import { counterKey } from './counter-key.ts';
 import { DAY_MS, MAIL_BOUNDS, RECIPIENTS_PER_SENDER, SENDER_WINDOW_MS } from './mail-bounds-policy.ts';
 import { countMail, countRecipient } from './rate-limit.repository.ts';
-import { idOf } from './rate-limits.ts';
 
 /** Lets a caller have mails sent to any number of addresses. */
 const BULK = 'identity.mail.bulk';
@@ -36,7 +35,7 @@ export class MailBounds {
     if (call.caller.permissions.has(BULK)) return NOTHING;
     const now = call.now().getTime();
     const counted = {
-      key: counterKey(this.#hashKey, 'mail-sender', senderOf(call, client)),
+      key: counterKey(this.#hashKey, 'mail-sender', originOf(call, client)),
       subject: counterKey(this.#hashKey, 'mail', email),
       max: RECIPIENTS_PER_SENDER,
     };
@@ -56,9 +55,4 @@ export class MailBounds {
     const day = { key: counterKey(this.#hashKey, `mail-day:${template}`, email), windowEnd: now + DAY_MS };
     return (await countMail(em, { pause, day, now })) <= bound.perDay;
   }
-}
-
-/** The end user who can be relied on to be where the caller says, or else the caller itself. */
-function senderOf({ caller }: Call, { ipAddress }: Client): string {
-  return ipAddress ?? idOf(caller);
 }

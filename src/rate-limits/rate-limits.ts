@@ -1,8 +1,8 @@
 import type { Pool } from 'pg';
 import { RateLimiterPostgres, RateLimiterRes } from 'rate-limiter-flexible';
-import type { Call, Caller } from '../call/call.ts';
-import type { Client } from '../call/client.ts';
-import { databaseUnavailable, IdentityError } from '../call/errors.ts';
+import { type Call, type Caller, idOfCaller } from '../call/call.ts';
+import { type Client, originOf } from '../call/client.ts';
+import { databaseUnavailable, rateLimited } from '../call/errors.ts';
 import type { Awaitable } from '../concurrency/awaitable.ts';
 import type { PreparedStatements } from '../database/prepared.ts';
 import type { Log } from '../observability/log.ts';
@@ -33,15 +33,12 @@ export interface CredentialCheck {
 /** By this, `auth` limits attempts on credentials. */
 export type LimitCredentials = (call: Call, check: CredentialCheck) => Promise<void>;
 
-const rateLimited = (retryAfterSeconds: number) =>
-  new IdentityError({ code: 'RESOURCE_EXHAUSTED', reason: 'RATE_LIMITED', message: 'too many calls', details: { retryAfterSeconds } });
-
 /**
  * Limits shared by all replicas through the database. They keep out the flood; guessing one password is the lockout's business, which counts
  * failures and not calls.
  */
 export class RateLimits {
-  readonly #perCaller: LeasedLimiter | undefined;
+  readonly #ofCalls: Readonly<Record<Caller['kind'], LeasedLimiter | undefined>>;
   readonly #ofCredentials: CredentialLimiter;
   readonly #settings: RateLimitSettings;
   readonly #log: Log;
@@ -49,7 +46,8 @@ export class RateLimits {
   #warnedAt = Number.NEGATIVE_INFINITY;
 
   constructor({ ofCalls, ofCredentials }: CounterPools, settings: RateLimitSettings, hashKey: string, log: Log) {
-    this.#perCaller = settings.perCaller === 0 ? undefined : callerLimiter(ofCalls, settings.perCaller);
+    const ofBackends = callerLimiter(ofCalls, 'caller', settings.perCaller);
+    this.#ofCalls = { service_account: ofBackends, anonymous: ofBackends, user: callerLimiter(ofCalls, 'user', settings.perUser) };
     this.#ofCredentials = new CredentialLimiter((...counted) => countCalls(ofCredentials, ...counted), WINDOW_SECONDS * 1000);
     this.#settings = settings;
     this.#hashKey = hashKey;
@@ -58,8 +56,8 @@ export class RateLimits {
 
   /** Every call. Fails open: without its counters, the service serves on. */
   readonly call = (call: Call): Awaitable<void> => {
-    const limiter = this.#perCaller;
-    const caller = limiter && idOf(call.caller);
+    const limiter = this.#ofCalls[call.caller.kind];
+    const caller = limiter && idOfCaller(call.caller);
     if (limiter && caller !== undefined && !limiter.tryConsume(caller)) return this.#consume(limiter, caller);
   };
 
@@ -73,19 +71,19 @@ export class RateLimits {
   }
 
   /** A call that checks a credential. Fails closed: nobody may guess uncounted. */
-  readonly credentials: LimitCredentials = async (_call, check) => {
-    const waitMs = await this.#ofCredentials.consume(this.#limitsOf(check)).catch((error: unknown) => {
+  readonly credentials: LimitCredentials = async (call, check) => {
+    const waitMs = await this.#ofCredentials.consume(this.#limitsOf(call, check)).catch((error: unknown) => {
       this.#warn('credential checks are refused');
       throw databaseUnavailable(error);
     });
     if (waitMs > 0) throw rateLimited(seconds(waitMs));
   };
 
-  /** By key; the address always comes first, so that two calls never wait for each other. */
-  #limitsOf({ rpc, client: { ipAddress }, identifier }: CredentialCheck): Map<string, number> {
+  /** By key; the origin always comes first, so that two calls never wait for each other. */
+  #limitsOf(call: Call, { rpc, client, identifier }: CredentialCheck): Map<string, number> {
     const { perAddress, perIdentifier } = this.#settings;
     const limits = new Map<string, number>();
-    if (ipAddress !== undefined && perAddress > 0) limits.set(counterKey(this.#hashKey, `address:${rpc}`, ipAddress), perAddress);
+    if (perAddress > 0) limits.set(counterKey(this.#hashKey, `origin:${rpc}`, originOf(call, client)), perAddress);
     if (identifier !== undefined && perIdentifier > 0)
       limits.set(counterKey(this.#hashKey, `identifier:${rpc}`, identifier), perIdentifier);
     return limits;
@@ -98,7 +96,9 @@ export class RateLimits {
   }
 }
 
-function callerLimiter(pool: Pool, points: number): LeasedLimiter {
+/** None where the limit is 0. */
+function callerLimiter(pool: Pool, keyPrefix: string, points: number): LeasedLimiter | undefined {
+  if (points === 0) return undefined;
   const limiter = new RateLimiterPostgres({
     storeClient: pool,
     storeType: 'pool',
@@ -106,7 +106,7 @@ function callerLimiter(pool: Pool, points: number): LeasedLimiter {
     tableCreated: true,
     // These timers could not be stopped by anybody; the cleanup does their work.
     clearExpiredByTimeout: false,
-    keyPrefix: 'caller',
+    keyPrefix,
     points,
     duration: WINDOW_SECONDS,
     // A caller who is over the limit is refused from memory.
@@ -117,16 +117,4 @@ function callerLimiter(pool: Pool, points: number): LeasedLimiter {
 
 function seconds(milliseconds: number): number {
   return Math.max(1, Math.ceil(milliseconds / 1000));
-}
-
-/** Unique over users and service accounts. */
-export function idOf(caller: Caller): string {
-  switch (caller.kind) {
-    case 'user':
-      return caller.userId;
-    case 'service_account':
-      return caller.id;
-    case 'anonymous':
-      return 'anonymous';
-  }
 }

@@ -5,7 +5,7 @@ import { IdentityError, type StatusName } from '../call/errors.ts';
 import { requireFreshSignIn } from '../call/fresh-sign-in.ts';
 import { type Awaitable, attempt, when } from '../concurrency/awaitable.ts';
 import type { OpenCall, ServerCall } from './open-call.ts';
-import { dnsNamesOf } from './peer.ts';
+import { addressOf, dnsNamesOf } from './peer.ts';
 import type { Runtime } from './runtime.ts';
 
 /** Credentials are the largest thing that belongs into the metadata of a call, and an access token has less than 1 KiB. */
@@ -44,6 +44,7 @@ function credentialsOf(grpcCall: ServerCall): Credentials {
   return {
     authorization: typeof authorization === 'string' ? authorization : undefined,
     certificateNames: () => dnsNamesOf(grpcCall.getAuthContext().sslPeerCertificate),
+    peerAddress: () => addressOf(grpcCall.getPeer()),
   };
 }
 

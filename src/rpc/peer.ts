@@ -1,8 +1,10 @@
 import type { PeerCertificate } from 'node:tls';
+import { canonicalAddress } from '../call/ip-address.ts';
 
-/** `10.0.0.7:51234` → `10.0.0.7`, `[::1]:51234` → `::1` */
+/** `10.0.0.7:51234` → `10.0.0.7`, `[::1]:51234` → `::1`, `::ffff:10.0.0.7:51234` → `10.0.0.7` */
 export function addressOf(peer: string): string {
-  return peer.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1');
+  const address = peer.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1');
+  return canonicalAddress(address) ?? address;
 }
 
 /** `::1`, 50051 → `[::1]:50051` */

@@ -9,6 +9,7 @@ import {
 import { ListenError } from '../settings/start-error.ts';
 import { Connections } from './connections.ts';
 import type { GrpcSettings } from './grpc-settings.ts';
+import { HALF_SENT_LIMITS, type HalfSentLimits, HalfSentRequests, rememberCall } from './half-sent.ts';
 import { addressAt } from './peer.ts';
 import type { Runtime } from './runtime.ts';
 import { isStreamRpc, type StreamEndpoint, type StreamRpc, streamHandler } from './stream.ts';
@@ -17,10 +18,14 @@ import { tracedStream, tracedUnary } from './trace-call.ts';
 import { refineTransportErrors } from './transport-errors.ts';
 import { type Endpoint, type Rpc, unaryHandler } from './unary.ts';
 
-/** An upper bound on what is buffered before a request is looked at; MAX_REQUEST_BYTES is the limit that callers are told. */
+/**
+ * An upper bound on what is unpacked or, in a stream, kept of a request; MAX_REQUEST_BYTES is the limit that callers are told. In a stream, the
+ * requests before one that is too large have still to be answered.
+ */
 const MAX_RECEIVE_BYTES = 4 * 1024 * 1024;
 
 export interface ConnectionLimits {
+  readonly halfSent: HalfSentLimits;
   readonly maxStreams: number;
   /** Connections are long-lived; ending them now and then lets load balancers spread them anew. */
   readonly maxAgeMs: number;
@@ -32,6 +37,7 @@ export interface ConnectionLimits {
 }
 
 const CONNECTION_LIMITS: ConnectionLimits = {
+  halfSent: HALF_SENT_LIMITS,
   maxStreams: 1000,
   maxAgeMs: 30 * 60 * 1000,
   maxAgeGraceMs: 30 * 1000,
@@ -54,7 +60,7 @@ export function createServer(connections: Partial<ConnectionLimits> = {}): Serve
   // By itself grpc-js writes headers that it does not accept to the console, with what is in them: tokens, or forged log lines.
   setLogVerbosity(logVerbosity.NONE);
   return new Server({
-    interceptors: [refineTransportErrors],
+    interceptors: [refineTransportErrors, rememberCall],
     // channelz keeps books on every call; nobody reads them here.
     'grpc.enable_channelz': 0,
     'grpc.max_receive_message_length': MAX_RECEIVE_BYTES,
@@ -114,13 +120,20 @@ export interface Listening {
 }
 
 /** Binds to an address; where the port is 0, the system chooses one. */
-export function listen(server: Server, { host, port, tls }: Omit<GrpcSettings, 'reflection'>): Promise<Listening> {
+export function listen(
+  server: Server,
+  { host, port, tls }: Omit<GrpcSettings, 'reflection'>,
+  { halfSent = HALF_SENT_LIMITS }: Partial<ConnectionLimits> = {},
+  services: readonly Service[] = [],
+): Promise<Listening> {
   const address = addressAt(host, port);
   return new Promise((resolve, reject) => {
     server.bindAsync(address, serverCredentials(tls), (error, bound) => {
       if (error) return reject(new ListenError(address, error));
       const connections = new Connections(bound);
-      resolve({ port: bound, drain: (limitMs) => drain(server, connections, limitMs) });
+      const halfSentRequests = new HalfSentRequests(bound, halfSent, requestStreamsOf(services));
+      const stop = (limitMs: number) => drain(server, connections, limitMs).finally(() => halfSentRequests.stop());
+      resolve({ port: bound, drain: stop });
     });
   });
 }
@@ -142,6 +155,12 @@ function drain(server: Server, connections: Connections, limitMs: number): Promi
       resolve(true);
     });
   });
+}
+
+/** The paths of the RPCs that take many requests. */
+function requestStreamsOf(services: readonly Service[]): ReadonlySet<string> {
+  const methods = services.flatMap(({ definition }) => Object.values(definition));
+  return new Set(methods.filter(({ requestStream }) => requestStream).map(({ path }) => path));
 }
 
 /** `/identity.v1.UserService/GetUser` → `identity.v1.UserService` */

@@ -1,8 +1,8 @@
 import { once } from 'node:events';
 import type { handleBidiStreamingCall, MethodDefinition, ServerDuplexStream } from '@grpc/grpc-js';
 import type { Access } from '../call/authorize.ts';
-import type { Call } from '../call/call.ts';
-import { IdentityError } from '../call/errors.ts';
+import { type Call, idOfCaller } from '../call/call.ts';
+import { IdentityError, rateLimited } from '../call/errors.ts';
 import type { Awaitable } from '../concurrency/awaitable.ts';
 import { admit, recognise } from './admit.ts';
 import { CallEnd } from './call-end.ts';
@@ -12,6 +12,14 @@ import { decode, fail, observe, type Rpc } from './unary.ts';
 
 /** A stream may last for hours; whoever makes it is recognised anew after this long, so that a right that was taken away is gone. */
 const RECOGNISED_FOR_MS = 1000;
+
+/** In which the next request has to come. A caller with nothing to send ends the stream, and begins another one later. */
+const MAX_IDLE_MS = 60_000;
+/** The number of such streams that one caller may have here at the same time: each takes some 100 kB. */
+const MAX_STREAMS = 100;
+
+const idleTooLong = () =>
+  new IdentityError({ code: 'DEADLINE_EXCEEDED', reason: 'CALL_DEADLINE_EXCEEDED', message: 'no request came for a minute' });
 
 /** The wiring of one RPC with many requests and many answers. */
 export interface StreamRpc<Request, Response> {
@@ -43,10 +51,11 @@ export function streamHandler<Request, Response>(
   endpoint: StreamEndpoint<Request, Response>,
   runtime: Runtime,
 ): handleBidiStreamingCall<Buffer, Buffer> {
+  const open = new OpenStreams();
   return (stream) => {
     const end = new CallEnd(stream);
     const call = new OpenCall(stream, end, endpoint.access, runtime);
-    serve(endpoint, runtime, call, stream).then(
+    serve(endpoint, runtime, call, stream, open).then(
       () => {
         end.disarm();
         observe(runtime, call, stream);
@@ -67,9 +76,11 @@ async function serve<Request, Response>(
   runtime: Runtime,
   call: OpenCall,
   stream: Stream,
+  open: OpenStreams,
 ): Promise<void> {
   const { method, access, rpc } = endpoint;
   await admit(access, runtime, call, stream, () => undefined);
+  using _open = open.begin(idOfCaller(call.caller));
   const recogniseAnew = () => recognise(access, runtime, call, stream, () => undefined);
   try {
     for await (const response of rpc.stream(call, requestsOf(method, stream, recogniseAnew))) {
@@ -88,12 +99,54 @@ async function* requestsOf<Request, Response>(
 ): AsyncGenerator<Request, void, undefined> {
   let recognisedAt = performance.now();
   // Not destroyed where the RPC stops reading: its status has still to be sent.
-  for await (const bytes of stream.iterator({ destroyOnReturn: false })) {
+  for await (const bytes of notIdle(stream.iterator({ destroyOnReturn: false }), MAX_IDLE_MS)) {
     if (performance.now() - recognisedAt > RECOGNISED_FOR_MS) {
       await recogniseAnew();
       recognisedAt = performance.now();
     }
     yield decode(method, bytes as Buffer);
+  }
+}
+
+/** The same; throws where the next one takes too long. One timer serves for all of them. */
+export async function* notIdle<T>(all: AsyncIterable<T>, maxMs: number): AsyncGenerator<T, void, undefined> {
+  const iterator = all[Symbol.asyncIterator]();
+  let fail: ((error: unknown) => void) | undefined;
+  const timer = setTimeout(() => fail?.(idleTooLong()), maxMs).unref();
+  try {
+    while (true) {
+      const { promise, resolve, reject } = Promise.withResolvers<IteratorResult<T>>();
+      fail = reject;
+      timer.refresh();
+      iterator.next().then(resolve, reject);
+      const { done, value } = await promise;
+      fail = undefined;
+      if (done) return;
+      yield value;
+    }
+  } finally {
+    clearTimeout(timer);
+    // Not waited for: it would wait for the request that did not come.
+    void iterator.return?.();
+  }
+}
+
+/** The streams that are open here, by caller. */
+class OpenStreams {
+  readonly #byCaller = new Map<string, number>();
+
+  /** Throws where they have too many. */
+  begin(caller: string): Disposable {
+    const before = this.#byCaller.get(caller) ?? 0;
+    if (before >= MAX_STREAMS) throw rateLimited(1);
+    this.#byCaller.set(caller, before + 1);
+    return { [Symbol.dispose]: () => this.#end(caller) };
+  }
+
+  #end(caller: string): void {
+    const left = (this.#byCaller.get(caller) ?? 0) - 1;
+    if (left > 0) this.#byCaller.set(caller, left);
+    else this.#byCaller.delete(caller);
   }
 }
 

@@ -3,11 +3,23 @@ import { IdentityError } from '../call/errors.ts';
 import { requestIdOf } from './request-id.ts';
 import { toGrpcStatus } from './status.ts';
 
+/** Requests larger than this are refused; none of the messages of the API comes near it. */
+export const MAX_REQUEST_BYTES = 256 * 1024;
+
+export function requestTooLarge(): IdentityError {
+  return new IdentityError({
+    code: 'INVALID_ARGUMENT',
+    reason: 'MESSAGE_TOO_LARGE',
+    message: `the request has more than ${MAX_REQUEST_BYTES} bytes`,
+    metadata: { limit_bytes: String(MAX_REQUEST_BYTES) },
+  });
+}
+
 /** The answers that grpc-js gives by itself, before any handler runs, and their meaning in our API. */
 const MEANINGS: readonly { readonly text: RegExp; readonly meaning: () => IdentityError }[] = [
   {
     text: /^(Received message larger than max|Received message that decompresses to a size larger)/,
-    meaning: () => new IdentityError({ code: 'INVALID_ARGUMENT', reason: 'MESSAGE_TOO_LARGE', message: 'the request is too large' }),
+    meaning: requestTooLarge,
   },
   {
     text: /^Failed to decompress message/,

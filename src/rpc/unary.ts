@@ -12,9 +12,7 @@ import { OpenCall, type ServerCall } from './open-call.ts';
 import type { Runtime } from './runtime.ts';
 import { type GrpcStatus, toGrpcStatus, translate } from './status.ts';
 import { traceParentOf } from './trace-call.ts';
-
-/** Requests larger than this are refused; none of the messages of the API comes near it. */
-export const MAX_REQUEST_BYTES = 256 * 1024;
+import { MAX_REQUEST_BYTES, requestTooLarge } from './transport-errors.ts';
 
 /** A call without a deadline gets this one: nobody waits for ever, so no work may go on for ever. */
 const DEFAULT_DEADLINE_MS = 10_000;
@@ -112,14 +110,7 @@ function serve<Request, Response>(
 }
 
 export function decode<Request, Response>(method: MethodDefinition<Request, Response>, bytes: Buffer): Request {
-  if (bytes.length > MAX_REQUEST_BYTES) {
-    throw new IdentityError({
-      code: 'INVALID_ARGUMENT',
-      reason: 'MESSAGE_TOO_LARGE',
-      message: `the request has ${bytes.length} bytes, more than ${MAX_REQUEST_BYTES}`,
-      metadata: { limit_bytes: String(MAX_REQUEST_BYTES) },
-    });
-  }
+  if (bytes.length > MAX_REQUEST_BYTES) throw requestTooLarge();
   try {
     return method.requestDeserialize(bytes);
   } catch (cause) {

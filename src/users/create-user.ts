@@ -24,7 +24,7 @@ export interface NewPasswords {
   /** The rules that a password breaks, as far as that can be told at once. */
   problems(password: string, owner: PasswordOwner): string[];
   /** Refuses a password that breaks any rule; returns its hash. */
-  prepare(call: Call, password: string, owner: PasswordOwner): Promise<string>;
+  prepare(call: Call, password: string, owner: PasswordOwner, client?: Client): Promise<string>;
   /** Sets the password of a user, with which their history begins. */
   give(em: EntityManager, user: User, passwordHash: string, now: Date): void;
 }
@@ -76,7 +76,8 @@ function ownerOf({ email, username, profile: { firstName, lastName, fullName } =
  * and username are free: a check beforehand could be overtaken.
  */
 export async function createUser(call: Call, deps: CreateUserDeps, input: NewUser): Promise<UserView> {
-  const passwordHash = input.password === undefined ? undefined : await deps.newPasswords.prepare(call, input.password, ownerOf(input));
+  const { password, client } = input;
+  const passwordHash = password === undefined ? undefined : await deps.newPasswords.prepare(call, password, ownerOf(input), client);
   try {
     return await transaction(call.em, async (em) => insert(em, call, deps, input, passwordHash));
   } catch (error) {

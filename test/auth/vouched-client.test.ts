@@ -65,4 +65,15 @@ describe('the address of the end user, as told by', () => {
     await service.auth.login({ email, password: PASSWORD }, { token });
     expect(await sessionsOf(id)).toMatchObject([{ client: { ipAddress: PEER, userAgent: '', deviceName: '' } }]);
   });
+
+  it.each([
+    ['2001:0DB8:0:0:0:0:0:7', '2001:db8::7'],
+    ['::FFFF:203.0.113.7', '203.0.113.7'],
+    ['::ffff:cb00:7107', '203.0.113.7'],
+  ])('a backend, in any spelling: %s is kept as %s', async (given, kept) => {
+    const { id, email } = await register(service);
+    await service.auth.login({ email, password: PASSWORD, client: { ipAddress: given } });
+    expect(await sessionsOf(id)).toMatchObject([{ client: { ipAddress: kept } }]);
+    expect(await auditEvents(service, 'user.login', id)).toMatchObject([{ ipAddress: kept }]);
+  });
 });

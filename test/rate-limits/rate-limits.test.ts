@@ -1,11 +1,14 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { newEmail, PASSWORD, register, required } from '../support/builders.ts';
+import { newEmail, PASSWORD, register, required, signedIn } from '../support/builders.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
-import { expectStatus, failureOf } from '../support/expect-status.ts';
+import { expectInvalid, expectStatus, failureOf } from '../support/expect-status.ts';
 import { startService, type TestService } from '../support/service.ts';
 
 const WINDOW_SECONDS = 60;
 const ADDRESS = '203.0.113.9';
+/** An address that no other call has. */
+let addresses = 0;
+const newAddress = () => `10.0.${addresses >> 8}.${addresses++ & 255}`;
 const running: TestService[] = [];
 const databases: TestDatabase[] = [];
 
@@ -61,13 +64,42 @@ describe('the limit of calls per caller', () => {
   });
 });
 
+describe('the limit of calls per end user', () => {
+  it('is shared by all replicas and by all credentials of theirs, and leaves other users and backends alone', async () => {
+    const database = await createDatabase();
+    databases.push(database);
+    const limit = 100;
+    const env = { RATE_LIMIT_PER_USER: String(limit) };
+    const [one, two] = [await start(env, database), await start(env, database)];
+    const [{ user, tokens }, other] = [await signedIn(one), await signedIn(one)];
+    const { key } = await one.apiKeys.createApiKey({ userId: user.id, name: 'own' });
+
+    const calls = Array.from({ length: 3 * limit }, (_, index) =>
+      (index % 2 ? one : two).auth.getCaller({}, { token: index % 3 ? tokens.accessToken : key }),
+    );
+    const reasons = await reasonsOf(calls);
+
+    expect(times(reasons, 'ok')).toBeLessThanOrEqual(limit);
+    expect(times(reasons, 'ok')).toBeGreaterThan(0);
+    expect(times(reasons, 'ok') + times(reasons, 'RATE_LIMITED')).toBe(3 * limit);
+    for (const token of [tokens.accessToken, key]) {
+      const refused = one.users.getUser({ userId: user.id }, { token });
+      const { retryAfterSeconds } = await expectStatus(refused, 'RESOURCE_EXHAUSTED', 'RATE_LIMITED');
+      expect(retryAfterSeconds).toBeGreaterThan(0);
+      expect(retryAfterSeconds).toBeLessThanOrEqual(WINDOW_SECONDS);
+    }
+    await one.auth.getCaller({}, { token: other.tokens.accessToken });
+    expect(times(await reasonsOf(Array.from({ length: 2 * limit }, () => one.auth.getCaller({}))), 'ok')).toBe(2 * limit);
+  });
+});
+
 describe('the limits of credential checks', () => {
   let service: TestService;
   beforeAll(async () => {
     service = await start({ RATE_LIMIT_PER_ADDRESS: '10', RATE_LIMIT_PER_IDENTIFIER: '5', LOCKOUT_MAX_ATTEMPTS: '1000' });
   });
 
-  const guess = (email: string, ipAddress = '', token?: string) =>
+  const guess = (email: string, ipAddress = newAddress(), token?: string) =>
     service.auth.login({ email, password: 'wrong password', client: { ipAddress } }, token === undefined ? {} : { token });
 
   it('stop one identifier, known or not, and not the others', async () => {
@@ -94,7 +126,7 @@ describe('the limits of credential checks', () => {
   it('stop requests for mails: of one address, and of one identifier whether somebody has it or not, for each RPC apart', async () => {
     const known = (await register(service)).email;
     for (const method of ['requestEmailVerification', 'requestPasswordReset', 'requestLoginCode'] as const) {
-      const request = (email: string, ipAddress = '') => service.auth[method]({ email, client: { ipAddress } });
+      const request = (email: string, ipAddress = newAddress()) => service.auth[method]({ email, client: { ipAddress } });
       for (const email of [known, newEmail()]) {
         const reasons = await reasonsOf(Array.from({ length: 20 }, () => request(email)));
         expect([times(reasons, 'ok'), times(reasons, 'RATE_LIMITED')]).toEqual([5, 15]);
@@ -115,7 +147,8 @@ describe('the limits of credential checks', () => {
   });
 
   it('stop codes: of one address, and of one identifier whether somebody has it or not', async () => {
-    const login = (email: string, ipAddress = '') => service.auth.loginWithCode({ email, code: '12345678', client: { ipAddress } });
+    const login = (email: string, ipAddress = newAddress()) =>
+      service.auth.loginWithCode({ email, code: '12345678', client: { ipAddress } });
     for (const email of [(await register(service)).email, newEmail()]) {
       const reasons = await reasonsOf(Array.from({ length: 20 }, () => login(email)));
       expect([times(reasons, 'INVALID_CREDENTIALS'), times(reasons, 'RATE_LIMITED')]).toEqual([5, 15]);
@@ -133,13 +166,43 @@ describe('the limits of credential checks', () => {
     await expectStatus(reset('203.0.113.41'), 'UNAUTHENTICATED', 'INVALID_RESET_TOKEN');
   });
 
-  it('believe an address only from a caller that may vouch for it', async () => {
+  it('stop one IPv6 network of a /64, and one IPv4 address, however they are spelled', async () => {
+    const ofOneNetwork = Array.from({ length: 12 }, (_, index) => {
+      const host = (index + 0xa0).toString(16);
+      const spellings = [`2001:db8:0:7::${host}`, `2001:0DB8:0000:0007:0:0:0:${host.toUpperCase()}`, `2001:db8::7:${host}:0:0:1`];
+      return spellings[index % 3] as string;
+    });
+    const ofOneAddress = ['198.51.100.9', '::ffff:198.51.100.9', '::FFFF:C633:6409', '0:0:0:0:0:ffff:c633:6409'];
+    for (const [spellings, neighbour] of [
+      [ofOneNetwork, '2001:db8:0:8::a0'],
+      [[...ofOneAddress, ...ofOneAddress, ...ofOneAddress], '::ffff:198.51.100.10'],
+    ] as const) {
+      const reasons = await reasonsOf(spellings.map((ipAddress) => guess(newEmail(), ipAddress)));
+      expect([times(reasons, 'INVALID_CREDENTIALS'), times(reasons, 'RATE_LIMITED')]).toEqual([10, 2]);
+      await expectStatus(guess(newEmail(), neighbour), 'UNAUTHENTICATED', 'INVALID_CREDENTIALS');
+    }
+  });
+
+  it.each(['fe80::1%eth0', '::ffff:1.2.3', '203.0.113.9:443', '[::1]'])('refuse %s: it is no address', async (ipAddress) => {
+    await expectInvalid(guess(newEmail(), ipAddress), ['client.ip_address']);
+  });
+
+  it('believe an address only from a caller that may vouch for it; all that another one asks is of one origin', async () => {
     await service.roles.createRole({ role: { name: 'login-only', permissions: ['identity.auth.login'] } });
-    const key = await keyOf(service, 'unvouched', 'login-only');
+    const [key, other] = [await keyOf(service, 'unvouched', 'login-only'), await keyOf(service, 'unvouched-too', 'login-only')];
     const victim = '203.0.113.66';
     const reasons = await reasonsOf(Array.from({ length: 20 }, () => guess(newEmail(), victim, key)));
-    expect(times(reasons, 'INVALID_CREDENTIALS')).toBe(20);
+    expect([times(reasons, 'INVALID_CREDENTIALS'), times(reasons, 'RATE_LIMITED')]).toEqual([10, 10]);
+    await expectStatus(guess(newEmail(), newAddress(), key), 'RESOURCE_EXHAUSTED', 'RATE_LIMITED');
     await expectStatus(guess(newEmail(), victim), 'UNAUTHENTICATED', 'INVALID_CREDENTIALS');
+    await expectStatus(guess(newEmail(), victim, other), 'UNAUTHENTICATED', 'INVALID_CREDENTIALS');
+  });
+
+  it('count a backend that tells no address as one origin', async () => {
+    const key = await keyOf(service, 'without-addresses', 'service');
+    const reasons = await reasonsOf(Array.from({ length: 20 }, () => guess(newEmail(), '', key)));
+    expect([times(reasons, 'INVALID_CREDENTIALS'), times(reasons, 'RATE_LIMITED')]).toEqual([10, 10]);
+    await expectStatus(guess(newEmail(), newAddress(), key), 'UNAUTHENTICATED', 'INVALID_CREDENTIALS');
   });
 
   it('keep no address and no identifier in the clear', async () => {

@@ -1,4 +1,4 @@
-import { type ClientHttp2Session, connect, type IncomingHttpHeaders, type OutgoingHttpHeaders } from 'node:http2';
+import { type ClientHttp2Session, type ClientHttp2Stream, connect, type IncomingHttpHeaders, type OutgoingHttpHeaders } from 'node:http2';
 import { Metadata as GrpcMetadata, type Metadata, type ServiceError } from '@grpc/grpc-js';
 import { decode, type Failure } from './expect-status.ts';
 
@@ -13,9 +13,16 @@ export function frame(content: Uint8Array, { compressed = false, length = conten
 /** What came back for one call: `OK`, or the failure with its details. */
 export type Outcome = { readonly code: 'OK' } | Failure;
 
+export interface RawCall {
+  readonly stream: ClientHttp2Stream;
+  readonly outcome: Promise<Outcome>;
+}
+
 /** A client that sends whatever bytes and headers it is told to, as no gRPC library would. */
 export interface RawClient {
   call(path: string, body: Uint8Array, headers?: OutgoingHttpHeaders): Promise<Outcome>;
+  /** Begins a call, and leaves it to the test to send the rest. */
+  open(path: string, headers?: OutgoingHttpHeaders): RawCall;
   close(): void;
 }
 
@@ -23,12 +30,17 @@ export function connectRaw(address: string): RawClient {
   const session = connect(`http://${address}`);
   // A stream that is refused reports it, too.
   session.on('error', () => undefined);
-  return { call: (path, body, headers = {}) => call(session, path, body, headers), close: () => session.destroy() };
+  const call = (path: string, body: Uint8Array, headers: OutgoingHttpHeaders = {}) => {
+    const { stream, outcome } = open(session, path, headers);
+    stream.end(body);
+    return outcome;
+  };
+  return { call, open: (path, headers = {}) => open(session, path, headers), close: () => session.destroy() };
 }
 
-function call(session: ClientHttp2Session, path: string, body: Uint8Array, headers: OutgoingHttpHeaders): Promise<Outcome> {
+function open(session: ClientHttp2Session, path: string, headers: OutgoingHttpHeaders): RawCall {
   const stream = session.request({ ':method': 'POST', ':path': path, 'content-type': 'application/grpc', te: 'trailers', ...headers });
-  return new Promise((resolve, reject) => {
+  const outcome = new Promise<Outcome>((resolve, reject) => {
     let status: IncomingHttpHeaders = {};
     stream.on('response', (received) => {
       status = { ...status, ...received };
@@ -39,8 +51,8 @@ function call(session: ClientHttp2Session, path: string, body: Uint8Array, heade
     stream.on('error', reject);
     stream.on('close', () => resolve(toOutcome(status)));
     stream.resume();
-    stream.end(body);
   });
+  return { stream, outcome };
 }
 
 function toOutcome(received: IncomingHttpHeaders): Outcome {

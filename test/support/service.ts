@@ -41,8 +41,10 @@ export const TEST_SETTINGS = {
   LOG_LEVEL: 'silent',
   GRPC_PORT: '0',
   JWT_SECRET_KEY: SECRET_KEY,
-  // Tests of the lockout guess hundreds of times from one address; the limits have tests of their own.
+  // Tests of the lockout guess hundreds of times from one address, others ask as one user until something is so; the limits have tests of
+  // their own.
   RATE_LIMIT_PER_ADDRESS: '0',
+  RATE_LIMIT_PER_USER: '0',
 };
 
 /** Starts a service; `shared` lets several use one database, `clock` one clock. */

@@ -5,6 +5,8 @@ import { CoalescedReads, type FindAll } from '../../concurrency/coalesced-reads.
 import type { ChangeTail } from '../../events/change-tail.ts';
 import { REMEMBERED_SESSIONS } from '../../sessions/activity.ts';
 
+const REMEMBERED_ENDED = 10_000;
+
 /** The facts about a session that it takes to rely on a token of it. */
 export interface LiveSession {
   readonly id: string;
@@ -40,6 +42,8 @@ export class LiveSessions {
   readonly #find: FindAll<LiveSession>;
   readonly #tail: ChangeTail;
   readonly #sessions = new BoundedMap<string, LiveSession>(REMEMBERED_SESSIONS);
+  /** Sessions that were found to have ended: they stay so, and an old token is refused without another query. */
+  readonly #ended = new BoundedMap<string, true>(REMEMBERED_ENDED);
   readonly #lookUps = new CoalescedReads<LiveSession>((ids) => this.#lookUp(ids));
   /** For each query under way, which of its answers may be remembered: not those that a change concerns meanwhile, they may be from before. */
   readonly #awaited = new Set<Set<string>>();
@@ -57,7 +61,9 @@ export class LiveSessions {
 
   /** Returns the session, unless it has ended. One that is remembered is there at once. */
   get(id: string, now: Date): Awaitable<LiveSession | undefined> {
-    const remembered = this.#tail.isCurrent() ? this.#sessions.get(id) : undefined;
+    const isCurrent = this.#tail.isCurrent();
+    const remembered = isCurrent ? this.#sessions.get(id) : undefined;
+    if (!remembered && isCurrent && this.#ended.has(id)) return undefined;
     return unlessExpired(remembered, now) ?? this.#lookUps.get(id).then((found) => unlessExpired(found, now));
   }
 
@@ -66,11 +72,16 @@ export class LiveSessions {
     this.#awaited.add(awaited);
     try {
       const sessions = await this.#find(ids);
-      for (const [id, session] of sessions) if (awaited.has(id)) this.#sessions.set(id, session);
+      for (const id of awaited) this.#remember(id, sessions.get(id));
       return sessions;
     } finally {
       this.#awaited.delete(awaited);
     }
+  }
+
+  #remember(id: string, found: LiveSession | undefined): void {
+    if (found) this.#sessions.set(id, found);
+    else this.#ended.set(id, true);
   }
 
   #forget(id: string): void {
@@ -86,6 +97,7 @@ export class LiveSessions {
 
   #forgetAll(): void {
     this.#sessions.clear();
+    this.#ended.clear();
     for (const awaited of this.#awaited) awaited.clear();
   }
 }

@@ -1,7 +1,11 @@
 import { availableParallelism } from 'node:os';
+import type { Call } from '../../call/call.ts';
+import { type Client, NO_CLIENT, originOf } from '../../call/client.ts';
+import type { IdentityError } from '../../call/errors.ts';
 import { endsWithin } from '../../concurrency/time-limit.ts';
 import { type Step, UNTRACED } from '../../observability/tracing/tracer.ts';
 import { overloaded } from '../auth.errors.ts';
+import { type Asking, FairQueue } from './fair-queue.ts';
 import { lowerPriorityOfPool } from './hash-threads.ts';
 import { hashPassword, type SchemeSettings, type StoredHash, type Verdict } from './password-scheme.ts';
 
@@ -22,7 +26,25 @@ const SAMPLE = 9;
 /** At a low priority, a hash can take long on a busy machine; nobody waits for it any more. */
 const CLOSE_LIMIT_MS = 2000;
 
-const NEVER = new AbortController().signal;
+/** A password to be hashed, as the queue sees it. */
+export interface HashTurn extends Asking {
+  /** Withdraws it while it waits. */
+  readonly signal: AbortSignal;
+}
+
+/** The turn of a call about this client; `known`: it comes from a device that the account knows. */
+export function turnOf(call: Call, client: Client = NO_CLIENT, { known = false } = {}): HashTurn {
+  return { signal: call.signal, origin: originOf(call, client), known };
+}
+
+/** That of the service itself. */
+export const OWN_TURN: HashTurn = { signal: new AbortController().signal, origin: 'service' };
+
+/** A hash that waits for a thread. */
+interface Waiting {
+  begin(): void;
+  refuse(error: unknown): void;
+}
 
 /** The call was cancelled while its hash still waited: nothing was computed. */
 export class HashWithdrawn extends Error {
@@ -50,7 +72,8 @@ export interface HashObservers {
 
 /**
  * Hashes passwords on threads of Node's own pool, one a core, at low priority, so that other calls stay quick while all
- * cores hash. A password that would wait too long is not queued: a full queue refuses it (OVERLOADED).
+ * cores hash. There are no more in line than can begin in time; who has to go where it is full, and whose turn it is, is fair among
+ * origins (OVERLOADED).
  *
  * The queue is ours, and the threads get only the work that they can begin with: the lockout has to know whether a
  * password was compared (then the attempt counts) or not. JavaScript threads would do the same for 10 MB each.
@@ -62,8 +85,7 @@ export class HashPool {
   readonly #step: Step;
   /** The durations of the latest hashes, the oldest first. */
   readonly #latestMs: number[] = [];
-  /** The hashes that wait for a thread, in order of arrival; each is a function that hands one over. */
-  readonly #queue = new Set<() => void>();
+  readonly #queue = new FairQueue<Waiting>();
   #idle: number;
 
   constructor(settings: SchemeSettings, { metrics, step = UNTRACED }: HashObservers = {}, threads = availableParallelism()) {
@@ -80,32 +102,34 @@ export class HashPool {
   }
 
   /** Throws OVERLOADED where a password that came now would be refused: cheaper than to find it out later. */
-  requireRoom(): void {
-    if (this.#idle > 0 || this.#queue.size < this.#maxQueue()) return;
-    this.#metrics?.hashesShed.inc();
-    throw overloaded();
+  requireRoom(turn: Asking): void {
+    if (this.#idle > 0 || this.#queue.hasRoomFor(turn, this.#maxQueue())) return;
+    this.#queue.noteRefusal(turn);
+    throw this.#shed();
   }
 
-  hash(password: string, signal: AbortSignal): Promise<string> {
-    return this.#run('hash password', signal, () => hashPassword(password, this.#settings));
+  hash(password: string, turn: HashTurn): Promise<string> {
+    return this.#run('hash password', turn, () => hashPassword(password, this.#settings));
   }
 
   /** Tells whether the password is the one of the stored hash. */
-  verify(password: string, stored: StoredHash, signal: AbortSignal): Promise<Verdict> {
-    return this.#run('verify password', signal, () => stored.verify(password));
+  async verify(password: string, stored: StoredHash, turn: HashTurn): Promise<Verdict> {
+    const verdict = await this.#run('verify password', turn, () => stored.verify(password));
+    if (verdict.matches) this.#queue.forgiveTurn(turn);
+    return verdict;
   }
 
   /** Finishes what was begun. */
   async close(): Promise<void> {
     // Once all threads are taken, none is at work.
-    const all = Array.from({ length: this.#threadCount }, () => this.#takeThread(NEVER));
+    const all = Array.from({ length: this.#threadCount }, () => this.#takeThread(OWN_TURN));
     await endsWithin(CLOSE_LIMIT_MS, Promise.allSettled(all));
   }
 
   /** A cancelled call withdraws its hash only while it waits; one that was begun is finished. */
-  async #run<Result>(step: string, signal: AbortSignal, work: () => Promise<Result>): Promise<Result> {
+  async #run<Result>(step: string, turn: HashTurn, work: () => Promise<Result>): Promise<Result> {
     const askedAt = performance.now();
-    await this.#step('wait for a hash thread', () => this.#takeThread(signal));
+    await this.#step('wait for a hash thread', () => this.#takeThread(turn));
     const begunAt = performance.now();
     this.#metrics?.hashWait.observe((begunAt - askedAt) / 1000);
     try {
@@ -116,21 +140,28 @@ export class HashPool {
     }
   }
 
-  async #takeThread(signal: AbortSignal): Promise<void> {
+  async #takeThread(turn: HashTurn): Promise<void> {
+    const { signal } = turn;
     if (signal.aborted) throw new HashWithdrawn();
     if (this.#idle > 0) {
       this.#idle--;
+      this.#queue.noteTurn(turn);
       return;
     }
-    this.requireRoom();
     const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const waiting: Waiting = { begin: resolve, refuse: reject };
     const withdraw = () => {
       // Not in the queue any more: it has been given a thread already.
-      if (this.#queue.delete(resolve)) reject(new HashWithdrawn());
+      if (this.#queue.remove(waiting)) reject(new HashWithdrawn());
     };
-    this.#queue.add(resolve);
+    this.#queue.add(turn, waiting, this.#maxQueue())?.refuse(this.#shed());
     signal.addEventListener('abort', withdraw, { once: true });
     await promise.finally(() => signal.removeEventListener('abort', withdraw));
+  }
+
+  #shed(): IdentityError {
+    this.#metrics?.hashesShed.inc();
+    return overloaded();
   }
 
   #learn(ms: number): void {
@@ -148,13 +179,9 @@ export class HashPool {
   }
 
   #passThreadOn(): void {
-    const [next] = this.#queue;
-    if (next === undefined) {
-      this.#idle++;
-      return;
-    }
-    this.#queue.delete(next);
-    next();
+    const next = this.#queue.next();
+    if (next) next.begin();
+    else this.#idle++;
   }
 }
 

@@ -1,5 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { Call } from '../../call/call.ts';
+import type { Client } from '../../call/client.ts';
 import { invalidFields } from '../../call/errors.ts';
 import { type Step, UNTRACED } from '../../observability/tracing/tracer.ts';
 import type { NewPasswords } from '../../users/create-user.ts';
@@ -7,7 +8,7 @@ import type { User } from '../../users/user.entity.ts';
 import type { PasswordPolicy } from '../get-password-policy.ts';
 import type { BreachCheck } from './breach-check.ts';
 import { DummyHashes, type DummyHashesDeps } from './dummy-hashes.ts';
-import { type HashMetrics, HashPool } from './hash-pool.ts';
+import { type HashMetrics, HashPool, type HashTurn, turnOf } from './hash-pool.ts';
 import { PasswordHistory } from './password-history.entity.ts';
 import { findLatestHashes, findPasswordHistory, replaceInPasswordHistory } from './password-history.repository.ts';
 import {
@@ -36,6 +37,8 @@ export interface Candidate {
   readonly about: readonly PersonalData[];
   /** Its user to be, whose latest passwords are refused. */
   readonly userId?: string | undefined;
+  /** The end user who wants it, where the call tells. */
+  readonly client?: Client | undefined;
 }
 
 /** A password for somebody, and the field of the request that it was in. */
@@ -43,6 +46,7 @@ export interface AskedPassword extends PersonalData {
   readonly password: string;
   readonly field: string;
   readonly userId?: string | undefined;
+  readonly client?: Client | undefined;
 }
 
 export interface PasswordsDeps extends Pick<DummyHashesDeps, 'sample'> {
@@ -109,10 +113,10 @@ export class Passwords implements NewPasswords {
   async verify(
     password: string,
     { stored, identity }: { readonly stored: string | null; readonly identity: string | Buffer },
-    signal: AbortSignal,
+    turn: HashTurn,
   ): Promise<Verdict> {
     const hash = stored === null ? undefined : this.#read(stored);
-    const { matches, outdated } = await this.#pool.verify(password, hash ?? this.#dummies.of(identity), signal);
+    const { matches, outdated } = await this.#pool.verify(password, hash ?? this.#dummies.of(identity), turn);
     return { matches: matches && hash !== undefined, outdated };
   }
 
@@ -126,12 +130,12 @@ export class Passwords implements NewPasswords {
   }
 
   /** Throws OVERLOADED where a password could not be compared in time, before anything else is done for it. */
-  requireRoom(): void {
-    this.#pool.requireRoom();
+  requireRoom(turn: HashTurn): void {
+    this.#pool.requireRoom(turn);
   }
 
-  hash(password: string, signal: AbortSignal): Promise<string> {
-    return this.#pool.hash(password, signal);
+  hash(password: string, turn: HashTurn): Promise<string> {
+    return this.#pool.hash(password, turn);
   }
 
   /** Every rule that a password breaks which can be told without asking anybody. */
@@ -139,26 +143,26 @@ export class Passwords implements NewPasswords {
     return brokenRules(password, this.#rules, [about]).map(({ description }) => description);
   }
 
-  async prepare(call: Call, password: string, about: PersonalData): Promise<string> {
+  async prepare(call: Call, password: string, about: PersonalData, client?: Client): Promise<string> {
     await this.requireAcceptable(call, { ...about, password, field: 'password' });
-    return this.hash(password, call.signal);
+    return this.hash(password, turnOf(call, client));
   }
 
   /** Throws INVALID_ARGUMENT with every rule that the password breaks. */
-  async requireAcceptable(call: Call, { password, field, userId, ...about }: AskedPassword): Promise<void> {
-    const refusals = await this.refusals(call, { password, userId, about: [about] });
+  async requireAcceptable(call: Call, { password, field, userId, client, ...about }: AskedPassword): Promise<void> {
+    const refusals = await this.refusals(call, { password, userId, client, about: [about] });
     if (refusals.length === 0) return;
     const violations = refusals.map(({ description }) => ({ field, description }));
     throw invalidFields(violations, refusals.includes(REUSED) ? 'PASSWORD_REUSED' : 'INVALID_FIELDS');
   }
 
   /** Every rule that the password breaks. */
-  async refusals(call: Call, { password, about, userId }: Candidate): Promise<Refusal[]> {
+  async refusals(call: Call, { password, about, userId, client }: Candidate): Promise<Refusal[]> {
     const broken = brokenRules(password, this.#rules, about);
     // Neither hashed nor sent anywhere.
     if (broken.some(({ rule }) => rule === 'too_long')) return broken;
     const [reused, breached] = await Promise.all([
-      userId !== undefined && this.#isReused(call, userId, password),
+      userId !== undefined && this.#isReused(call, userId, password, turnOf(call, client)),
       this.#hasLeaked(call, password),
     ]);
     return [...broken, ...(reused ? [REUSED] : []), ...(breached ? [BREACHED] : [])];
@@ -202,10 +206,10 @@ export class Passwords implements NewPasswords {
     return breachCheck !== undefined && this.#step('look among leaked passwords', () => breachCheck.hasLeaked(password, call.signal));
   }
 
-  async #isReused(call: Call, userId: string, password: string): Promise<boolean> {
+  async #isReused(call: Call, userId: string, password: string, turn: HashTurn): Promise<boolean> {
     if (this.#historyLength === 0) return false;
     const hashes = await findLatestHashes(call.em, userId, this.#historyLength);
-    const verdicts = await Promise.all(hashes.map((hash) => this.verify(password, { stored: hash, identity: userId }, call.signal)));
+    const verdicts = await Promise.all(hashes.map((hash) => this.verify(password, { stored: hash, identity: userId }, turn)));
     return verdicts.some(({ matches }) => matches);
   }
 }

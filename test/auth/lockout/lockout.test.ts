@@ -235,6 +235,7 @@ describe('beside the rate limits, the lockout', () => {
     expect(Math.min(...Object.values(rateLimits))).toBeGreaterThan(0);
     const byDefault = await startService({
       RATE_LIMIT_PER_CALLER: String(rateLimits.perCaller),
+      RATE_LIMIT_PER_USER: String(rateLimits.perUser),
       RATE_LIMIT_PER_ADDRESS: String(rateLimits.perAddress),
       RATE_LIMIT_PER_IDENTIFIER: String(rateLimits.perIdentifier),
     });

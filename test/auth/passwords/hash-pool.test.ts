@@ -1,11 +1,13 @@
 import { constants, getPriority } from 'node:os';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { HashPool, HashWithdrawn, hashThreads } from '../../../src/auth/passwords/hash-pool.ts';
+import { HashPool, HashWithdrawn, hashThreads, OWN_TURN } from '../../../src/auth/passwords/hash-pool.ts';
 import { poolThreads } from '../../../src/auth/passwords/hash-threads.ts';
 import { readStoredHash, type SchemeSettings } from '../../../src/auth/passwords/password-scheme.ts';
 import { slowHash } from '../../support/passwords.ts';
 
-const NEVER = new AbortController().signal;
+const TURN = OWN_TURN;
+const from = (origin: string, known = false) => ({ ...TURN, origin, known });
+const until = (signal: AbortSignal) => ({ ...TURN, signal });
 const SCHEME: SchemeSettings = { scheme: 'bcrypt', bcryptCost: 4, pepper: '' };
 const slow = readStoredHash(slowHash(12), SCHEME);
 
@@ -20,11 +22,11 @@ describe('the hash pool', () => {
     await pool.close();
   });
 
-  const occupy = () => pool.verify('x', slow, NEVER);
+  const occupy = () => pool.verify('x', slow, TURN);
 
   it('finishes a hash that was begun, although nobody waits for it any more', async () => {
     const caller = new AbortController();
-    const verdict = pool.verify('x', slow, caller.signal);
+    const verdict = pool.verify('x', slow, until(caller.signal));
     caller.abort();
     expect(await verdict).toMatchObject({ matches: false });
   });
@@ -33,7 +35,7 @@ describe('the hash pool', () => {
     const first = occupy();
     const caller = new AbortController();
     const order: string[] = [];
-    const waiting = pool.hash('x', caller.signal).catch((error: unknown) => {
+    const waiting = pool.hash('x', until(caller.signal)).catch((error: unknown) => {
       order.push('withdrawn');
       throw error;
     });
@@ -44,16 +46,16 @@ describe('the hash pool', () => {
   });
 
   it('does not begin a hash for a call that has ended', async () => {
-    await expect(pool.hash('x', AbortSignal.abort())).rejects.toBeInstanceOf(HashWithdrawn);
+    await expect(pool.hash('x', until(AbortSignal.abort()))).rejects.toBeInstanceOf(HashWithdrawn);
   });
 
   it('refuses what it cannot do in time, and takes more as soon as it can', async () => {
     const first = occupy();
-    const waiting = Array.from({ length: 64 }, () => pool.hash('x', NEVER));
-    await expect(pool.hash('x', NEVER)).rejects.toMatchObject({ code: 'RESOURCE_EXHAUSTED', reason: 'OVERLOADED' });
+    const waiting = Array.from({ length: 64 }, () => pool.hash('x', TURN));
+    await expect(pool.hash('x', TURN)).rejects.toMatchObject({ code: 'RESOURCE_EXHAUSTED', reason: 'OVERLOADED' });
     await Promise.all([first, ...waiting]);
     await expect.poll(() => pool.waiting).toBe(0);
-    await pool.hash('x', NEVER);
+    await pool.hash('x', TURN);
   });
 
   it.each([
@@ -64,14 +66,14 @@ describe('the hash pool', () => {
   ])('takes no more than can begin within five seconds, at the pace of the hashes before: of %i ms, %i', async (ms, queued) => {
     vi.useFakeTimers({ toFake: ['performance'] });
     for (let hashes = 0; hashes < 9; hashes++) {
-      const hash = pool.hash('x', NEVER);
+      const hash = pool.hash('x', TURN);
       // It is begun by now, and cannot end before the event loop turns.
       for (let step = 0; step < 20; step++) await Promise.resolve();
       vi.advanceTimersByTime(ms);
       await hash;
     }
     const first = occupy();
-    const outcomes = await Promise.allSettled(Array.from({ length: 100 }, () => pool.hash('x', NEVER)));
+    const outcomes = await Promise.allSettled(Array.from({ length: 100 }, () => pool.hash('x', TURN)));
     await first;
     expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(queued);
   });
@@ -81,8 +83,8 @@ describe('the hash pool', () => {
     const pools = Array.from({ length: 8 }, () => new HashPool(SCHEME, undefined, 1));
     const outcomes = await Promise.all(
       pools.map(async (starting) => {
-        await starting.hash('x', NEVER);
-        return Promise.allSettled(Array.from({ length: 65 }, () => starting.hash('x', NEVER)));
+        await starting.hash('x', TURN);
+        return Promise.allSettled(Array.from({ length: 65 }, () => starting.hash('x', TURN)));
       }),
     );
     await Promise.all(pools.map((started) => started.close()));
@@ -98,25 +100,62 @@ describe('the hash pool', () => {
   it('gives the place of a withdrawn hash to the next one', async () => {
     const first = occupy();
     const caller = new AbortController();
-    const waiting = Array.from({ length: 64 }, (_, index) => pool.hash('x', index < 10 ? caller.signal : NEVER));
+    const waiting = Array.from({ length: 64 }, (_, index) => pool.hash('x', index < 10 ? until(caller.signal) : TURN));
     const ends = Promise.allSettled(waiting);
     caller.abort();
-    const more = Array.from({ length: 10 }, () => pool.hash('x', NEVER));
-    await expect(pool.hash('x', NEVER)).rejects.toMatchObject({ reason: 'OVERLOADED' });
+    const more = Array.from({ length: 10 }, () => pool.hash('x', TURN));
+    await expect(pool.hash('x', TURN)).rejects.toMatchObject({ reason: 'OVERLOADED' });
     await Promise.all([first, ...more]);
     expect((await ends).filter(({ status }) => status === 'rejected')).toHaveLength(10);
+  });
+
+  it('refuses the newest hash of the origin that has most in line, and not the newcomer', async () => {
+    const first = occupy();
+    const refused: number[] = [];
+    const flood = Array.from({ length: 64 }, (_, index) => pool.hash('x', from('flood')).catch(() => refused.push(index)));
+    const owners = ['one', 'two', 'three'].map((owner) => pool.hash('x', from(owner)));
+    await expect(pool.hash('x', from('flood'))).rejects.toMatchObject({ code: 'RESOURCE_EXHAUSTED', reason: 'OVERLOADED' });
+    await Promise.all([first, ...flood, ...owners]);
+    expect(refused).toEqual([63, 62, 61]);
+  });
+
+  it('tells beforehand who would be refused', async () => {
+    const first = occupy();
+    const flood = Array.from({ length: 64 }, () => pool.hash('x', from('flood')));
+    expect(() => pool.requireRoom(from('flood'))).toThrow('too many passwords');
+    expect(() => pool.requireRoom(from('owner'))).not.toThrow();
+    await Promise.all([first, ...flood]);
+  });
+
+  it('hashes for the origins in turn, and for one in the order of arrival', async () => {
+    const order: string[] = [];
+    const first = occupy();
+    const line = ['a', 'a', 'a', 'b', 'c', 'b'];
+    await Promise.all([first, ...line.map((origin, index) => pool.hash('x', from(origin)).then(() => order.push(`${origin}${index}`)))]);
+    expect(order).toEqual(['a0', 'b3', 'c4', 'a1', 'b5', 'a2']);
+  });
+
+  it('does not hold a right password against its origin', async () => {
+    const right = readStoredHash(await pool.hash('right', from('setup')), SCHEME);
+    expect(await pool.verify('right', right, from('owner'))).toMatchObject({ matches: true });
+    expect(await pool.verify('wrong', right, from('guesser'))).toMatchObject({ matches: false });
+    const order: string[] = [];
+    const first = occupy();
+    const line = ['guesser', 'owner'].map((origin) => pool.hash('x', from(origin)).then(() => order.push(origin)));
+    await Promise.all([first, ...line]);
+    expect(order).toEqual(['owner', 'guesser']);
   });
 
   it('hashes in the order of arrival', async () => {
     const order: number[] = [];
     const first = occupy();
-    await Promise.all([first, ...[1, 2, 3].map((number) => pool.hash('x', NEVER).then(() => order.push(number)))]);
+    await Promise.all([first, ...[1, 2, 3].map((number) => pool.hash('x', TURN).then(() => order.push(number)))]);
     expect(order).toEqual([1, 2, 3]);
   });
 
   it('finishes what was begun before it closes', async () => {
     const closing = new HashPool({ scheme: 'bcrypt', bcryptCost: 4, pepper: '' }, undefined, 2);
-    const hashes = [closing.verify('x', slow, NEVER), closing.hash('x', NEVER), closing.hash('x', NEVER)];
+    const hashes = [closing.verify('x', slow, TURN), closing.hash('x', TURN), closing.hash('x', TURN)];
     const ends = Promise.allSettled(hashes);
     await closing.close();
     expect((await ends).map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'fulfilled']);

@@ -3049,18 +3049,19 @@ export const GetCallerResponse_ServiceAccountCaller: MessageFns<GetCallerRespons
  * INTERNAL (INTERNAL_ERROR). A call that writes may also fail with ABORTED (CONCURRENT_UPDATE). ErrorReason says what
  * each means.
  *
- * RPCs that check credentials, or have a mail sent, are limited besides by the end user's address, and by the account
- * or the address that the request names (RATE_LIMITED). These are Register, Login, RefreshToken,
+ * RPCs that check credentials, or have a mail sent, are limited besides by the end user's address (of IPv6, its /64),
+ * and by the account or the address that the request names (RATE_LIMITED). Where no address can be relied on
+ * (`Client.ip_address`), the caller itself stands for it. These are Register, Login, RefreshToken,
  * RequestEmailVerification, RequestEmailChange, RequestPasswordReset, ResetPassword, RequestLoginCode, LoginWithCode,
  * Reauthenticate, VerifyEmail with a password, and CheckPassword where it looks at a user's latest passwords. They are
  * refused with UNAVAILABLE (DATABASE_UNAVAILABLE) while nobody can count.
  *
  * Mails that are asked for are bounded: a kind of mail (verification, reset, login code) goes to an address once a
  * minute and 10 times a day, whoever asks; the link that confirms a new address 10 times a day. One sender has mails
- * sent to at most 20 different addresses an hour. A sender is the end user at `Client.ip_address` where the caller may
- * vouch for that (identity.clients.vouch), otherwise the caller. A caller with the permission identity.mail.bulk has no
- * such bound. Beyond a bound the answer is the same, and no mail is sent. A mail that is asked for again has the same
- * link or code, as long as that is younger than half its life.
+ * sent to at most 20 different addresses an hour. A sender is the end user at `Client.ip_address` (of IPv6, its /64)
+ * where the caller may vouch for that (identity.clients.vouch), otherwise the caller. A caller with the permission
+ * identity.mail.bulk has no such bound. Beyond a bound the answer is the same, and no mail is sent. A mail that is asked
+ * for again has the same link or code, as long as that is younger than half its life.
  */
 export type AuthServiceService = typeof AuthServiceService;
 export const AuthServiceService = {

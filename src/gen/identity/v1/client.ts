@@ -17,9 +17,11 @@ export const protobufFileName = "identity/v1/client.proto";
  */
 export interface Client {
   /**
-   * IPv4 or IPv6 address of the end user, without a port. The server relies on it only where the caller has the
-   * permission identity.clients.vouch, and drops it otherwise. Where an end user calls, the address of the connection
-   * takes its place.
+   * IPv4 or IPv6 address of the end user, in any spelling, without a port and without a zone. The server keeps it in
+   * one spelling (RFC 5952; IPv4 within IPv6 as IPv4). It relies on it only where the caller has the permission
+   * identity.clients.vouch, and drops it otherwise. Where an end user calls, the address of the connection takes its
+   * place. Calls are limited by it, those from one /64 of IPv6 together; all that a backend asks without it count as
+   * one end user's.
    */
   ipAddress: string;
   /** User-Agent header of at most 1,024 characters. */

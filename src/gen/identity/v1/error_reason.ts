@@ -37,8 +37,9 @@ export const ErrorReason = {
   MALFORMED_MESSAGE: 2,
   /**
    * MESSAGE_TOO_LARGE - INVALID_ARGUMENT. The request has more than 256 KiB, or the metadata of the call more than 16 KiB. The metadata of
-   * the ErrorInfo has the limit as `limit_bytes`; it is absent for a request of more than 4 MiB, which the transport
-   * refuses. The transport also ends calls with more than 64 KiB of metadata, without a reason.
+   * the ErrorInfo has the limit as `limit_bytes`. A request is refused by the length that it begins with, before the
+   * rest of it is there and before the caller is known. The transport also ends calls with more than 64 KiB of
+   * metadata, without a reason.
    */
   MESSAGE_TOO_LARGE: 3,
   /**
@@ -146,23 +147,31 @@ export const ErrorReason = {
    */
   TOO_MANY_API_KEYS: 70,
   /**
-   * RATE_LIMITED - RESOURCE_EXHAUSTED. There are too many calls. The server limits calls a minute, over all replicas: of one caller
-   * (RATE_LIMIT_PER_CALLER, 600,000); and of an RPC that checks credentials, from one address (RATE_LIMIT_PER_ADDRESS,
-   * 3,000) and for one account (RATE_LIMIT_PER_IDENTIFIER, 1,000). google.rpc.RetryInfo says how long to wait.
+   * RATE_LIMITED - RESOURCE_EXHAUSTED. There are too many calls. The server limits calls a minute, over all replicas: of one service
+   * account (RATE_LIMIT_PER_CALLER, 600,000) or one end user (RATE_LIMIT_PER_USER, 600); and of an RPC that checks
+   * credentials, from one address or /64 of IPv6 (RATE_LIMIT_PER_ADDRESS, 3,000; where no address can be relied on,
+   * from one caller) and for one account (RATE_LIMIT_PER_IDENTIFIER, 1,000). After a hundred API keys in a minute that
+   * nobody has, from one network, keys that the server does not know yet are looked up with a delay, so many at a time,
+   * and the others are refused with this. google.rpc.RetryInfo says how long to wait.
    */
   RATE_LIMITED: 64,
   /** EXPORT_TOO_LARGE - FAILED_PRECONDITION. The document about the user does not fit into one answer of 4 MiB. */
   EXPORT_TOO_LARGE: 55,
   /**
-   * OVERLOADED - RESOURCE_EXHAUSTED. More passwords wait to be hashed than can be in time. google.rpc.RetryInfo says how long to
-   * wait.
+   * OVERLOADED - RESOURCE_EXHAUSTED. More passwords wait to be hashed than can be in time, and others go before: the origin (an
+   * address, a /64 of IPv6, or a caller that tells none) that has had fewest lately. Or more than 2,000 requests, or
+   * 16 MiB of them, are half sent, and this is one of the oldest. google.rpc.RetryInfo says how long to wait.
    */
   OVERLOADED: 50,
   /** DATABASE_UNAVAILABLE - UNAVAILABLE. The database does not answer. google.rpc.RetryInfo says how long to wait. */
   DATABASE_UNAVAILABLE: 51,
   /** CALL_CANCELLED - CANCELLED. The caller has cancelled the call. */
   CALL_CANCELLED: 52,
-  /** CALL_DEADLINE_EXCEEDED - DEADLINE_EXCEEDED. The deadline of the call has passed. A unary call without a deadline gets one of 10 seconds. */
+  /**
+   * CALL_DEADLINE_EXCEEDED - DEADLINE_EXCEEDED. The deadline of the call has passed. A unary call without a deadline gets one of 10 seconds. Or
+   * the request was not complete 10 seconds after the call began; or, in a stream of requests, 10 seconds after its own
+   * beginning, or none came for a minute.
+   */
   CALL_DEADLINE_EXCEEDED: 53,
   /** INTERNAL_ERROR - INTERNAL. The server has a defect. It has logged the details under the request_id of the google.rpc.RequestInfo. */
   INTERNAL_ERROR: 54,

@@ -2628,8 +2628,10 @@ export const UserServiceService = {
    * that was used before changes nothing, so an import that broke off is simply run again. No mail is sent.
    *
    * Rows are taken in as fast as they are stored; the flow control of HTTP/2 holds up whoever sends faster. There is no
-   * limit to their number, and no deadline but the caller's. The caller is recognised anew every second: the stream
-   * ends when they may not import any more.
+   * limit to their number, and no deadline but the caller's; but a stream in which no row comes for a minute, or a row
+   * is not complete within 10 seconds, ends with DEADLINE_EXCEEDED (CALL_DEADLINE_EXCEEDED). A caller has at most 100
+   * such streams at a server process; one more is RESOURCE_EXHAUSTED (RATE_LIMITED). The caller is recognised anew
+   * every second: the stream ends when they may not import any more.
    *
    * Needs identity.users.import. Roles are assigned only if the caller has what they permit.
    *
@@ -2767,8 +2769,10 @@ export interface UserServiceServer extends UntypedServiceImplementation {
    * that was used before changes nothing, so an import that broke off is simply run again. No mail is sent.
    *
    * Rows are taken in as fast as they are stored; the flow control of HTTP/2 holds up whoever sends faster. There is no
-   * limit to their number, and no deadline but the caller's. The caller is recognised anew every second: the stream
-   * ends when they may not import any more.
+   * limit to their number, and no deadline but the caller's; but a stream in which no row comes for a minute, or a row
+   * is not complete within 10 seconds, ends with DEADLINE_EXCEEDED (CALL_DEADLINE_EXCEEDED). A caller has at most 100
+   * such streams at a server process; one more is RESOURCE_EXHAUSTED (RATE_LIMITED). The caller is recognised anew
+   * every second: the stream ends when they may not import any more.
    *
    * Needs identity.users.import. Roles are assigned only if the caller has what they permit.
    *
@@ -3066,8 +3070,10 @@ export interface UserServiceClient extends Client {
    * that was used before changes nothing, so an import that broke off is simply run again. No mail is sent.
    *
    * Rows are taken in as fast as they are stored; the flow control of HTTP/2 holds up whoever sends faster. There is no
-   * limit to their number, and no deadline but the caller's. The caller is recognised anew every second: the stream
-   * ends when they may not import any more.
+   * limit to their number, and no deadline but the caller's; but a stream in which no row comes for a minute, or a row
+   * is not complete within 10 seconds, ends with DEADLINE_EXCEEDED (CALL_DEADLINE_EXCEEDED). A caller has at most 100
+   * such streams at a server process; one more is RESOURCE_EXHAUSTED (RATE_LIMITED). The caller is recognised anew
+   * every second: the stream ends when they may not import any more.
    *
    * Needs identity.users.import. Roles are assigned only if the caller has what they permit.
    *
