@@ -146,7 +146,7 @@ describe('CreateApiKey', () => {
     const { key } = await manager(OVER_SELF);
     const { user } = await signedIn(service);
     await service.roles.assignRole({ role: 'admin', userId: user.id });
-    await service.users.deactivateUser({ userId: user.id }, { token: key });
+    await service.users.deactivateUser({ userId: user.id });
     await denied(service.apiKeys.createApiKey({ userId: user.id, name: 'x' }, { token: key }));
   });
 

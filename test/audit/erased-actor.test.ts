@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { newEmail, PASSWORD, signedIn } from '../support/builders.ts';
-import { failureOf } from '../support/expect-status.ts';
+import { expectStatus, failureOf } from '../support/expect-status.ts';
 import { newName, roleWith } from '../support/grants.ts';
 import { importUntilEnd, importUsers, newRow } from '../support/import-users.ts';
 import { untilBlocked } from '../support/locks.ts';
@@ -43,7 +43,6 @@ const WRITERS: Readonly<Record<string, Writer>> = {
     call: (token) => importUsers(service, [newRow(), newRow()], { token }),
     types: ['user.created', 'user.created'],
   },
-  CreateRole: { call: (token) => service.roles.createRole({ role: { name: newName() } }, { token }), types: ['role.created'] },
 };
 
 const PERMISSIONS = ['users.write', 'users.import', 'auth.register', 'auth.login', 'roles.write'].map((name) => `identity.${name}`);
@@ -115,6 +114,14 @@ describe('somebody who is being erased while they make a call', () => {
     expect(await written(since)).toEqual(types.map((type) => ({ type, actor: 'erased user', device: null })));
     expect(await namedBy(id)).toEqual([]);
   });
+});
+
+it('somebody who is being erased while they make a role is nobody any more: it is not made', async () => {
+  const { id, token } = await caller();
+  const name = newName();
+  const call = () => expectStatus(service.roles.createRole({ role: { name } }, { token }), 'UNAUTHENTICATED', 'CALLER_UNAUTHENTICATED');
+  await whileErased(id, call, (ended) => Promise.race([untilItWaits(), ended]));
+  await expectStatus(service.roles.getRole({ name }), 'NOT_FOUND', 'ROLE_NOT_FOUND');
 });
 
 describe('somebody who is being erased while a call of theirs is refused', () => {

@@ -31,6 +31,8 @@ describe('a user who was deactivated past the service', () => {
     expect(await eventsOfSession(service, sessionId)).toEqual([]);
 
     await setActive(user.id, true);
+    // What SQL has changed past the service is known when the next epoch is.
+    await expect.poll(() => isActive(service, third.accessToken)).toBe(true);
     await expectAlive(service, third);
   });
 

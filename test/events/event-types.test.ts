@@ -30,6 +30,9 @@ async function eventsOf(call: () => Promise<unknown>): Promise<EventRow[]> {
   return (await allEvents()).filter(({ position }) => position > before).map(({ type, userId, payload }) => ({ type, userId, payload }));
 }
 
+/** Seconds: between two mails of a kind to one address; the default of REFRESH_GRACE. */
+const [MAIL_PAUSE, REFRESH_GRACE] = [60, 10];
+
 describe('a change that others follow', () => {
   const [email, otherEmail] = [newEmail(), newEmail()];
   const names = { firstName: 'Augusta', lastName: 'Lovelace', fullName: 'Augusta Ada Lovelace' };
@@ -107,6 +110,7 @@ describe('a change that others follow', () => {
     const reverted = await eventsOf(() => auth.revertEmailChange({ revertToken }));
     expect(reverted.map((event) => [event.type, event.userId])).toEqual([['user.email_change_reverted', userId]]);
     seen.push(...change, ...reverted);
+    service.clock.advance(MAIL_PAUSE);
     await auth.requestPasswordReset({ email });
     await auth.resetPassword({ resetToken: tokenIn(await mailbox.mail(email, /^Reset/, 2)), newPassword: thirdPassword });
 
@@ -125,6 +129,7 @@ describe('a change that others follow', () => {
     );
     const { refreshToken } = await logIn(service, email, thirdPassword);
     await refresh(service, (await refresh(service, refreshToken)).refreshToken);
+    service.clock.advance(REFRESH_GRACE + 1);
     const reused = await eventsOf(() => expectStatus(auth.refreshToken({ refreshToken }), 'UNAUTHENTICATED', 'INVALID_REFRESH_TOKEN'));
     expect(reused.map(({ type }) => type)).toEqual(['session.refresh_reused', 'session.revoked']);
     seen.push(...reused);

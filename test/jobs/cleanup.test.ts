@@ -51,9 +51,10 @@ describe('housekeeping', () => {
   });
 
   it('forgets devices half a year after their last use', async () => {
+    const known = await count('device_tokens');
     await signedIn(service);
     service.clock.advance(179 * DAY);
-    expect(await clean()).toMatchObject({ forgotten_device_tokens: 1 });
+    expect(await clean()).toMatchObject({ forgotten_device_tokens: known });
     service.clock.advance(2 * DAY);
     expect(await clean()).toMatchObject({ forgotten_device_tokens: 1 });
     expect(await count('device_tokens')).toBe(0);

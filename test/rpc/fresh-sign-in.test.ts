@@ -146,6 +146,7 @@ it('what takes a fresh sign-in is said so by the RPC in its proto, and by no oth
   expect(fresh.map(([path, { freshPaths }]) => [path.split('/').at(-1), ...freshPaths.map(({ inMask }) => inMask)]).sort()).toEqual([
     ['CreateApiKey'],
     ['ExportUser'],
+    ['RequestEmailChange'],
     ['RevokeApiKey'],
     ['UpdateUser', 'username', 'profile.phone'],
   ]);

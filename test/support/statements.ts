@@ -13,8 +13,11 @@ const POLL = /^select\b.*\b(events|mails)\b/s;
 /** Who calls: asked for anew where the service could not hear of changes in time, as on a busy machine. */
 const RECOGNITION = ['api-keys.recognise', 'callers.recognise-service-accounts'];
 
+/** What the stored hashes cost, sampled now and then (ADR 26). */
+const SAMPLE = /\btablesample\b|\bpg_relation_size\b/;
+
 const isByTheClock = (statement: unknown) =>
-  typeof statement === 'string' && ([HEALTH_PROBE, CHANGES_QUESTION].includes(statement) || POLL.test(statement));
+  typeof statement === 'string' && ([HEALTH_PROBE, CHANGES_QUESTION].includes(statement) || POLL.test(statement) || SAMPLE.test(statement));
 
 /** What the service asks the database from here on; seen on the wire: the texts of statements, and the names of prepared ones. */
 function watchStatements() {

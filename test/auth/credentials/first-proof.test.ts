@@ -55,7 +55,7 @@ describe('the first proof of a mailbox', () => {
     await expectStrangerIsOut(account);
     await expectAlive(service, required(tokens));
     expect(await endingsOf(service, account.tokens.sessionId)).toEqual(['mailbox_proved']);
-    expect(await endedBy(account.id)).toEqual([{ ended: 'password,sessions,api_keys,links' }]);
+    expect(await endedBy(account.id)).toEqual([{ ended: 'password,sessions,api_keys,links,device_tokens' }]);
     expect((await service.users.getUser({ userId: account.id })).user).toMatchObject({ hasPassword: false, emailVerified: true });
   });
 
@@ -111,7 +111,7 @@ describe('VerifyEmail in a session of the account', () => {
     await expectDead(service, account.tokens);
     expect((await service.apiKeys.introspectApiKey({ key: account.key })).active).toBe(false);
     await logIn(service, account.email);
-    expect(await endedBy(account.id)).toEqual([{ ended: 'sessions,api_keys' }]);
+    expect(await endedBy(account.id)).toEqual([{ ended: 'sessions,api_keys,device_tokens' }]);
     expect(await auditEvents(service, 'user.email_verified', account.id)).toMatchObject([{ actor: `user:${account.id}` }]);
   });
 

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { decodeAccessToken } from '../../support/access-tokens.ts';
-import { logIn, newEmail, PASSWORD, register, required, signedIn } from '../../support/builders.ts';
+import { logIn, PASSWORD, register, registerVerified, required, signedIn } from '../../support/builders.ts';
 import { createDatabase } from '../../support/database.ts';
 import { keyOf, programInRoles, roleWith } from '../../support/grants.ts';
 import { holdAnswer } from '../../support/held-answers.ts';
@@ -32,7 +32,7 @@ const isVerified = async (accessToken: string, service = here) => (await claimsO
 /** A verified account, signed in. */
 async function verified() {
   const session = await signedIn(here);
-  await here.auth.verifyEmail({ verificationToken: await verificationToken(mailbox, session.user.email) });
+  await here.auth.verifyEmail({ verificationToken: await verificationToken(mailbox, session.user.email), password: PASSWORD });
   return { ...session, tokens: await logIn(here, session.user.email) };
 }
 
@@ -40,7 +40,7 @@ describe('email_verified', () => {
   it('is in the token as it was when that was issued, by a login and by a refresh', async () => {
     const { user, tokens } = await signedIn(here);
     expect(decodeAccessToken(tokens.accessToken).claims.email_verified).toBe(false);
-    await here.auth.verifyEmail({ verificationToken: await verificationToken(mailbox, user.email) });
+    await here.auth.verifyEmail({ verificationToken: await verificationToken(mailbox, user.email), password: PASSWORD });
     expect(decodeAccessToken((await refresh(here, tokens.refreshToken)).accessToken).claims.email_verified).toBe(true);
     expect(decodeAccessToken((await logIn(here, user.email)).accessToken).claims.email_verified).toBe(true);
   });
@@ -52,13 +52,13 @@ describe('email_verified', () => {
     }
   });
 
-  it.each<[string, (email: string) => Promise<unknown>]>([
-    ['VerifyEmail', async (email) => here.auth.verifyEmail({ verificationToken: await verificationToken(mailbox, email) })],
-    ['LoginWithCode', async (email) => here.auth.loginWithCode({ email, code: await requestCode(here, mailbox, email) })],
-  ])('is introspected as it is now: where %s is answered at once, elsewhere within 250 ms', async (_, prove) => {
+  it.each<[string, (verificationToken: string, token: string) => Promise<unknown>]>([
+    ['with the password', (verificationToken) => here.auth.verifyEmail({ verificationToken, password: PASSWORD })],
+    ['in the session', (verificationToken, token) => here.auth.verifyEmail({ verificationToken }, { token })],
+  ])('is introspected as it is now: where VerifyEmail %s is answered at once, elsewhere within 250 ms', async (_, prove) => {
     const { user, tokens } = await signedIn(here);
     for (const service of [here, there]) expect(await isVerified(tokens.accessToken, service)).toBe(false);
-    await prove(user.email);
+    await prove(await verificationToken(mailbox, user.email), tokens.accessToken);
     const lag = staleFor(async () => !(await isVerified(tokens.accessToken, there)));
     expect(await isVerified(tokens.accessToken)).toBe(true);
     expect(await lag).toBeLessThanOrEqual(PROMISED_MS);
@@ -71,7 +71,7 @@ describe('email_verified', () => {
     const answer = holdAnswer('sessions', tokens.sessionId);
     const first = isVerified(tokens.accessToken);
     await answer.answered();
-    await here.auth.verifyEmail({ verificationToken: proof });
+    await here.auth.verifyEmail({ verificationToken: proof, password: PASSWORD });
     answer.release();
     expect(await first).toBe(false);
     expect(await isVerified(tokens.accessToken)).toBe(true);
@@ -114,8 +114,7 @@ describe('client_id', () => {
 
 describe('amr', () => {
   it('is what the session began with, also in introspection', async () => {
-    const email = newEmail();
-    await register(here, { email });
+    const { email } = await registerVerified(here);
     const { tokens } = await here.auth.loginWithCode({ email, code: await requestCode(here, mailbox, email) });
     expect((await claimsOf(required(tokens).accessToken)).amr).toEqual(['otp']);
     expect((await claimsOf((await logIn(here, email)).accessToken)).amr).toEqual(['pwd']);

@@ -78,7 +78,10 @@ describe('the span of a call', () => {
     const unitOfWork = [
       'begin',
       'select user_roles',
-      'select sessions',
+      'with attempted_identifiers',
+      // Live sessions, which are those of the generation that goes on.
+      'select session_generations',
+      'with device_tokens',
       'insert sessions',
       'update users',
       'insert audit_events',

@@ -3060,8 +3060,8 @@ export const GetCallerResponse_ServiceAccountCaller: MessageFns<GetCallerRespons
  * minute and 10 times a day, whoever asks; the link that confirms a new address 10 times a day. One sender has mails
  * sent to at most 20 different addresses an hour. A sender is the end user at `Client.ip_address` (of IPv6, its /64)
  * where the caller may vouch for that (identity.clients.vouch), otherwise the caller. A caller with the permission
- * identity.mail.bulk has no such bound. Beyond a bound the answer is the same, and no mail is sent. A mail that is asked
- * for again has the same link or code, as long as that is younger than half its life.
+ * identity.mail.bulk has no such bound. Beyond a bound the answer is the same, and no mail is sent. A mail that is
+ * asked for again has the same link or code, as long as that is younger than half its life.
  */
 export type AuthServiceService = typeof AuthServiceService;
 export const AuthServiceService = {
@@ -3307,7 +3307,8 @@ export const AuthServiceService = {
    * Needs identity.users.write; users may change their own. An end user needs a fresh sign-in (see Reauthenticate).
    *
    * Errors: NOT_FOUND (USER_NOT_FOUND); INVALID_ARGUMENT (INVALID_FIELDS); RESOURCE_EXHAUSTED (RATE_LIMITED);
-   * UNAUTHENTICATED (REAUTHENTICATION_REQUIRED). INVALID_FIELDS also means that the address is the one that the user has.
+   * UNAUTHENTICATED (REAUTHENTICATION_REQUIRED); PERMISSION_DENIED (GRANT_EXCEEDS_CALLER). INVALID_FIELDS also means
+   * that the address is the one that the user has.
    */
   requestEmailChange: {
     path: "/identity.v1.AuthService/RequestEmailChange" as const,
@@ -3393,9 +3394,9 @@ export const AuthServiceService = {
   /**
    * ResetPassword sets a new password with the token of a mail, which is good once, for 30 minutes. It ends all
    * sessions and device tokens of the user, lifts a lock, makes codes and links of earlier mails useless, and tells the
-   * user by mail. The token came by mail, so the email counts as verified from now on; where it was not before, all else
-   * that was set up ends as well (see VerifyEmail). It does not sign in. A password that is refused does not use the
-   * token up.
+   * user by mail. The token came by mail, so the email counts as verified from now on; where it was not before, all
+   * else that was set up ends as well (see VerifyEmail). It does not sign in. A password that is refused does not use
+   * the token up.
    *
    * Needs identity.auth.recover.
    *
@@ -3650,7 +3651,8 @@ export interface AuthServiceServer extends UntypedServiceImplementation {
    * Needs identity.users.write; users may change their own. An end user needs a fresh sign-in (see Reauthenticate).
    *
    * Errors: NOT_FOUND (USER_NOT_FOUND); INVALID_ARGUMENT (INVALID_FIELDS); RESOURCE_EXHAUSTED (RATE_LIMITED);
-   * UNAUTHENTICATED (REAUTHENTICATION_REQUIRED). INVALID_FIELDS also means that the address is the one that the user has.
+   * UNAUTHENTICATED (REAUTHENTICATION_REQUIRED); PERMISSION_DENIED (GRANT_EXCEEDS_CALLER). INVALID_FIELDS also means
+   * that the address is the one that the user has.
    */
   requestEmailChange: handleUnaryCall<RequestEmailChangeRequest, RequestEmailChangeResponse>;
   /**
@@ -3696,9 +3698,9 @@ export interface AuthServiceServer extends UntypedServiceImplementation {
   /**
    * ResetPassword sets a new password with the token of a mail, which is good once, for 30 minutes. It ends all
    * sessions and device tokens of the user, lifts a lock, makes codes and links of earlier mails useless, and tells the
-   * user by mail. The token came by mail, so the email counts as verified from now on; where it was not before, all else
-   * that was set up ends as well (see VerifyEmail). It does not sign in. A password that is refused does not use the
-   * token up.
+   * user by mail. The token came by mail, so the email counts as verified from now on; where it was not before, all
+   * else that was set up ends as well (see VerifyEmail). It does not sign in. A password that is refused does not use
+   * the token up.
    *
    * Needs identity.auth.recover.
    *
@@ -4047,7 +4049,8 @@ export interface AuthServiceClient extends Client {
    * Needs identity.users.write; users may change their own. An end user needs a fresh sign-in (see Reauthenticate).
    *
    * Errors: NOT_FOUND (USER_NOT_FOUND); INVALID_ARGUMENT (INVALID_FIELDS); RESOURCE_EXHAUSTED (RATE_LIMITED);
-   * UNAUTHENTICATED (REAUTHENTICATION_REQUIRED). INVALID_FIELDS also means that the address is the one that the user has.
+   * UNAUTHENTICATED (REAUTHENTICATION_REQUIRED); PERMISSION_DENIED (GRANT_EXCEEDS_CALLER). INVALID_FIELDS also means
+   * that the address is the one that the user has.
    */
   requestEmailChange(
     request: RequestEmailChangeRequest,
@@ -4149,9 +4152,9 @@ export interface AuthServiceClient extends Client {
   /**
    * ResetPassword sets a new password with the token of a mail, which is good once, for 30 minutes. It ends all
    * sessions and device tokens of the user, lifts a lock, makes codes and links of earlier mails useless, and tells the
-   * user by mail. The token came by mail, so the email counts as verified from now on; where it was not before, all else
-   * that was set up ends as well (see VerifyEmail). It does not sign in. A password that is refused does not use the
-   * token up.
+   * user by mail. The token came by mail, so the email counts as verified from now on; where it was not before, all
+   * else that was set up ends as well (see VerifyEmail). It does not sign in. A password that is refused does not use
+   * the token up.
    *
    * Needs identity.auth.recover.
    *

@@ -85,8 +85,8 @@ export const ErrorReason = {
   /** EMAIL_NOT_VERIFIED - FAILED_PRECONDITION. The password is right, but the email must be verified first (REQUIRE_VERIFIED_EMAIL). */
   EMAIL_NOT_VERIFIED: 42,
   /**
-   * TOO_MANY_ATTEMPTS - RESOURCE_EXHAUSTED. Too many wrong passwords have led to a lock, or as many attempts as may still fail are in flight
-   * (see AuthService.Login). google.rpc.RetryInfo says how long to wait: one second in the latter case.
+   * TOO_MANY_ATTEMPTS - RESOURCE_EXHAUSTED. Too many wrong passwords have led to a lock, or as many attempts as may still fail are in
+   * flight (see AuthService.Login). google.rpc.RetryInfo says how long to wait: one second in the latter case.
    */
   TOO_MANY_ATTEMPTS: 43,
   /**
