@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { auditEvents } from '../support/audit.ts';
 import { atOnce, logIn, newEmail, PASSWORD, register, required } from '../support/builders.ts';
 import { expectInvalid, expectStatus } from '../support/expect-status.ts';
-import { holdUser, untilBlocked } from '../support/locks.ts';
+import { changeMeanwhile } from '../support/locks.ts';
 import { useMailbox } from '../support/mailbox.ts';
 import { dump, requestCode, requestReset, verificationToken } from '../support/mails.ts';
 import { counterOf } from '../support/passwords.ts';
@@ -105,12 +105,7 @@ describe('VerifyEmail', () => {
     ['taken back the link', 'delete from one_time_tokens where user_id = $1'],
   ])('refuses the token of a user who is %s meanwhile', async (_, sql) => {
     const { user, token } = await registered();
-    const held = await holdUser(service, user.id);
-    const call = refused(token);
-    await untilBlocked(service, 1);
-    await held.query(sql, [user.id]);
-    await held.release();
-    await call;
+    await changeMeanwhile(service, user.id, sql, () => refused(token));
   });
 
   it('uses no token up where it fails', async () => {

@@ -32,6 +32,16 @@ async function hold(service: Held, lock: string, values: unknown[] = []): Promis
   };
 }
 
+/** Changes a user by SQL at the moment at which a call waits for them: the call sees the change once it has the lock. */
+export async function changeMeanwhile(service: Held, userId: string, sql: string, start: () => Promise<unknown>): Promise<void> {
+  const held = await holdUser(service, userId);
+  const call = start();
+  await untilBlocked(service, 1);
+  await held.query(sql, [userId]);
+  await held.release();
+  await call;
+}
+
 /** Waits until as many statements, or as many that begin so, are stopped by somebody's lock. */
 export async function untilBlocked(service: Held, count: number, beginning = ''): Promise<void> {
   const sql = `select count(*)::int as count from pg_stat_activity

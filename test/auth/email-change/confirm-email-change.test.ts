@@ -4,7 +4,7 @@ import { auditEvents } from '../../support/audit.ts';
 import { atOnce, logIn, newEmail, PASSWORD, register, required, signedIn } from '../../support/builders.ts';
 import { decode, expectInvalid, expectStatus } from '../../support/expect-status.ts';
 import { keyOf } from '../../support/grants.ts';
-import { holdUser, untilBlocked } from '../../support/locks.ts';
+import { changeMeanwhile } from '../../support/locks.ts';
 import { useMailbox } from '../../support/mailbox.ts';
 import {
   changeEmail,
@@ -173,12 +173,7 @@ describe('ConfirmEmailChange', () => {
     ['mailed a newer one', 'delete from email_changes where user_id = $1'],
   ])('refuses the token of a user who is %s meanwhile', async (_, sql) => {
     const { user, token } = await requested();
-    const held = await holdUser(service, user.id);
-    const call = refused(token);
-    await untilBlocked(service, 1);
-    await held.query(sql, [user.id]);
-    await held.release();
-    await call;
+    await changeMeanwhile(service, user.id, sql, () => refused(token));
   });
 
   it('ends the links of before a change of password: an intruder who has asked for it is out', async () => {

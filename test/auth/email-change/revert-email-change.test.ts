@@ -4,7 +4,7 @@ import { auditEvents, DEVICE } from '../../support/audit.ts';
 import { atOnce, logIn, newEmail, PASSWORD, register, required } from '../../support/builders.ts';
 import { decode, expectInvalid, expectStatus } from '../../support/expect-status.ts';
 import { keyOf } from '../../support/grants.ts';
-import { holdUser, untilBlocked } from '../../support/locks.ts';
+import { changeMeanwhile } from '../../support/locks.ts';
 import { tokenIn, useMailbox } from '../../support/mailbox.ts';
 import {
   changeEmail,
@@ -191,12 +191,7 @@ describe('RevertEmailChange', () => {
     ['given an earlier address back', 'delete from email_changes where user_id = $1'],
   ])('refuses the token of a user who is %s meanwhile', async (_, sql) => {
     const { user, token } = await changed();
-    const held = await holdUser(service, user.id);
-    const call = refused(token);
-    await untilBlocked(service, 1);
-    await held.query(sql, [user.id]);
-    await held.release();
-    await call;
+    await changeMeanwhile(service, user.id, sql, () => refused(token));
   });
 
   it('says that another account has the old address by now, and changes nothing: the token stays good', async () => {
