@@ -8,7 +8,7 @@ COPY package.json package-lock.json ./
 RUN npm ci --omit=dev --omit=optional
 
 FROM ${NODE}
-ENV NODE_ENV=production GRPC_HOST=0.0.0.0
+ENV NODE_ENV=production GRPC_HOST=0.0.0.0 REQUIRE_DATABASE_URL=true
 WORKDIR /app
 COPY --from=dependencies /app/node_modules node_modules
 # Everybody may read them, whatever their modes were: a folder that a tool has made for its user alone would be closed to `node`.

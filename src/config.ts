@@ -6,6 +6,7 @@ import { lockoutSettings, lockoutVariables } from './auth/lockout/lockout-settin
 import { type PasswordSettings, passwordSettings, passwordVariables } from './auth/passwords/password-settings.ts';
 import { type SignInSettings, signInSettings, signInVariables } from './auth/sign-in-settings.ts';
 import { type TokenSettings, tokenSettings, tokenVariables } from './auth/tokens/token-settings.ts';
+import { distanceOf, nearestTo } from './call/nearest.ts';
 import { type DatabaseSettings, databaseSettings, databaseVariables, poolMaxOf } from './database/database-settings.ts';
 import { type MailSettings, mailSettings, mailVariables } from './mail/mail-settings.ts';
 import { type ObservabilitySettings, observabilitySettings, observabilityVariables } from './observability/observability-settings.ts';
@@ -64,6 +65,11 @@ type Values = ValuesOf<typeof VARIABLES>;
 
 const RULES: readonly Rule<Values>[] = [
   {
+    variable: 'DATABASE_URL',
+    problem: 'is required (REQUIRE_DATABASE_URL=true): without it, an embedded database would be made',
+    holds: (env) => env.DATABASE_URL !== undefined || env.REQUIRE_DATABASE_URL !== true,
+  },
+  {
     variable: 'JWT_SECRET_KEY',
     problem: 'is required beside DATABASE_URL (at least 32 bytes)',
     holds: (env) => env.DATABASE_URL === undefined || env.JWT_SECRET_KEY !== undefined,
@@ -95,6 +101,28 @@ export function loadConfig(env: Record<string, string | undefined>): Config {
   const result = environment.safeParse(given);
   if (!result.success) throw new ConfigError(result.error.issues.map(({ path, message }) => `${String(path[0])} ${message}`));
   return freeze(toConfig(result.data));
+}
+
+/** Of others, who also name theirs so: libraries that we use, and Kubernetes for its services. */
+const OF_OTHERS = /^(GRPC_(VERBOSITY|TRACE|SSL_|NODE_|DEFAULT_|EXPERIMENTAL_)|OTEL_|NODE_)|_SERVICE_(HOST|PORT)|_PORT(_\d+_|$)/;
+
+/** The most changes of single characters by which a name without a common beginning is still taken for a misspelt one of ours. */
+const MAX_MISSPELT = 2;
+
+/** The variables that begin like ours, or are spelt nearly so, and are none: each with the one that was probably meant. They change nothing. */
+export function unknownVariables(env: Record<string, string | undefined>): { readonly name: string; readonly nearest: string }[] {
+  const names = Object.keys(VARIABLES);
+  const beginnings = new Set(names.map(beginningOf));
+  return Object.keys(env).flatMap((name) => {
+    if (name in VARIABLES || OF_OTHERS.test(name)) return [];
+    const nearest = nearestTo(name, names) as string;
+    return beginnings.has(beginningOf(name)) || distanceOf(name, nearest) <= MAX_MISSPELT ? [{ name, nearest }] : [];
+  });
+}
+
+/** `JWT_SECRET` → `JWT_` */
+function beginningOf(name: string): string {
+  return name.slice(0, name.indexOf('_') + 1) || name;
 }
 
 function toConfig(env: Values): Config {

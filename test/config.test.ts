@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
-import { loadConfig } from '../src/config.ts';
+import { loadConfig, unknownVariables } from '../src/config.ts';
 import { ConfigError } from '../src/settings/start-error.ts';
 
 const SECRET = 'never-to-be-seen-'.repeat(3);
@@ -318,5 +318,36 @@ describe('a secret', () => {
     expect(`${config.jwt.secretKey}`).toBe('[redacted]');
     expect(inspect(config.jwt.secretKey)).toBe('[redacted]');
     expect(JSON.stringify(config.jwt.secretKey)).toBe('"[redacted]"');
+  });
+});
+
+describe('variables that are none of ours', () => {
+  const asNames = (...names: string[]) => unknownVariables(Object.fromEntries(names.map((name) => [name, 'x'])));
+
+  it.each([
+    ['JWT_SECRET', 'JWT_SECRET_KEY'],
+    ['GRPC_PROT', 'GRPC_PORT'],
+    ['LOGLEVEL', 'LOG_LEVEL'],
+    ['DATABASE_URI', 'DATABASE_URL'],
+    ['LOCKOUT_MAX_ATTEMPT', 'LOCKOUT_MAX_ATTEMPTS'],
+    ['RATE_LIMIT_PER_USERS', 'RATE_LIMIT_PER_USER'],
+    ['SESSION_MAX_AGE_SECONDS', 'SESSION_MAX_AGE'],
+    ['MAX_SESSION', 'MAX_SESSIONS'],
+  ])('%s is told, with %s as what was probably meant', (name, nearest) => {
+    expect(asNames(name)).toEqual([{ name, nearest }]);
+  });
+
+  it('are not told where they are those of others', () => {
+    const others = ['PATH', 'HOME', 'LANG', 'LC_ALL', 'LOGNAME', 'PWD', 'TZ', '_', 'HOSTNAME', 'NODE_OPTIONS', 'npm_config_loglevel'];
+    const ofLibraries = ['GRPC_VERBOSITY', 'GRPC_TRACE', 'OTEL_TRACES_SAMPLER_ARG', 'OTEL_BSP_SCHEDULE_DELAY', 'NODE_EXTRA_CA_CERTS'];
+    const ofKubernetes = ['MAIL_SERVICE_HOST', 'MAIL_PORT', 'MAIL_PORT_25_TCP_ADDR', 'DATABASE_SERVICE_PORT', 'KUBERNETES_PORT'];
+    expect(asNames(...others, ...ofLibraries, ...ofKubernetes)).toEqual([]);
+  });
+});
+
+describe('REQUIRE_DATABASE_URL', () => {
+  it('ends a start that would make an embedded database', () => {
+    expect(() => loadConfig({ REQUIRE_DATABASE_URL: 'true' })).toThrow('DATABASE_URL is required (REQUIRE_DATABASE_URL=true)');
+    expect(loadConfig({ REQUIRE_DATABASE_URL: 'false' }).database.url).toBeUndefined();
   });
 });

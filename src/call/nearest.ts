@@ -3,7 +3,8 @@ export function nearestTo(word: string, words: Iterable<string>): string | undef
   return [...words].map((other) => ({ other, distance: distanceOf(word, other) })).sort((a, b) => a.distance - b.distance)[0]?.other;
 }
 
-function distanceOf(one: string, other: string): number {
+/** The number of changes of single characters that make the one word of the other. */
+export function distanceOf(one: string, other: string): number {
   let row = Array.from({ length: other.length + 1 }, (_, index) => index);
   for (const [line, character] of [...one].entries()) {
     const next = [line + 1];

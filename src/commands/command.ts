@@ -1,8 +1,9 @@
 import { openServiceOrm } from '../app/orm.ts';
 import { loadConfig } from '../config.ts';
-import { openDatabase, openDatabaseBeside } from '../database/database.ts';
+import { type Database, openDatabase, openDatabaseBeside } from '../database/database.ts';
 import type { Orm } from '../database/orm.ts';
 import { requireDatabase } from '../database/require-database.ts';
+import { addressAt } from '../rpc/peer.ts';
 
 /** Runs one of the commands of `npm run`: `.env` is read where present; a failure is one line and exit code 1. */
 export function runCommand(run: (args: string[]) => Promise<void>): void {
@@ -28,16 +29,25 @@ export async function withDatabase<T>(
   work: (orm: Orm) => Promise<T>,
   { writeSnapshot = false, besideService = false }: CommandDatabase = {},
 ): Promise<T> {
-  const { DATABASE_URL, DATA_DIR } = process.env;
-  const config = loadConfig({ DATABASE_URL, DATA_DIR, JWT_SECRET_KEY: 'not used here, where nothing is signed' });
+  const { DATABASE_URL, DATA_DIR, REQUIRE_DATABASE_URL } = process.env;
+  const config = loadConfig({ DATABASE_URL, DATA_DIR, REQUIRE_DATABASE_URL, JWT_SECRET_KEY: 'not used here, where nothing is signed' });
   const open = besideService ? openDatabaseBeside : openDatabase;
   const database = await open(config.database.url?.reveal(), config.dataDir);
   const orm = await openServiceOrm({ url: database.url, patient: true, writeSnapshot });
   try {
     await requireDatabase(orm);
+    process.stderr.write(`database: ${placeOf(database)}\n`);
     return await work(orm);
   } finally {
     await orm.close();
     await database.close();
   }
+}
+
+/** The database that is meant, as an operator knows it; without the password. */
+function placeOf({ url, embedded }: Pick<Database, 'url' | 'embedded'>): string {
+  if (embedded) return `embedded PostgreSQL in ${embedded.dataDir}`;
+  if (!URL.canParse(url)) return 'PostgreSQL at DATABASE_URL';
+  const { hostname, port, pathname } = new URL(url);
+  return `${pathname.slice(1)} at ${addressAt(hostname, port || 5432)}`;
 }

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { Secret } from '../secrets/secret.ts';
-import { integer, type ValuesOf, wholeNumber } from '../settings/variables.ts';
+import { flag, integer, type ValuesOf, wholeNumber } from '../settings/variables.ts';
 
 export const databaseVariables = {
   DATABASE_URL: z
@@ -8,6 +8,8 @@ export const databaseVariables = {
     .regex(/^postgres(ql)?:\/\//, 'must begin with postgresql://')
     .transform((url) => new Secret(url))
     .optional(),
+  /** So that no embedded database is made by accident. */
+  REQUIRE_DATABASE_URL: flag,
   DATABASE_POOL_MIN: integer(5, 0, 1000),
   DATABASE_POOL_MAX: wholeNumber(1, 1000).optional(),
   /** The folder of the embedded PostgreSQL, of secrets that the service makes for itself, and of mails without SMTP. */

@@ -11,16 +11,18 @@ export interface BannerFacts {
   readonly reflection: boolean;
   /** The administrator's key of the embedded database: where it is kept, and itself where it was made just now. */
   readonly firstKey: FirstKey | undefined;
+  /** Tells whether a person sees it: a key does not belong into what is kept as a log. */
+  readonly terminal: boolean;
 }
 
 /** The screen that greets whoever starts the service: where it is, where the data is, and what to try. */
 export function banner(facts: BannerFacts): string {
-  const { host, port, dataDir, tls, firstKey } = facts;
+  const { host, port, dataDir, tls } = facts;
   return [
     '',
     `  identity   listening on ${addressAt(host, port)} (gRPC, ${tls ? 'TLS' : 'plaintext'})`,
     `  data       ${dataDir === undefined ? 'PostgreSQL at DATABASE_URL' : `${dataDir} (embedded PostgreSQL)`}`,
-    ...keyLines(firstKey),
+    ...keyLines(facts),
     '',
     ...callsToTry(facts),
     '',
@@ -44,8 +46,10 @@ function callsToTry({ host, port, tls, reflection, firstKey }: BannerFacts): str
   ];
 }
 
-function keyLines(firstKey: FirstKey | undefined): string[] {
+function keyLines({ firstKey, terminal }: BannerFacts): string[] {
   if (!firstKey) return ['  API key    npm run admin -- create-service-account NAME --role admin'];
   const { file, key } = firstKey;
-  return key === undefined ? [`  API key    in ${file}`] : [`  API key    ${key}`, `             shown this once; kept in ${file}`];
+  return key === undefined || !terminal
+    ? [`  API key    in ${file}`]
+    : [`  API key    ${key}`, `             shown this once; kept in ${file}`];
 }

@@ -3,8 +3,9 @@ import { Console } from 'node:console';
 import { once } from 'node:events';
 import { Writable } from 'node:stream';
 import type { Connection } from '../app/resources.ts';
-import { type Config, loadConfig } from '../config.ts';
+import { type Config, loadConfig, unknownVariables } from '../config.ts';
 import { type Database, openDatabase } from '../database/database.ts';
+import { createLog } from '../observability/log.ts';
 import { keptSecret } from '../secrets/kept-secret.ts';
 import { explain } from './explain-start-error.ts';
 import { banner } from './greeting.ts';
@@ -40,6 +41,8 @@ async function serve(end: AbortSignal, env: Environment): Promise<void> {
 async function start(begun: AsyncDisposableStack, end: AbortSignal, env: Environment): Promise<Started | undefined> {
   if (end.aborted) return;
   const config = loadConfig(env);
+  const log = createLog(config.logLevel);
+  for (const { name, nearest } of unknownVariables(env)) log.warn(`${name} is no setting of this service: it is ignored`, { nearest });
   const database = begun.adopt(await openDatabase(config.database.url?.reveal(), config.dataDir), (it) => it.close());
   if (end.aborted) return;
   const connection = await prepare(config, database);
@@ -49,7 +52,8 @@ async function start(begun: AsyncDisposableStack, end: AbortSignal, env: Environ
   if (end.aborted) return;
   const { port, firstKey } = started;
   const { host, tls, reflection } = config.grpc;
-  process.stdout.write(banner({ host, port, tls: tls !== undefined, reflection, dataDir: database.embedded?.dataDir, firstKey }));
+  const terminal = process.stdout.isTTY === true;
+  process.stdout.write(banner({ host, port, tls: tls !== undefined, reflection, dataDir: database.embedded?.dataDir, firstKey, terminal }));
   return started;
 }
 

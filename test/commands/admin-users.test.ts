@@ -65,7 +65,7 @@ describe('npm run admin -- import', () => {
     ]);
     const { code, stdout, stderr } = await admin(['import', file]);
     expect({ code, stdout }).toEqual({ code: 0, stdout: '2 created, 0 unchanged, 0 valid, 0 refused\n' });
-    expect(stderr).toMatch(/^100 % \| \d created/);
+    expect(stderr).toMatch(/^database: .+\n100 % \| \d created/);
     const { user } = await service.users.lookupUser({ email });
     const birthDate = { year: 1915, month: 12, day: 10 };
     expect(user).toMatchObject({ emailVerified: true, roles: ['admin', 'reader'], profile: { fullName: 'Ada Lovelace', birthDate } });

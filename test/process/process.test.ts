@@ -127,7 +127,7 @@ describe('with the embedded database', () => {
     expect(await isRunning(server)).toBe(false);
   });
 
-  it('makes an administrator at the first start, shows the key this once, and keeps it in a file for its owner alone', async () => {
+  it('makes an administrator at the first start, and keeps the key in a file for its owner alone, out of what is no terminal', async () => {
     const dataDir = path.join(folder, 'first-key');
     const keyFile = path.join(dataDir, 'admin.key');
     // A path below the folder it is started in is shown whole: it works from any other, too.
@@ -138,7 +138,7 @@ describe('with the embedded database', () => {
     expect(content).toBe(`${key}\n`);
     expect(key).toMatch(/^idk_\w+$/);
     expect((await stat(keyFile)).mode & 0o777).toBe(0o600);
-    expect(first.stdout.split(key)).toHaveLength(2);
+    expect(first.stdout).not.toContain('idk_');
     expect(first.stdout).toContain(keyFile);
     const { serviceAccount, permissions } = await clientOf(address, key).auth.getCaller({});
     expect({ name: serviceAccount?.name, permissions }).toEqual({ name: 'admin', permissions: ['*'] });
@@ -160,7 +160,7 @@ describe('with the embedded database', () => {
     const thirdAddress = await third.address();
     const newKey = (await readFile(keyFile, 'utf8')).trim();
     expect(newKey).not.toBe(key);
-    expect(third.stdout.split(newKey)).toHaveLength(2);
+    expect(third.stdout).toContain(keyFile);
     expect((await clientOf(thirdAddress, newKey).auth.getCaller({})).permissions).toEqual(['*']);
     third.child.kill('SIGTERM');
     expect(await third.exit).toBe(0);
@@ -347,6 +347,8 @@ describe('a start that cannot succeed', () => {
 
 describe('npm run admin', () => {
   const MAKE = 'create-service-account';
+  /** Without its password. */
+  const WHICH_DATABASE = /^database: test_\w+ at 127\.0\.0\.1:\d+\n/;
 
   async function rolesOf({ auth, serviceAccounts }: Clients): Promise<string[] | undefined> {
     const { serviceAccountId } = required((await auth.getCaller({})).serviceAccount);
@@ -355,7 +357,7 @@ describe('npm run admin', () => {
 
   it('create-service-account prints a key of a new account in these roles, and nothing else', async () => {
     const { code, stdout, stderr } = await admin(MAKE, 'backend', '--role', 'admin');
-    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect({ code, stderr }).toEqual({ code: 0, stderr: expect.stringMatching(WHICH_DATABASE) });
     expect(stdout).toMatch(/^idk_\w+\n$/);
     const { stdout: ofReader } = await admin(MAKE, 'dashboard', '--role', 'reader', '--role', 'service');
     const service = start({ ...external(), LOG_LEVEL: 'silent' });
@@ -375,7 +377,7 @@ describe('npm run admin', () => {
   it('gives an account that is there another key, and the roles that it lacks', async () => {
     const first = await admin(MAKE, 'existing', '--role', 'reader');
     const second = await admin(MAKE, 'existing', '--role', 'admin');
-    expect(second).toMatchObject({ code: 0, stderr: '' });
+    expect(second).toMatchObject({ code: 0, stderr: expect.stringMatching(WHICH_DATABASE) });
     expect(second.stdout).not.toBe(first.stdout);
     const service = start({ ...external(), LOG_LEVEL: 'silent' });
     const address = await service.address();
@@ -403,7 +405,7 @@ describe('npm run admin', () => {
   ])('given %s says so in one line, and makes nothing', async (_, args, reason) => {
     const { code, stdout, stderr } = await admin(...args);
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
-    expect(stderr.trimEnd().split('\n')).toEqual([expect.stringMatching(reason)]);
+    expect(stderr.replace(WHICH_DATABASE, '').trimEnd().split('\n')).toEqual([expect.stringMatching(reason)]);
     expect((await database.pool.query(`select name from service_accounts where name = 'one'`)).rows).toEqual([]);
   });
 
