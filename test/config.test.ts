@@ -47,6 +47,7 @@ describe('the settings', () => {
       reauthenticationMaxAge: 600,
       requiredProfileFields: [],
       logLevel: 'info',
+      accessLog: false,
     });
   });
 

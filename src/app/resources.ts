@@ -78,7 +78,7 @@ export async function openResources(
   begun: AsyncDisposableStack,
 ) {
   const span = new CurrentSpan();
-  const log = createLog(config.logLevel, { worker: team?.number, current: span.ids });
+  const log = createLog(config.logLevel, { worker: team?.number, current: span.ids, access: config.accessLog });
   const { tracing } = config;
   const tracer = tracing && begun.adopt(await openTracer(tracing, span, log), (it) => it.close());
   const step = tracer?.step;

@@ -1,10 +1,11 @@
 import type { handleUnaryCall, MethodDefinition, ServerUnaryCall } from '@grpc/grpc-js';
 import type { z } from 'zod';
 import type { Access } from '../call/authorize.ts';
-import type { Call } from '../call/call.ts';
+import { actorOf, type Call } from '../call/call.ts';
 import { IdentityError } from '../call/errors.ts';
 import { parse } from '../call/validation.ts';
 import { type Awaitable, attempt, when } from '../concurrency/awaitable.ts';
+import type { LoggedCall } from '../observability/log.ts';
 import { admit } from './admit.ts';
 import { CallEnd } from './call-end.ts';
 import { releaseCall } from './ended-calls.ts';
@@ -130,11 +131,16 @@ export function fail(
   const error = translate(thrown, { signal: call.signal, deadlinePassed }, constraints);
   observe(runtime, call, grpcCall, error);
   const parent = () => traceParentOf(grpcCall.metadata);
-  log.failedCall(error, { rpc: grpcCall.getPath(), requestId: call.requestId, parent });
+  log.failedCall(error, { ...loggedCall(call, grpcCall), parent });
   send(toGrpcStatus(error, call.requestId));
 }
 
-/** Tells whoever measures that the call has ended. */
-export function observe({ observe }: Runtime, call: OpenCall, grpcCall: ServerCall, error?: IdentityError): void {
+function loggedCall(call: OpenCall, grpcCall: ServerCall): LoggedCall {
+  return { rpc: grpcCall.getPath(), requestId: call.requestId, caller: actorOf(call), milliseconds: performance.now() - call.begunAt };
+}
+
+/** Tells whoever measures, or reads of, calls that this one has ended. */
+export function observe({ observe, log }: Runtime, call: OpenCall, grpcCall: ServerCall, error?: IdentityError): void {
+  if (!error) log.servedCall?.(loggedCall(call, grpcCall));
   observe?.(grpcCall.getPath(), error?.code ?? 'OK', error?.reason, (performance.now() - call.begunAt) / 1000);
 }

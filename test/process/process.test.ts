@@ -7,7 +7,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest
 import { newEmail, PASSWORD, required } from '../support/builders.ts';
 import { type Clients, connect } from '../support/client.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
-import { failureOf } from '../support/expect-status.ts';
+import { expectStatus, failureOf } from '../support/expect-status.ts';
 import { connectHealth } from '../support/health.ts';
 import { type HeldUser, holdUser, untilBlocked } from '../support/locks.ts';
 import { freePort, listening } from '../support/ports.ts';
@@ -475,6 +475,60 @@ describe('what the process writes', () => {
     const warnings = lines.filter((line) => line.includes('store of the rate limits'));
     expect(warnings).toHaveLength(1);
     expect(JSON.parse(warnings[0] ?? '')).toMatchObject({ level: 40, msg: expect.stringContaining('does not answer') });
+  });
+
+  it('tells at the default level which call has failed, whose it was, why, and how long it took; no more of a kind than help', async () => {
+    const service = start(external());
+    const { auth } = clientOf(await service.address());
+    const metadata = { 'x-request-id': 'order-4712' };
+    const email = newEmail();
+    await expectStatus(auth.login({ email, password: 'wrong' }, { metadata }), 'UNAUTHENTICATED', 'INVALID_CREDENTIALS');
+    await expect.poll(() => service.logged('call failed')).toHaveLength(1);
+    expect(service.logged('call failed')).toEqual([
+      {
+        level: 30,
+        time: expect.any(String),
+        rpc: '/identity.v1.AuthService/Login',
+        requestId: 'order-4712',
+        caller: 'service_account:test-admin',
+        ms: expect.any(Number),
+        code: 'UNAUTHENTICATED',
+        reason: 'INVALID_CREDENTIALS',
+        msg: 'call failed',
+      },
+    ]);
+    for (let call = 0; call < 60; call++) await failureOf(auth.refreshToken({ refreshToken: 'x' }));
+    expect(service.logged('call failed').filter(({ reason }) => reason === 'INVALID_REFRESH_TOKEN')).toHaveLength(20);
+    expect(service.logged('call served')).toEqual([]);
+    expect(await service.end('SIGTERM')).toBe(0);
+  });
+
+  it('tells a fault of the database in one line, however many calls it fails', async () => {
+    const service = start(external());
+    const { auth, users } = clientOf(await service.address());
+    await database.pool.query('alter table rate_limits rename to elsewhere');
+    try {
+      for (let call = 0; call < 30; call++) {
+        await expectStatus(auth.login({ email: newEmail(), password: PASSWORD }), 'UNAVAILABLE', 'DATABASE_UNAVAILABLE');
+      }
+    } finally {
+      await database.pool.query('alter table elsewhere rename to rate_limits');
+    }
+    await users.listUsers({});
+    expect(service.logged('call failed')).toMatchObject([{ level: 40, code: 'UNAVAILABLE', cause: { code: '42P01' } }]);
+    expect(await service.end('SIGTERM')).toBe(0);
+  });
+
+  it('tells of calls that succeed where ACCESS_LOG wants it', async () => {
+    const service = start({ ...external(), ACCESS_LOG: 'true' });
+    const { auth } = clientOf(await service.address());
+    await auth.getCaller({}, { metadata: { 'x-request-id': 'order-4713' } });
+    await expect
+      .poll(() => service.logged('call served'))
+      .toMatchObject([
+        { level: 30, rpc: '/identity.v1.AuthService/GetCaller', requestId: 'order-4713', caller: 'service_account:test-admin' },
+      ]);
+    expect(await service.end('SIGTERM')).toBe(0);
   });
 
   it('names a defect by its place and SQLSTATE, and nothing of what the caller sent', async () => {
