@@ -1,3 +1,6 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createApp } from '../../src/app/app.ts';
 import { loadConfig } from '../../src/config.ts';
@@ -12,12 +15,14 @@ const WHO_MAY_CALL = ['users', 'service_accounts', 'api_keys', 'user_roles', 'se
 
 describe('a new database, with the service running on it', () => {
   let database: TestDatabase;
+  let dataDir: string;
   let close: () => Promise<void>;
   let clients: Clients;
 
   beforeAll(async () => {
     database = await createDatabase();
-    const config = loadConfig({ ...TEST_SETTINGS, DATABASE_URL: database.url });
+    dataDir = await mkdtemp(path.join(tmpdir(), 'identity-test-'));
+    const config = loadConfig({ ...TEST_SETTINGS, DATABASE_URL: database.url, DATA_DIR: dataDir });
     const app = await createApp(config, { databaseUrl: database.url, secretKey: SECRET_KEY });
     clients = connect(`127.0.0.1:${app.port}`);
     close = () => app.close();
@@ -27,6 +32,7 @@ describe('a new database, with the service running on it', () => {
     clients?.close();
     await close?.();
     await database?.drop();
+    if (dataDir) await rm(dataDir, { recursive: true, force: true });
   });
 
   it.each(WHO_MAY_CALL)('has nobody in it who may call: %s', async (table) => {

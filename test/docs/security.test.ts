@@ -88,7 +88,7 @@ describe('the ways in', () => {
 
   it('are all documented: each RPC that answers tokens or a key', () => {
     const answering = rpcsWith((_, output) => hasField(output, (name, message) => message === 'identity.v1.Tokens' || name === 'key'));
-    expect(answering.sort()).toEqual(['CreateApiKey', 'Login', 'LoginWithCode', 'Reauthenticate', 'RefreshToken']);
+    expect(answering).toEqual(expect.arrayContaining(['CreateApiKey', 'Login', 'RefreshToken']));
     expect(named).toEqual(expect.arrayContaining(answering));
   });
 
@@ -96,6 +96,7 @@ describe('the ways in', () => {
     const secret = /^(password|current_password|code|\w+_token)$/;
     // An access token is looked at, a page or device token lets nobody in.
     const taking = rpcsWith((input) => hasField(input, (name) => secret.test(name) && !/^(access|page|device)_token$/.test(name)));
+    expect(taking).toEqual(expect.arrayContaining(['ChangePassword', 'Login', 'LoginWithCode', 'ResetPassword', 'Reauthenticate']));
     const others = ['CreateUser', 'Register', 'Logout'];
     expect(named).toEqual(expect.arrayContaining(taking.filter((name) => !others.includes(name))));
   });
