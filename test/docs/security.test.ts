@@ -8,6 +8,8 @@ import { DESCRIPTORS } from '../../src/rpc/descriptors.ts';
 const ROOT = path.resolve(import.meta.dirname, '../..');
 const PAGE = readFileSync(path.join(ROOT, 'docs/security.md'), 'utf8');
 
+const REGISTRY = createFileRegistry(fromBinary(FileDescriptorSetSchema, DESCRIPTORS));
+
 /** OWASP ASVS 5.0, V6 to V9: all requirements of levels 1 and 2, by level. Written by hand. */
 const REQUIREMENTS: Readonly<Record<string, readonly string[]>> = {
   1: [
@@ -76,7 +78,7 @@ describe('the table of ASVS', () => {
 });
 
 describe('the ways in', () => {
-  const services = [...createFileRegistry(fromBinary(FileDescriptorSetSchema, DESCRIPTORS))].filter((type) => type.kind === 'service');
+  const services = [...REGISTRY].filter((type) => type.kind === 'service');
   const [, section = ''] = PAGE.split(/^### Ways in.*$/m);
   const named = [...(section.split(/^### /m)[0] ?? '').matchAll(/`([A-Z]\w+)`/g)].map(([, name]) => name);
 
@@ -100,4 +102,12 @@ describe('the ways in', () => {
     const others = ['CreateUser', 'Register', 'Logout'];
     expect(named).toEqual(expect.arrayContaining(taking.filter((name) => !others.includes(name))));
   });
+});
+
+it('no message has a hint of a password, or a secret question (ASVS 6.4.2)', () => {
+  const messages = [...REGISTRY].filter((type) => type.kind === 'message' && type.file.proto.package === 'identity.v1');
+  const names = messages.flatMap((type) => (type.kind === 'message' ? type.fields.map(({ name }) => `${type.name}.${name}`) : []));
+  expect(names).toContain('User.email');
+  // A hint of an API key is its beginning, by which its owner knows it from others.
+  expect(names.filter((name) => /hint|question|maiden|reminder/i.test(name))).toEqual(['ApiKey.hint']);
 });
