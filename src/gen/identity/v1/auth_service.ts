@@ -3057,11 +3057,12 @@ export const GetCallerResponse_ServiceAccountCaller: MessageFns<GetCallerRespons
  * refused with UNAVAILABLE (DATABASE_UNAVAILABLE) while nobody can count.
  *
  * Mails that are asked for are bounded: a kind of mail (verification, reset, login code) goes to an address once a
- * minute and 10 times a day, whoever asks; the link that confirms a new address 10 times a day. One sender has mails
- * sent to at most 20 different addresses an hour. A sender is the end user at `Client.ip_address` (of IPv6, its /64)
- * where the caller may vouch for that (identity.clients.vouch), otherwise the caller. A caller with the permission
- * identity.mail.bulk has no such bound. Beyond a bound the answer is the same, and no mail is sent. A mail that is asked
- * for again has the same link or code, as long as that is younger than half its life.
+ * minute and 10 times a day, whoever asks; the link that confirms a new address 10 times a day. An address that nobody
+ * has proven is told of at most 10 other changes of its account a day, a proven one of all. One sender has mails sent
+ * to at most 20 different addresses an hour. A sender is the end user at `Client.ip_address` (of IPv6, its /64) where
+ * the caller may vouch for that (identity.clients.vouch), otherwise the caller. A caller with the permission
+ * identity.mail.bulk has no such bound. Beyond a bound the answer is the same, and no mail is sent. A mail that is
+ * asked for again has the same link or code, as long as that is younger than half its life.
  */
 export type AuthServiceService = typeof AuthServiceService;
 export const AuthServiceService = {
