@@ -193,11 +193,6 @@ export async function releaseAttempt(em: EntityManager, attempt: ClaimedAttempt)
   );
 }
 
-/** Holds the account of a claimed attempt: a statement that costs the same where there is none. */
-export async function lockAccountOf(em: EntityManager, { userId }: ClaimedAttempt): Promise<void> {
-  await em.execute('select 1 from users where id = cast(? as uuid) for update', [userId]);
-}
-
 /** The things that a failure has changed about its account. */
 export interface CountedFailure {
   /** A lock had run out before it. */
@@ -225,10 +220,16 @@ export async function countFailure(
        update attempted_identifiers set ${failing('attempted_identifiers')}
        where identifier_hash = :identifierHash and (select count(*) from account) >= 0
      ),
-     device as (update device_tokens set ${failing('device_tokens')} where token_hash = :deviceHash)
+     -- The audit trail refers to the account next, which whoever holds it does before they turn to its devices.
+     holder as (select 1 from users where id = cast(:userId as uuid) for key share),
+     device as (
+       update device_tokens set ${failing('device_tokens')}
+       where token_hash = :deviceHash and (select count(*) from holder) >= 0
+     )
      select lock_expired, locked from account`,
     {
       accountId: countedBy(attempt),
+      userId: attempt.deviceHash && attempt.userId,
       identifierHash: attempt.identifierHash,
       deviceHash: attempt.deviceHash,
       now,

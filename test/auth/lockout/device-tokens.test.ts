@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { CredentialKind } from '../../../src/gen/identity/v1/user_service.ts';
 import { auditEvents, DEVICE } from '../../support/audit.ts';
 import { atOnce, logIn, newEmail, newUsername, PASSWORD, register, required } from '../../support/builders.ts';
+import { holdUser, untilBlocked } from '../../support/locks.ts';
 import { attempt, FAILED, REFUSED, tally, waits } from '../../support/logins.ts';
 import { useMailbox } from '../../support/mailbox.ts';
 import { requestCode } from '../../support/mails.ts';
@@ -38,6 +39,21 @@ const tokensOf = (userId: string) =>
     'select token_hash as hash, last_used_at as used, failed_attempts as failed from device_tokens where user_id = $1',
     [userId],
   );
+
+describe('a wrong password on a known device', () => {
+  it('waits for whoever holds the account, and has not taken the device from them', async () => {
+    const { id, identifier, deviceToken } = await onKnownDevice();
+    const owner = await holdUser(service, id);
+    const guess = attempt(service, identifier, { deviceToken });
+    await untilBlocked(service, 1);
+    // The next thing that a sign-in or a reset wants. A deadlock would have the service fail one of the two.
+    await owner.query("set local lock_timeout = '500ms'");
+    await owner.query('update device_tokens set last_used_at = now() where user_id = $1', [id]);
+    await owner.release();
+    expect((await guess).reason).toBe(FAILED);
+    expect(await tokensOf(id)).toMatchObject([{ failed: 1 }]);
+  });
+});
 
 describe('a device token', () => {
   it('is given at a sign-in, and not at a refresh', async () => {
