@@ -55,6 +55,24 @@ describe('a wrong password on a known device', () => {
   });
 });
 
+describe('a right password on a known device, for Reauthenticate', () => {
+  it('leaves no attempt in flight, and no failure: the owner may do so again and again, and sign in', async () => {
+    const owner = await onKnownDevice();
+    const { accessToken: token } = await logIn(service, owner.email);
+    const client = { deviceToken: owner.deviceToken };
+    for (let failed = 0; failed < 4; failed++) await attempt(service, owner.identifier, client);
+    for (let turn = 0; turn < 7; turn++) await service.auth.reauthenticate({ password: PASSWORD, client }, { token });
+    expect(
+      await rows(
+        service,
+        'select max(attempts_in_flight) as flying, max(failed_attempts) as failed from device_tokens where user_id = $1',
+        [owner.id],
+      ),
+    ).toEqual([{ flying: 0, failed: 0 }]);
+    expect(await signIn(owner, owner.deviceToken)).toBe(owner.deviceToken);
+  });
+});
+
 describe('a device token', () => {
   it('is given at a sign-in, and not at a refresh', async () => {
     const { email } = await register(service);
