@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { CredentialKind } from '../../../src/gen/identity/v1/user_service.ts';
 import { auditEvents, DEVICE } from '../../support/audit.ts';
 import { atOnce, logIn, newEmail, newUsername, PASSWORD, register, required } from '../../support/builders.ts';
+import { expectStatus } from '../../support/expect-status.ts';
 import { holdUser, untilBlocked } from '../../support/locks.ts';
 import { attempt, FAILED, REFUSED, tally, waits } from '../../support/logins.ts';
 import { useMailbox } from '../../support/mailbox.ts';
@@ -52,6 +53,21 @@ describe('a wrong password on a known device', () => {
     await owner.release();
     expect((await guess).reason).toBe(FAILED);
     expect(await tokensOf(id)).toMatchObject([{ failed: 1 }]);
+  });
+});
+
+describe('a right password on a known device, for ChangePassword', () => {
+  it('changes the password although others have locked the account, and a wrong one counts for the device alone', async () => {
+    const { id, identifier, deviceToken } = await onKnownDevice();
+    for (let failed = 0; failed < 5; failed++) await attempt(service, identifier);
+    const change = (currentPassword: string, client = {}) =>
+      service.auth.changePassword({ userId: id, currentPassword, newPassword: 'another good passphrase', client });
+    await expectStatus(change(PASSWORD), 'RESOURCE_EXHAUSTED', 'TOO_MANY_ATTEMPTS');
+    await expectStatus(change('wrong', { deviceToken }), 'UNAUTHENTICATED', 'INVALID_CREDENTIALS');
+    expect(await tokensOf(id)).toMatchObject([{ failed: 1 }]);
+    await change(PASSWORD, { deviceToken });
+    expect(await tokensOf(id)).toMatchObject([{ failed: 0 }]);
+    expect(await counterOf(service, id)).toEqual({ failed: 5, locked: true });
   });
 });
 

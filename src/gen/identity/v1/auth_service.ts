@@ -189,7 +189,14 @@ export interface ChangePasswordRequest {
   /** Password that the user shall have; see RegisterRequest.password. Required. */
   newPassword: string;
   /** True revokes the API keys of the user as well. Absent: true. */
-  revokeApiKeys?: boolean | undefined;
+  revokeApiKeys?:
+    | boolean
+    | undefined;
+  /**
+   * The end user's device, for the audit trail. With its `device_token`, the attempt has a counter of its own, as in
+   * Login.
+   */
+  client: Client1 | undefined;
 }
 
 /** ChangePasswordResponse is empty: the password is changed. */
@@ -1316,7 +1323,7 @@ export const IntrospectTokenResponse_Claims: MessageFns<IntrospectTokenResponse_
 };
 
 function createBaseChangePasswordRequest(): ChangePasswordRequest {
-  return { userId: "", currentPassword: "", newPassword: "", revokeApiKeys: undefined };
+  return { userId: "", currentPassword: "", newPassword: "", revokeApiKeys: undefined, client: undefined };
 }
 
 export const ChangePasswordRequest: MessageFns<ChangePasswordRequest> = {
@@ -1332,6 +1339,9 @@ export const ChangePasswordRequest: MessageFns<ChangePasswordRequest> = {
     }
     if (message.revokeApiKeys !== undefined) {
       writer.uint32(32).bool(message.revokeApiKeys);
+    }
+    if (message.client !== undefined) {
+      Client1.encode(message.client, writer.uint32(42).fork()).join();
     }
     return writer;
   },
@@ -1379,6 +1389,14 @@ export const ChangePasswordRequest: MessageFns<ChangePasswordRequest> = {
             }
 
             message.revokeApiKeys = reader.bool();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.client = Client1.decode(reader, reader.uint32());
             continue;
           }
         }
@@ -3186,7 +3204,8 @@ export const AuthServiceService = {
    * ChangePassword replaces the password and tells the user by mail. It ends every other session of the user: all but
    * the one of the access token that the call carried (`authorization: Bearer …`). It revokes the user's API keys,
    * unless `revoke_api_keys` is false, and voids the links and codes that the user was mailed. The current password
-   * counts for the lockout of the account as in Login, whoever calls, and a lock of the account is told.
+   * counts for the lockout of the account as in Login, whoever calls, and a lock of the account is told. A device that the
+   * account knows passes that, as in Login.
    *
    * Needs identity.passwords.write; users may change their own.
    *
@@ -3578,7 +3597,8 @@ export interface AuthServiceServer extends UntypedServiceImplementation {
    * ChangePassword replaces the password and tells the user by mail. It ends every other session of the user: all but
    * the one of the access token that the call carried (`authorization: Bearer …`). It revokes the user's API keys,
    * unless `revoke_api_keys` is false, and voids the links and codes that the user was mailed. The current password
-   * counts for the lockout of the account as in Login, whoever calls, and a lock of the account is told.
+   * counts for the lockout of the account as in Login, whoever calls, and a lock of the account is told. A device that the
+   * account knows passes that, as in Login.
    *
    * Needs identity.passwords.write; users may change their own.
    *
@@ -3905,7 +3925,8 @@ export interface AuthServiceClient extends Client {
    * ChangePassword replaces the password and tells the user by mail. It ends every other session of the user: all but
    * the one of the access token that the call carried (`authorization: Bearer …`). It revokes the user's API keys,
    * unless `revoke_api_keys` is false, and voids the links and codes that the user was mailed. The current password
-   * counts for the lockout of the account as in Login, whoever calls, and a lock of the account is told.
+   * counts for the lockout of the account as in Login, whoever calls, and a lock of the account is told. A device that the
+   * account knows passes that, as in Login.
    *
    * Needs identity.passwords.write; users may change their own.
    *
