@@ -8,6 +8,7 @@ import type { LimitCredentials } from '../rate-limits/rate-limits.ts';
 import { lockSessionWithUser } from '../sessions/session.repository.ts';
 import type { User } from '../users/user.entity.ts';
 import { sessionRequired } from './auth.errors.ts';
+import { settleOnDevice } from './lockout/device-tokens.ts';
 import { settleSuccess } from './lockout/forget-failures.ts';
 import type { ClaimedAttempt } from './lockout/login-attempt.repository.ts';
 import { turnOf } from './passwords/hash-pool.ts';
@@ -84,6 +85,7 @@ async function renew(
   // Ended since the caller was recognised.
   if (!session?.isLive(now)) throw callerUnauthenticated();
   await settleSuccess(em, call, user, attempt);
+  await settleOnDevice(em, user.id, attempt, now);
   user.noteInteraction(now);
   session.reauthenticatedAt = now;
   session.lastActiveAt = now;

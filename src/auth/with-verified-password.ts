@@ -73,14 +73,17 @@ async function verify(call: Call, { passwords, attempts }: WithVerifiedPasswordD
     await attempts.release(call, attempt);
     throw error;
   });
-  if (verdict.matches) return verdict;
+  if (verdict.matches && attempt.decides) return verdict;
   await attempts.fail(call, attempt, client);
   throw invalidCredentials();
 }
 
-/** By the account where there is one, whichever of its identifiers was given. */
-function passwordOf({ passwordHash, userId, identifierHash }: ClaimedAttempt) {
-  return { stored: passwordHash, identity: userId ?? identifierHash ?? '' };
+/**
+ * By the account where there is one, whichever of its identifiers was given, and whether it is locked or not: a lock under one name would show in the
+ * time under the other.
+ */
+function passwordOf({ passwordHash, accountId, identifierHash }: ClaimedAttempt) {
+  return { stored: passwordHash, identity: accountId ?? identifierHash ?? '' };
 }
 
 async function withLockedUser<T>(em: EntityManager, { attempt }: Guess, work: (em: EntityManager, user: User) => Promise<T>): Promise<T> {

@@ -36,8 +36,11 @@ export interface EmailChangeLink extends MailedSecret {
 /** Bounds on mails that strangers can ask for; `rate-limits` keeps them. */
 export interface MailBounds {
   /** Counts a mail that was asked for at a moment; false where it would be one too many. */
-  admits(em: EntityManager, template: MailTemplate, email: string, at: Date): Promise<boolean>;
+  admits(em: EntityManager, template: MailTemplate, address: MailAddress, at: Date): Promise<boolean>;
 }
+
+/** An address that a mail goes to, and whether its user has proven to read it. */
+export type MailAddress = Pick<ActiveUser, 'email' | 'verified'>;
 
 export interface WantedToken {
   readonly userId: string;
@@ -151,8 +154,10 @@ async function withinBounds(
     const user = addresses.users.get(userId);
     const email = recipe.toNewEmail ? addresses.newEmails.get(event.payload.email_change_id ?? '')?.confirm?.to : user?.email;
     if (isOfErased(it)) within.push(it);
-    else if (user && email !== undefined && isWanted(it, user) && (await bounds.admits(em, recipe.template, email, event.occurredAt)))
-      within.push(it);
+    else if (user && email !== undefined && isWanted(it, user)) {
+      const address = { email, verified: user.verified };
+      if (await bounds.admits(em, recipe.template, address, event.occurredAt)) within.push(it);
+    }
   }
   return within;
 }

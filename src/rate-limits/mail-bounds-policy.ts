@@ -8,7 +8,7 @@ export interface MailBound {
 const REQUESTED: MailBound = { pause: 60, perDay: 10 };
 
 /** Mails that anybody can have sent to an address that is not theirs, by their templates. All others follow upon what only the user can do. */
-export const MAIL_BOUNDS: Readonly<Record<string, MailBound>> = {
+const MAIL_BOUNDS: Readonly<Record<string, MailBound>> = {
   'verify-email': REQUESTED,
   'reset-password': REQUESTED,
   'login-code': REQUESTED,
@@ -16,6 +16,24 @@ export const MAIL_BOUNDS: Readonly<Record<string, MailBound>> = {
   'confirm-email-change': { pause: 0, perDay: 10 },
   'account-locked': { pause: 0, perDay: 10 },
 };
+
+/**
+ * All other mails to an address that nobody has proven, together: who has signed up with somebody's address can do much that is told there. A user
+ * with a proven address is told everything, or an intruder would hide behind a bound.
+ */
+const UNPROVEN: MailBound = { pause: 0, perDay: 10 };
+
+/** A bound, and the name under which its mails are counted. */
+export interface CountedBound extends MailBound {
+  readonly name: string;
+}
+
+/** Undefined where there is none. */
+export function boundOf(template: string, { verified }: { readonly verified: boolean }): CountedBound | undefined {
+  const bound = MAIL_BOUNDS[template];
+  if (bound) return { ...bound, name: template };
+  return verified ? undefined : { ...UNPROVEN, name: 'unproven' };
+}
 
 export const DAY_MS = 86_400_000;
 

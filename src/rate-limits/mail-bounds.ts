@@ -3,7 +3,7 @@ import type { Call } from '../call/call.ts';
 import { type Client, originOf } from '../call/client.ts';
 import type { PreparedStatements } from '../database/prepared.ts';
 import { counterKey } from './counter-key.ts';
-import { DAY_MS, MAIL_BOUNDS, RECIPIENTS_PER_SENDER, SENDER_WINDOW_MS } from './mail-bounds-policy.ts';
+import { boundOf, DAY_MS, RECIPIENTS_PER_SENDER, SENDER_WINDOW_MS } from './mail-bounds-policy.ts';
 import { countMail, countRecipient } from './rate-limit.repository.ts';
 
 /** Lets a caller have mails sent to any number of addresses. */
@@ -16,6 +16,12 @@ const NOTHING: Readonly<Record<string, string>> = {};
 
 /** By this, `auth` asks for mails. */
 export type BoundRecipients = (call: Call, client: Client, email: string) => Promise<Readonly<Record<string, string>>>;
+
+/** An address that a mail goes to, and whether its user has proven to read it. */
+export interface MailAddress {
+  readonly email: string;
+  readonly verified: boolean;
+}
 
 /** Bounds on mails that strangers can ask for, shared by all replicas through the database (ADR 19). */
 export class MailBounds {
@@ -47,12 +53,12 @@ export class MailBounds {
    * Counts a mail to an address, as a part of the unit of work that queues it; false where it would be one too many. `at` is the moment at which it
    * was asked for. Only mails that are sent count: nobody uses an address's mails up without sending them.
    */
-  async admits(em: EntityManager, template: string, email: string, at: Date): Promise<boolean> {
-    const bound = MAIL_BOUNDS[template];
+  async admits(em: EntityManager, template: string, { email, verified }: MailAddress, at: Date): Promise<boolean> {
+    const bound = boundOf(template, { verified });
     if (!bound) return true;
     const now = at.getTime();
-    const pause = { key: counterKey(this.#hashKey, `mail-pause:${template}`, email), windowEnd: now + bound.pause * 1000 };
-    const day = { key: counterKey(this.#hashKey, `mail-day:${template}`, email), windowEnd: now + DAY_MS };
+    const pause = { key: counterKey(this.#hashKey, `mail-pause:${bound.name}`, email), windowEnd: now + bound.pause * 1000 };
+    const day = { key: counterKey(this.#hashKey, `mail-day:${bound.name}`, email), windowEnd: now + DAY_MS };
     return (await countMail(em, { pause, day, now })) <= bound.perDay;
   }
 }

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { atOnce, newEmail, register, required } from '../support/builders.ts';
+import { atOnce, newEmail, newUsername, PASSWORD, register, registerVerified, required } from '../support/builders.ts';
 import { expectStatus } from '../support/expect-status.ts';
-import { programWith } from '../support/grants.ts';
+import { keyOf, programWith } from '../support/grants.ts';
 import { useMailbox } from '../support/mailbox.ts';
-import { countMails, dump, SUBJECTS, untilMailsAreSent } from '../support/mails.ts';
+import { countMails, dump, SUBJECTS, subjectsTo, untilMailsAreSent } from '../support/mails.ts';
 import { startService, type TestService, useService } from '../support/service.ts';
 
 const mailbox = useMailbox();
@@ -43,6 +43,24 @@ describe('the bounds of mails', () => {
     here.clock.advance(24 * 3600);
     await lock();
     expect(await countMails(here, mailbox, email, SUBJECTS.locked)).toBe(11);
+  });
+
+  it('tell an address that nobody has proven of 10 changes in a day, of whatever kind', async () => {
+    const { id, email } = await register(here);
+    const change = async (turn: number) => {
+      await here.users.updateUser({ user: { id, username: newUsername() }, updateMask: ['username'] });
+      await here.auth.login({ email, password: PASSWORD, client: { deviceName: `Device ${turn}`, userAgent: 'Browser' } });
+      await keyOf(here, { userId: id });
+    };
+    for (let turn = 0; turn < 6; turn++) await change(turn);
+    // Beside the one that asks for the proof.
+    expect(await subjectsTo(here, mailbox, email)).toHaveLength(1 + 10);
+  });
+
+  it('tell a user with a proven address of every change', async () => {
+    const { id, email } = await registerVerified(here);
+    for (let turn = 0; turn < 12; turn++) await here.users.updateUser({ user: { id, username: newUsername() }, updateMask: ['username'] });
+    expect(await countMails(here, mailbox, email, /^Your username .* was changed$/)).toBe(12);
   });
 
   it('count under keyed hashes: no address that nobody has is stored', async () => {

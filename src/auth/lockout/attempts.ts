@@ -3,7 +3,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { record } from '../../audit/audit-log.ts';
 import type { Call } from '../../call/call.ts';
 import { type Client, NO_CLIENT } from '../../call/client.ts';
-import { transaction } from '../../database/transaction.ts';
+import { transaction, untilNoConflict } from '../../database/transaction.ts';
 import { tooManyAttempts } from '../auth.errors.ts';
 import { hashDeviceToken } from './device-tokens.ts';
 import { type LockoutPolicy, lockEnd, secondsToWait } from './lockout-policy.ts';
@@ -25,7 +25,8 @@ export class Attempts {
     const hash = createHmac('sha256', this.#identifierKey).update(`${column}:${value}`).digest();
     const target = { column, value, hash, deviceHash: deviceToken ? hashDeviceToken(deviceToken) : null };
     // Not cancelled with the call: cut short, nobody would know whether the attempt was claimed, and it could not be given back.
-    const claim = () => claimAttempt(call.uncancelled().db, target, { now, maxAttempts: this.#policy.maxAttempts });
+    const limits = { now, maxAttempts: this.#policy.maxAttempts };
+    const claim = () => untilNoConflict(() => claimAttempt(call.uncancelled().db, target, limits));
     let attempt = await claim();
     // While it waited for a row, the account was locked or erased.
     if (!isClaimed(attempt) && !attempt.certain) attempt = await claim();
@@ -35,7 +36,7 @@ export class Attempts {
 
   /** The password was not compared, or was right: the attempt does not count. Done even if nobody waits for the call any more. */
   async release(call: Call, attempt: ClaimedAttempt): Promise<void> {
-    await releaseAttempt(call.uncancelled().em, attempt);
+    await untilNoConflict(() => releaseAttempt(call.uncancelled().em, attempt));
   }
 
   /** The password was wrong: the attempt counts and is written down, with the lock that it has led to. */

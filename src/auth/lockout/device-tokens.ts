@@ -28,3 +28,8 @@ export async function knowDevice(em: EntityManager, { userId, presented, attempt
   await addDeviceToken(em, { userId, tokenHash: hashDeviceToken(token), now });
   return token;
 }
+
+/** Settles an attempt on a known device that has succeeded, where no session begins: the device was used, and its failures are forgotten. */
+export async function settleOnDevice(em: EntityManager, userId: string, { deviceHash }: ClaimedAttempt, now: Date): Promise<void> {
+  if (deviceHash) await keepDeviceToken(em, { userId, tokenHash: deviceHash, now }, { claimed: true });
+}

@@ -19,10 +19,14 @@ export interface AttemptLimits {
 
 /** An attempt that was claimed before its password is looked at. */
 export interface ClaimedAttempt {
-  /** The account whose password decides. Null where there is none, or where it has no attempt left: nothing is compared then. */
+  /** The account whose password decides. Null where there is none, or where it has no attempt left. */
   readonly userId: string | null;
-  /** Null as well for an account without a password, and for a deactivated one: nothing matches it. */
+  /** The account that was named, whether it has an attempt left or not. */
+  readonly accountId: string | null;
+  /** Of the account that was named: comparing takes as long with an attempt left as without. Null where it has no password. */
   readonly passwordHash: string | null;
+  /** False where nothing may match: the account has no attempt left, or is deactivated. */
+  readonly decides: boolean;
   /** The identifier under which it was made; null where the account was named by its id. */
   readonly identifierHash: Buffer | null;
   /** The known device on which it was made: then neither identifier nor account count it. */
@@ -32,7 +36,9 @@ export interface ClaimedAttempt {
 interface ClaimRow {
   claimed: boolean;
   user_id: string | null;
+  account_id: string | null;
   password_hash: string | null;
+  is_active: boolean | null;
   identifier_hash: Buffer | null;
   on_device: boolean;
   /** The driver's text form; rows of raw queries are not hydrated. */
@@ -51,8 +57,8 @@ export interface RefusedAttempt extends Refusal {
  * Claims an attempt in one guarded statement: of any number of parallel attempts only as many get through as may still fail.
  *
  * Attempts on a known device are counted by its token alone. All others are counted twice. The identifier's counters decide what is answered, and
- * are the same whether an account has it or not. The account's counters decide whether a password is compared: where they allow no more,
- * the attempt is claimed for nobody's password, and fails as it would for an identifier that nobody has.
+ * are the same whether an account has it or not. The account's counters decide whether a password can match: where they allow no more, the
+ * attempt fails as it would for an identifier that nobody has, and takes as long as before.
  */
 export async function claimAttempt(
   db: PreparedStatements,
@@ -65,10 +71,11 @@ export async function claimAttempt(
     const lockedUntil = row?.locked_until ? new Date(row.locked_until) : null;
     return { lockedUntil, consecutiveFailures: row?.consecutive_failures ?? 0, certain: row?.certain ?? false };
   }
-  const { user_id: userId, password_hash: passwordHash, identifier_hash: identifierHash } = row;
+  const { user_id: userId, account_id: accountId, password_hash: passwordHash } = row;
+  const named = { userId, accountId, passwordHash, decides: userId !== null && row.is_active === true };
   return row.on_device
-    ? { userId, passwordHash, identifierHash: null, deviceHash }
-    : { userId, passwordHash, identifierHash, deviceHash: null };
+    ? { ...named, identifierHash: null, deviceHash }
+    : { ...named, identifierHash: row.identifier_hash, deviceHash: null };
 }
 
 export const isClaimed = (attempt: ClaimedAttempt | RefusedAttempt): attempt is ClaimedAttempt => 'userId' in attempt;
@@ -83,11 +90,9 @@ const CLAIM_PARAMETERS = { now: '$2::timestamptz', maxAttempts: '$3::int' };
 
 const claiming = (table: string) => counters(table, CLAIM_PARAMETERS);
 
-const PASSWORD = 'case when is_active then password_hash end as password_hash';
-
 /** A token of another account, one that was voided and one that has failed too often are like none. */
 const onDevice = (column: Target['column']) => `
-  account as (select id, ${PASSWORD} from users where ${column} = $1),
+  account as (select id, password_hash, is_active from users where ${column} = $1),
   device as (
     select token_hash, locked_until, consecutive_failures, ${claiming('device_tokens').free} as free from device_tokens
     where token_hash = $4::bytea and user_id = (select id from account)
@@ -111,7 +116,7 @@ const claimByIdentifier = (column: Target['column']): PreparedStatement => ({
     ),
     -- The account is locked before its identifier, as everywhere: those who hold it want the identifier next. Nobody is held up for a refusal.
     held as (
-      select id, ${PASSWORD} from users
+      select id, password_hash, is_active from users
       where ${column} = $1 and not exists (select from device) and not exists (select from identifier where not free)
       for no key update
     ),
@@ -131,15 +136,18 @@ const claimByIdentifier = (column: Target['column']): PreparedStatement => ({
     select exists (select from claimed_device) or exists (select from claimed_identifier) as claimed,
       exists (select from claimed_device) as on_device,
       coalesce((select user_id from claimed_device), (select id from claimed_account)) as user_id,
-      case when exists (select from claimed_device) then (select password_hash from account)
-        when exists (select from claimed_account) then (select password_hash from held) end as password_hash,
+      named.id as account_id, named.password_hash, named.is_active,
       (select identifier_hash from claimed_identifier) as identifier_hash,
       locked_until, consecutive_failures, not free as certain
     from (select) as answer left join (
       select locked_until, consecutive_failures, free from device
       union all
       select locked_until, consecutive_failures, free from identifier where not exists (select from device)
-    ) as refusing on true`,
+    ) as refusing on true
+    -- As it is once it is held: a password may have changed while the claim waited for it.
+    left join (
+      select * from held union all select * from account where not exists (select from held)
+    ) as named on true`,
 });
 
 /** The account is named outright, to callers who may know that it exists: its own counters decide what is answered, too. */
@@ -150,20 +158,22 @@ const CLAIM_BY_ID: PreparedStatement = {
     claimed_account as (
       update users set ${claiming('users').claimed}
       where id = $1 and not exists (select from device) and ${claiming('users').free} and ${WITHOUT_THE_DISK}
-      returning id, ${PASSWORD}
+      returning id, password_hash, is_active
     )
     select exists (select from claimed_device) or exists (select from claimed_account) or not exists (select from account) as claimed,
       exists (select from claimed_device) as on_device,
       coalesce((select user_id from claimed_device), (select id from claimed_account)) as user_id,
-      case when exists (select from claimed_device) then (select password_hash from account)
-        else (select password_hash from claimed_account) end as password_hash,
+      named.id as account_id, named.password_hash, named.is_active,
       null::bytea as identifier_hash,
       locked_until, consecutive_failures, not free as certain
     from (select) as answer left join (
       select locked_until, consecutive_failures, free from device
       union all
       select locked_until, consecutive_failures, ${claiming('users').free} from users where id = $1 and not exists (select from device)
-    ) as refusing on true`,
+    ) as refusing on true
+    left join (
+      select * from claimed_account union all select * from account where not exists (select from claimed_account)
+    ) as named on true`,
 };
 
 const CLAIM = { email: claimByIdentifier('email'), username: claimByIdentifier('username'), id: CLAIM_BY_ID } as const;
@@ -181,11 +191,6 @@ export async function releaseAttempt(em: EntityManager, attempt: ClaimedAttempt)
      where identifier_hash = :identifierHash and (select count(*) from account) >= 0`,
     { accountId: countedBy(attempt), identifierHash: attempt.identifierHash, deviceHash: attempt.deviceHash },
   );
-}
-
-/** Holds the account of a claimed attempt: a statement that costs the same where there is none. */
-export async function lockAccountOf(em: EntityManager, { userId }: ClaimedAttempt): Promise<void> {
-  await em.execute('select 1 from users where id = cast(? as uuid) for update', [userId]);
 }
 
 /** The things that a failure has changed about its account. */
@@ -215,10 +220,16 @@ export async function countFailure(
        update attempted_identifiers set ${failing('attempted_identifiers')}
        where identifier_hash = :identifierHash and (select count(*) from account) >= 0
      ),
-     device as (update device_tokens set ${failing('device_tokens')} where token_hash = :deviceHash)
+     -- The audit trail refers to the account next, which whoever holds it does before they turn to its devices.
+     holder as (select 1 from users where id = cast(:userId as uuid) for key share),
+     device as (
+       update device_tokens set ${failing('device_tokens')}
+       where token_hash = :deviceHash and (select count(*) from holder) >= 0
+     )
      select lock_expired, locked from account`,
     {
       accountId: countedBy(attempt),
+      userId: attempt.deviceHash && attempt.userId,
       identifierHash: attempt.identifierHash,
       deviceHash: attempt.deviceHash,
       now,

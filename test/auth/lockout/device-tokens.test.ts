@@ -3,6 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { CredentialKind } from '../../../src/gen/identity/v1/user_service.ts';
 import { auditEvents, DEVICE } from '../../support/audit.ts';
 import { atOnce, logIn, newEmail, newUsername, PASSWORD, register, required } from '../../support/builders.ts';
+import { expectStatus } from '../../support/expect-status.ts';
+import { holdUser, untilBlocked } from '../../support/locks.ts';
 import { attempt, FAILED, REFUSED, tally, waits } from '../../support/logins.ts';
 import { useMailbox } from '../../support/mailbox.ts';
 import { requestCode } from '../../support/mails.ts';
@@ -38,6 +40,54 @@ const tokensOf = (userId: string) =>
     'select token_hash as hash, last_used_at as used, failed_attempts as failed from device_tokens where user_id = $1',
     [userId],
   );
+
+describe('a wrong password on a known device', () => {
+  it('waits for whoever holds the account, and has not taken the device from them', async () => {
+    const { id, identifier, deviceToken } = await onKnownDevice();
+    const owner = await holdUser(service, id);
+    const guess = attempt(service, identifier, { deviceToken });
+    await untilBlocked(service, 1);
+    // The next thing that a sign-in or a reset wants. A deadlock would have the service fail one of the two.
+    await owner.query("set local lock_timeout = '500ms'");
+    await owner.query('update device_tokens set last_used_at = now() where user_id = $1', [id]);
+    await owner.release();
+    expect((await guess).reason).toBe(FAILED);
+    expect(await tokensOf(id)).toMatchObject([{ failed: 1 }]);
+  });
+});
+
+describe('a right password on a known device, for ChangePassword', () => {
+  it('changes the password although others have locked the account, and a wrong one counts for the device alone', async () => {
+    const { id, identifier, deviceToken } = await onKnownDevice();
+    for (let failed = 0; failed < 5; failed++) await attempt(service, identifier);
+    const change = (currentPassword: string, client = {}) =>
+      service.auth.changePassword({ userId: id, currentPassword, newPassword: 'another good passphrase', client });
+    await expectStatus(change(PASSWORD), 'RESOURCE_EXHAUSTED', 'TOO_MANY_ATTEMPTS');
+    await expectStatus(change('wrong', { deviceToken }), 'UNAUTHENTICATED', 'INVALID_CREDENTIALS');
+    expect(await tokensOf(id)).toMatchObject([{ failed: 1 }]);
+    await change(PASSWORD, { deviceToken });
+    expect(await tokensOf(id)).toMatchObject([{ failed: 0 }]);
+    expect(await counterOf(service, id)).toEqual({ failed: 5, locked: true });
+  });
+});
+
+describe('a right password on a known device, for Reauthenticate', () => {
+  it('leaves no attempt in flight, and no failure: the owner may do so again and again, and sign in', async () => {
+    const owner = await onKnownDevice();
+    const { accessToken: token } = await logIn(service, owner.email);
+    const client = { deviceToken: owner.deviceToken };
+    for (let failed = 0; failed < 4; failed++) await attempt(service, owner.identifier, client);
+    for (let turn = 0; turn < 7; turn++) await service.auth.reauthenticate({ password: PASSWORD, client }, { token });
+    expect(
+      await rows(
+        service,
+        'select max(attempts_in_flight) as flying, max(failed_attempts) as failed from device_tokens where user_id = $1',
+        [owner.id],
+      ),
+    ).toEqual([{ flying: 0, failed: 0 }]);
+    expect(await signIn(owner, owner.deviceToken)).toBe(owner.deviceToken);
+  });
+});
 
 describe('a device token', () => {
   it('is given at a sign-in, and not at a refresh', async () => {

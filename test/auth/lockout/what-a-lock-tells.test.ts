@@ -1,9 +1,10 @@
 import bcrypt from 'bcrypt';
 import { describe, expect, it, vi } from 'vitest';
+import type { User } from '../../../src/gen/identity/v1/user.ts';
 import { auditEvents } from '../../support/audit.ts';
 import { atOnce, logIn, newEmail, newUsername, PASSWORD, register } from '../../support/builders.ts';
 import { attempt, FAILED, type Identifier, REFUSED, randomOf, tally } from '../../support/logins.ts';
-import { counterOf, inFlightOf, occupyHashThreads } from '../../support/passwords.ts';
+import { counterOf, inFlightOf, occupyHashThreads, storeHash } from '../../support/passwords.ts';
 import { useReplicas, useService } from '../../support/service.ts';
 import { statementsOf, stopFollowingEvents, untilCallerIsKnown, withoutValues } from '../../support/statements.ts';
 
@@ -123,9 +124,43 @@ describe('the answer to an attempt', () => {
   });
 });
 
-describe('an attempt that is not compared', () => {
+describe('an attempt that cannot succeed', () => {
   const COST = '06';
   const service = useService({ BCRYPT_COST: COST });
+
+  /** The costs of the hashes that an attempt computes. */
+  async function costsOf(identifier: Identifier): Promise<string[]> {
+    const hash = vi.spyOn(bcrypt, 'hash');
+    try {
+      expect((await attempt(service, identifier, { password: PASSWORD })).reason).toBe(FAILED);
+      return hash.mock.calls.map(([, salt]) => String(salt).slice(4, 6));
+    } finally {
+      hash.mockRestore();
+    }
+  }
+
+  it.each([
+    ['locked under another name', async ({ email }: User) => void (await atOnce(5, () => attempt(service, { email })))],
+    ['deactivated', ({ id }: User) => service.users.deactivateUser({ userId: id })],
+  ])('takes as long as before the account was %s', async (_change, change) => {
+    const user = await register(service, { username: newUsername() });
+    // As an import brings it along: no dummy costs as much.
+    await storeHash(service, user.id, `$2b$05$${'abcdefghijklmnopqrstuu'}${'x'.repeat(30)}e`);
+    const byName = () => costsOf({ username: user.username ?? '' });
+    expect(await byName()).toEqual(['05']);
+    await change(user);
+    expect(await byName()).toEqual(['05']);
+  });
+
+  it('does not succeed with the right password, whose hash is compared', async () => {
+    const { id, email, username = '' } = await register(service, { username: newUsername() });
+    await atOnce(5, () => attempt(service, { email }));
+    expect(await costsOf({ username })).toEqual([COST]);
+    await service.users.unlockUser({ userId: id });
+    expect((await attempt(service, { username }, { password: PASSWORD })).reason).toBe('success');
+    await service.users.deactivateUser({ userId: id });
+    expect(await costsOf({ username })).toEqual([COST]);
+  });
 
   it('does the same work as one on an account that does not exist', async () => {
     const { email, username = '' } = await register(service, { username: newUsername() });

@@ -189,7 +189,14 @@ export interface ChangePasswordRequest {
   /** Password that the user shall have; see RegisterRequest.password. Required. */
   newPassword: string;
   /** True revokes the API keys of the user as well. Absent: true. */
-  revokeApiKeys?: boolean | undefined;
+  revokeApiKeys?:
+    | boolean
+    | undefined;
+  /**
+   * The end user's device, for the audit trail. With its `device_token`, the attempt has a counter of its own, as in
+   * Login.
+   */
+  client: Client1 | undefined;
 }
 
 /** ChangePasswordResponse is empty: the password is changed. */
@@ -1316,7 +1323,7 @@ export const IntrospectTokenResponse_Claims: MessageFns<IntrospectTokenResponse_
 };
 
 function createBaseChangePasswordRequest(): ChangePasswordRequest {
-  return { userId: "", currentPassword: "", newPassword: "", revokeApiKeys: undefined };
+  return { userId: "", currentPassword: "", newPassword: "", revokeApiKeys: undefined, client: undefined };
 }
 
 export const ChangePasswordRequest: MessageFns<ChangePasswordRequest> = {
@@ -1332,6 +1339,9 @@ export const ChangePasswordRequest: MessageFns<ChangePasswordRequest> = {
     }
     if (message.revokeApiKeys !== undefined) {
       writer.uint32(32).bool(message.revokeApiKeys);
+    }
+    if (message.client !== undefined) {
+      Client1.encode(message.client, writer.uint32(42).fork()).join();
     }
     return writer;
   },
@@ -1379,6 +1389,14 @@ export const ChangePasswordRequest: MessageFns<ChangePasswordRequest> = {
             }
 
             message.revokeApiKeys = reader.bool();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.client = Client1.decode(reader, reader.uint32());
             continue;
           }
         }
@@ -3057,9 +3075,10 @@ export const GetCallerResponse_ServiceAccountCaller: MessageFns<GetCallerRespons
  * refused with UNAVAILABLE (DATABASE_UNAVAILABLE) while nobody can count.
  *
  * Mails that are asked for are bounded: a kind of mail (verification, reset, login code) goes to an address once a
- * minute and 10 times a day, whoever asks; the link that confirms a new address 10 times a day. One sender has mails
- * sent to at most 20 different addresses an hour. A sender is the end user at `Client.ip_address` (of IPv6, its /64)
- * where the caller may vouch for that (identity.clients.vouch), otherwise the caller. A caller with the permission
+ * minute and 10 times a day, whoever asks; the link that confirms a new address 10 times a day. An address that nobody
+ * has proven is told of at most 10 other changes of its account a day, a proven one of all. One sender has mails sent
+ * to at most 20 different addresses an hour. A sender is the end user at `Client.ip_address` (of IPv6, its /64) where
+ * the caller may vouch for that (identity.clients.vouch), otherwise the caller. A caller with the permission
  * identity.mail.bulk has no such bound. Beyond a bound the answer is the same, and no mail is sent. A mail that is
  * asked for again has the same link or code, as long as that is younger than half its life.
  */
@@ -3185,7 +3204,8 @@ export const AuthServiceService = {
    * ChangePassword replaces the password and tells the user by mail. It ends every other session of the user: all but
    * the one of the access token that the call carried (`authorization: Bearer …`). It revokes the user's API keys,
    * unless `revoke_api_keys` is false, and voids the links and codes that the user was mailed. The current password
-   * counts for the lockout of the account as in Login, whoever calls, and a lock of the account is told.
+   * counts for the lockout of the account as in Login, whoever calls, and a lock of the account is told. A device that the
+   * account knows passes that, as in Login.
    *
    * Needs identity.passwords.write; users may change their own.
    *
@@ -3578,7 +3598,8 @@ export interface AuthServiceServer extends UntypedServiceImplementation {
    * ChangePassword replaces the password and tells the user by mail. It ends every other session of the user: all but
    * the one of the access token that the call carried (`authorization: Bearer …`). It revokes the user's API keys,
    * unless `revoke_api_keys` is false, and voids the links and codes that the user was mailed. The current password
-   * counts for the lockout of the account as in Login, whoever calls, and a lock of the account is told.
+   * counts for the lockout of the account as in Login, whoever calls, and a lock of the account is told. A device that the
+   * account knows passes that, as in Login.
    *
    * Needs identity.passwords.write; users may change their own.
    *
@@ -3906,7 +3927,8 @@ export interface AuthServiceClient extends Client {
    * ChangePassword replaces the password and tells the user by mail. It ends every other session of the user: all but
    * the one of the access token that the call carried (`authorization: Bearer …`). It revokes the user's API keys,
    * unless `revoke_api_keys` is false, and voids the links and codes that the user was mailed. The current password
-   * counts for the lockout of the account as in Login, whoever calls, and a lock of the account is told.
+   * counts for the lockout of the account as in Login, whoever calls, and a lock of the account is told. A device that the
+   * account knows passes that, as in Login.
    *
    * Needs identity.passwords.write; users may change their own.
    *

@@ -29,8 +29,9 @@ export interface Client {
   /** Name of the device that the end user recognises ("Ada's phone"), at most 100 characters. */
   deviceName: string;
   /**
-   * Token that this device got at an earlier sign-in (Tokens.device_token). It is for Login and LoginWithCode. One that
-   * is of another account, malformed, forgotten or voided is as if absent. It is never shown, logged or exported.
+   * Token that this device got at an earlier sign-in (Tokens.device_token). It is for Login, LoginWithCode,
+   * Reauthenticate and ChangePassword. One that is of another account, malformed, forgotten or voided is as if absent.
+   * It is never shown, logged or exported.
    */
   deviceToken?: string | undefined;
 }
