@@ -2,7 +2,8 @@ import { Migration } from '@mikro-orm/migrations';
 
 /**
  * Several tokens of a user and purpose live beside each other, and counters know what they have counted. The table of tokens holds a day of mails
- * and is indexed in a moment; `rate_limits` gets an empty column. A replica of the release before queues no mails until it is replaced.
+ * and is indexed in a moment; `rate_limits` gets an empty column. A replica of the version before serves on, but queues no mails: its upsert needs
+ * the constraint. What it is asked for is mailed as soon as the first replica of this version runs, which reads the same events.
  */
 export class Migration20261128000013_recovery extends Migration {
   override up(): void {

@@ -3,7 +3,8 @@ import { Migration } from '@mikro-orm/migrations';
 /**
  * A session remembers a few rotations instead of the token before the current one, and belongs to a generation. Columns that are nullable or have a
  * constant default: no row is rewritten, and the lock on the table is held for milliseconds. Sessions and tokens from before stay good. A replica
- * of the version before goes on, with the column that it alone writes (`previous_refresh_hash`): a later migration drops that.
+ * of the version before goes on, with the column that it alone writes (`previous_refresh_hash`): a later migration drops that. Until it is replaced,
+ * it takes a token for reused that a replica of this version has refreshed and that is presented again, and ends the session.
  */
 export class Migration20261128000016_session_generations extends Migration {
   override up(): void {

@@ -215,6 +215,7 @@ describe('wrong settings', () => {
     for (const value of [under, over, '1.5', '1e2', '0x10', ' ', 'many', '99999999999999999999']) {
       expect(problemsOf({ [name]: value })[0]).toMatch(new RegExp(`^${name} must be `));
     }
+    expect(problemsOf({ [name]: under })[0]).toMatch(/ must be at least \d+$/);
   });
 
   it.each([

@@ -75,6 +75,8 @@ export function ormOptions({
       snapshot: writeSnapshot,
       snapshotName: '.snapshot-identity',
       silent: true,
+      // Each in a transaction of its own: one for all of them would keep the locks of the first until the last index is built.
+      allOrNothing: false,
       fileName: (timestamp, name) => `Migration${timestamp}${name ? `_${name}` : ''}`,
     },
   });

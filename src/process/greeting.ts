@@ -37,7 +37,7 @@ function callsToTry({ host, port, tls, reflection, firstKey }: BannerFacts): str
   const address = addressAt(host, port);
   const call = tls ? 'grpcurl' : 'grpcurl -plaintext';
   const key = firstKey ? ` -H "authorization: Bearer $(cat '${firstKey.file}')"` : ` -H "authorization: Bearer $API_KEY"`;
-  const account = `"email":"ada@example.com","password":"correct horse battery staple"`;
+  const account = `"email":"first@example.com","password":"correct horse battery staple"`;
   return [
     '  Try:',
     `    ${call} ${address} list`,

@@ -14,11 +14,11 @@ export interface Rule<Values> {
   readonly holds: (values: Values) => boolean;
 }
 
-/** Decimal digits only. */
+/** Decimal digits only; of a negative number the limit is told. */
 export const wholeNumber = (min: number, max: number, otherwise = 'must be a whole number') =>
   z
     .string()
-    .regex(/^\d+$/, otherwise)
+    .regex(/^(\d+|-[1-9]\d*)$/, otherwise)
     .transform(Number)
     .pipe(z.number().min(min, `must be at least ${min}`).max(max, `must be at most ${max}`));
 

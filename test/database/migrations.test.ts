@@ -10,6 +10,7 @@ import { pendingMigrations, requireCurrentSchema, SchemaBehindError } from '../.
 import { type Orm, openOrm } from '../../src/database/orm.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { expectStatus } from '../support/expect-status.ts';
+import { untilBlocked } from '../support/locks.ts';
 import { startService } from '../support/service.ts';
 import { endingsOf, expectDead, expectRefused, partsOf, refresh } from '../support/sessions.ts';
 
@@ -170,6 +171,26 @@ function useDatabaseBefore(name: string): { readonly database: TestDatabase; rea
   });
   return at;
 }
+
+describe('several migrations at once', () => {
+  const at = useDatabaseBefore('Migration20261128000014_lockout_by_identifier_and_device');
+
+  it('are transactions of their own: one that waits for a table keeps nobody from another', async () => {
+    const reader = await at.database.pool.connect();
+    await reader.query('begin');
+    await reader.query('lock table sessions in access share mode');
+    const run = migrateUp(at.database.url, ENTITIES);
+    try {
+      await untilBlocked(at, 1, 'alter table "sessions"');
+      // The migration before has changed this table, and is done with it.
+      await reader.query('lock table users in access share mode nowait');
+    } finally {
+      await reader.query('rollback');
+      reader.release();
+    }
+    expect(await run).toContain(NAMES.at(-1));
+  });
+});
 
 describe('the migration that makes users searchable', () => {
   const NAME = NAMES.find((name) => name.endsWith('_search_users')) ?? '';
