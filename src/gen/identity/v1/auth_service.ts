@@ -3204,8 +3204,8 @@ export const AuthServiceService = {
    * ChangePassword replaces the password and tells the user by mail. It ends every other session of the user: all but
    * the one of the access token that the call carried (`authorization: Bearer …`). It revokes the user's API keys,
    * unless `revoke_api_keys` is false, and voids the links and codes that the user was mailed. The current password
-   * counts for the lockout of the account as in Login, whoever calls, and a lock of the account is told. A device that the
-   * account knows passes that, as in Login.
+   * counts for the lockout of the account as in Login, whoever calls, and a lock of the account is told. A device that
+   * the account knows passes that, as in Login.
    *
    * Needs identity.passwords.write; users may change their own.
    *
@@ -3598,8 +3598,8 @@ export interface AuthServiceServer extends UntypedServiceImplementation {
    * ChangePassword replaces the password and tells the user by mail. It ends every other session of the user: all but
    * the one of the access token that the call carried (`authorization: Bearer …`). It revokes the user's API keys,
    * unless `revoke_api_keys` is false, and voids the links and codes that the user was mailed. The current password
-   * counts for the lockout of the account as in Login, whoever calls, and a lock of the account is told. A device that the
-   * account knows passes that, as in Login.
+   * counts for the lockout of the account as in Login, whoever calls, and a lock of the account is told. A device that
+   * the account knows passes that, as in Login.
    *
    * Needs identity.passwords.write; users may change their own.
    *
@@ -3927,8 +3927,8 @@ export interface AuthServiceClient extends Client {
    * ChangePassword replaces the password and tells the user by mail. It ends every other session of the user: all but
    * the one of the access token that the call carried (`authorization: Bearer …`). It revokes the user's API keys,
    * unless `revoke_api_keys` is false, and voids the links and codes that the user was mailed. The current password
-   * counts for the lockout of the account as in Login, whoever calls, and a lock of the account is told. A device that the
-   * account knows passes that, as in Login.
+   * counts for the lockout of the account as in Login, whoever calls, and a lock of the account is told. A device that
+   * the account knows passes that, as in Login.
    *
    * Needs identity.passwords.write; users may change their own.
    *
