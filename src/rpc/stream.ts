@@ -10,9 +10,6 @@ import { OpenCall } from './open-call.ts';
 import type { Runtime } from './runtime.ts';
 import { decode, fail, observe, type Rpc } from './unary.ts';
 
-/** A stream may last for hours; whoever makes it is recognised anew after this long, so that a right that was taken away is gone. */
-const RECOGNISED_FOR_MS = 1000;
-
 /** In which the next request has to come. A caller with nothing to send ends the stream, and begins another one later. */
 const MAX_IDLE_MS = 60_000;
 /** The number of such streams that one caller may have here at the same time: each takes some 100 kB. */
@@ -97,13 +94,10 @@ async function* requestsOf<Request, Response>(
   stream: Stream,
   recogniseAnew: () => Awaitable<void>,
 ): AsyncGenerator<Request, void, undefined> {
-  let recognisedAt = performance.now();
   // Not destroyed where the RPC stops reading: its status has still to be sent.
   for await (const bytes of notIdle(stream.iterator({ destroyOnReturn: false }), MAX_IDLE_MS)) {
-    if (performance.now() - recognisedAt > RECOGNISED_FOR_MS) {
-      await recogniseAnew();
-      recognisedAt = performance.now();
-    }
+    // A stream may last for hours. This costs next to nothing where the caller is remembered (see callers/), and a right that was taken away is gone.
+    await recogniseAnew();
     yield decode(method, bytes as Buffer);
   }
 }

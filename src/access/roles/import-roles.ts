@@ -2,6 +2,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import type { Call } from '../../call/call.ts';
 import type { IdentityError } from '../../call/errors.ts';
 import type { ImportRoles } from '../../users/import-users.ts';
+import { permissionsNow } from '../permissions-now.ts';
 import { mayGrant } from './grants.ts';
 import { grantExceedsCaller, roleNotFound } from './role.errors.ts';
 import { assignRolesToUsers, lockRolesToRead, permissionsByRole } from './role.repository.ts';
@@ -14,13 +15,15 @@ export const importRoles: ImportRoles = { resolve, assign: assignRolesToUsers };
  * stay as they are until the transaction ends.
  */
 async function resolve(em: EntityManager, call: Call, names: readonly string[]): Promise<ReadonlyMap<string, string | IdentityError>> {
+  if (names.length === 0) return new Map();
   const ids = await lockRolesToRead(em, names);
+  const held = await permissionsNow(em, call);
   const permissions = await permissionsByRole(em, [...ids.values()]);
   return new Map(
     names.map((name) => {
       const id = ids.get(name);
       if (id === undefined) return [name, roleNotFound()];
-      return [name, mayGrant(call.caller.permissions, permissions.get(id) ?? []) ? id : grantExceedsCaller()];
+      return [name, mayGrant(held, permissions.get(id) ?? []) ? id : grantExceedsCaller()];
     }),
   );
 }

@@ -2631,7 +2631,7 @@ export const UserServiceService = {
    * limit to their number, and no deadline but the caller's; but a stream in which no row comes for a minute, or a row
    * is not complete within 10 seconds, ends with DEADLINE_EXCEEDED (CALL_DEADLINE_EXCEEDED). A caller has at most 100
    * such streams at a server process; one more is RESOURCE_EXHAUSTED (RATE_LIMITED). The caller is recognised anew
-   * every second: the stream ends when they may not import any more.
+   * for each row: the stream ends when they may not import any more.
    *
    * Needs identity.users.import. Roles are assigned only if the caller has what they permit.
    *
@@ -2772,7 +2772,7 @@ export interface UserServiceServer extends UntypedServiceImplementation {
    * limit to their number, and no deadline but the caller's; but a stream in which no row comes for a minute, or a row
    * is not complete within 10 seconds, ends with DEADLINE_EXCEEDED (CALL_DEADLINE_EXCEEDED). A caller has at most 100
    * such streams at a server process; one more is RESOURCE_EXHAUSTED (RATE_LIMITED). The caller is recognised anew
-   * every second: the stream ends when they may not import any more.
+   * for each row: the stream ends when they may not import any more.
    *
    * Needs identity.users.import. Roles are assigned only if the caller has what they permit.
    *
@@ -3073,7 +3073,7 @@ export interface UserServiceClient extends Client {
    * limit to their number, and no deadline but the caller's; but a stream in which no row comes for a minute, or a row
    * is not complete within 10 seconds, ends with DEADLINE_EXCEEDED (CALL_DEADLINE_EXCEEDED). A caller has at most 100
    * such streams at a server process; one more is RESOURCE_EXHAUSTED (RATE_LIMITED). The caller is recognised anew
-   * every second: the stream ends when they may not import any more.
+   * for each row: the stream ends when they may not import any more.
    *
    * Needs identity.users.import. Roles are assigned only if the caller has what they permit.
    *
