@@ -11,7 +11,7 @@ import type { Runtime } from './runtime.ts';
 import { decode, fail, observe, type Rpc } from './unary.ts';
 
 /** In which the next request has to come. A caller with nothing to send ends the stream, and begins another one later. */
-const MAX_IDLE_MS = 60_000;
+export const MAX_IDLE_MS = 60_000;
 /** The number of such streams that one caller may have here at the same time: each takes some 100 kB. */
 const MAX_STREAMS = 100;
 
@@ -126,7 +126,7 @@ export async function* notIdle<T>(all: AsyncIterable<T>, maxMs: number): AsyncGe
 }
 
 /** The streams that are open here, by caller. */
-class OpenStreams {
+export class OpenStreams {
   readonly #byCaller = new Map<string, number>();
 
   /** Throws where they have too many. */
@@ -144,6 +144,7 @@ class OpenStreams {
   }
 }
 
-async function send(stream: Stream, bytes: Buffer, signal: AbortSignal): Promise<void> {
+/** Waits until the connection has room for more. */
+export async function send(stream: Stream, bytes: Buffer, signal: AbortSignal): Promise<void> {
   if (!stream.write(bytes)) await once(stream, 'drain', { signal });
 }
