@@ -30,6 +30,7 @@ export const reauthenticateInput = z
 
 export interface ReauthenticateDeps extends WithVerifiedPasswordDeps {
   readonly accessTokens: AccessTokens;
+  readonly sessionMaxAge: number;
   readonly limitCredentials: LimitCredentials;
 }
 
@@ -82,6 +83,7 @@ async function renew(
 ): Promise<IssuedTokens> {
   const now = call.now();
   const session = await lockSessionWithUser(em, sessionId);
+  session?.limitAge(deps.sessionMaxAge);
   // Ended since the caller was recognised.
   if (!session?.isLive(now)) throw callerUnauthenticated();
   await settleSuccess(em, call, user, attempt);

@@ -17,15 +17,31 @@ export interface CleanupStep {
   run(em: EntityManager, now: Date, limit: number): Promise<number>;
 }
 
-/** Runs the steps now, batch by batch, until nothing is left to do. */
-export async function runCleanup(em: EntityManager, now: Date, steps: readonly CleanupStep[]): Promise<Record<string, number>> {
+/** Is told of a step that has failed; what it throws ends the round. */
+type OnFailure = (step: string, error: unknown) => void;
+
+const rethrow: OnFailure = (_step, error) => {
+  throw error;
+};
+
+/** Runs the steps now, each by itself and batch by batch, until nothing is left to do. Returns how many rows each of them has deleted. */
+export async function runCleanup(
+  em: EntityManager,
+  now: Date,
+  steps: readonly CleanupStep[],
+  onFailure: OnFailure = rethrow,
+): Promise<Record<string, number>> {
   const done: Record<string, number> = {};
   for (const { name, run } of steps) {
-    let deleted: number;
-    do {
-      deleted = await run(em.fork(), now, BATCH);
-      done[name] = (done[name] ?? 0) + deleted;
-    } while (deleted === BATCH);
+    try {
+      let deleted: number;
+      do {
+        deleted = await run(em.fork(), now, BATCH);
+        done[name] = (done[name] ?? 0) + deleted;
+      } while (deleted === BATCH);
+    } catch (error) {
+      onFailure(name, error);
+    }
   }
   return done;
 }
@@ -36,17 +52,19 @@ export interface CleanupResources {
   readonly log: Log;
 }
 
+function codeOf(error: unknown): { readonly error: string } {
+  const { code, name } = Object(error) as { readonly code?: unknown; readonly name?: unknown };
+  return { error: String(code ?? name) };
+}
+
 /** Runs the steps every hour. Several replicas may do so at once: they find less to do. Returns what stops it. */
 export function startCleanup({ em, now, log }: CleanupResources, steps: readonly CleanupStep[]): () => void {
   let stopped = false;
   let timer: NodeJS.Timeout;
+  // The next round finds the same rows. The message of the driver may hold data, its code does not.
+  const failed: OnFailure = (step, error) => log.warn('a step of housekeeping failed', { step, ...codeOf(error) });
   const tick = async () => {
-    try {
-      log.info('housekeeping', await runCleanup(em, now(), steps));
-    } catch {
-      // The database is away or busy; the next round finds the same rows.
-      log.warn('housekeeping failed');
-    }
+    log.info('housekeeping', await runCleanup(em, now(), steps, failed));
     if (!stopped) timer = setTimeout(tick, INTERVAL_MS).unref();
   };
   timer = setTimeout(tick, FIRST_MS).unref();

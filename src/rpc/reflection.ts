@@ -1,7 +1,17 @@
-import { status as code, type Server, type ServerDuplexStream, type ServiceDefinition } from '@grpc/grpc-js';
+import type { Server, ServerDuplexStream, ServiceDefinition } from '@grpc/grpc-js';
+import { IdentityError } from '../call/errors.ts';
+import { CallEnd } from './call-end.ts';
+import { requestIdOf } from './request-id.ts';
+import { toGrpcStatus } from './status.ts';
+import { MAX_IDLE_MS, notIdle, OpenStreams, send } from './stream.ts';
 
 /** Takes an encoded ServerReflectionRequest, gives an encoded ServerReflectionResponse. */
 type Answer = (question: Buffer) => Buffer;
+
+type Stream = ServerDuplexStream<Buffer, Buffer>;
+
+/** Whoever can connect may ask, without a name: together they are one caller. */
+const EVERYBODY = '';
 
 /**
  * Server reflection, v1 and v1alpha (which older grpcurl asks for). They differ in nothing but their names.
@@ -11,19 +21,38 @@ type Answer = (question: Buffer) => Buffer;
  */
 export function addReflection(server: Server): void {
   let loaded: Promise<Answer> | undefined;
-  const answerAll = async (stream: ServerDuplexStream<Buffer, Buffer>) => {
-    loaded ??= import('./reflected-files.ts').then(({ answerReflection }) => answerReflection());
-    const answer = await loaded;
-    stream.on('end', () => stream.end());
-    stream.on('data', (question: Buffer) => {
-      try {
-        stream.write(answer(question));
-      } catch {
-        stream.emit('error', { code: code.INVALID_ARGUMENT, details: 'the question is not a ServerReflectionRequest' });
+  const open = new OpenStreams();
+  const answerAll = async (stream: Stream) => {
+    const end = new CallEnd(stream);
+    try {
+      using _open = open.begin(EVERYBODY);
+      loaded ??= import('./reflected-files.ts').then(({ answerReflection }) => answerReflection());
+      const answer = await loaded;
+      // An answer has a hundred times the bytes of its question: whoever does not read them is asked no further.
+      for await (const question of notIdle<Buffer>(stream.iterator({ destroyOnReturn: false }), MAX_IDLE_MS)) {
+        await send(stream, answerTo(question, answer), end.signal);
       }
-    });
+      end.disarm();
+      stream.end();
+    } catch (error) {
+      end.disarm();
+      if (error instanceof IdentityError) stream.emit('error', toGrpcStatus(error, requestIdOf(stream.metadata)));
+      else stream.destroy();
+    }
   };
   for (const version of ['v1', 'v1alpha']) server.addService(undecoded(version), { serverReflectionInfo: answerAll });
+}
+
+function answerTo(question: Buffer, answer: Answer): Buffer {
+  try {
+    return answer(question);
+  } catch {
+    throw new IdentityError({
+      code: 'INVALID_ARGUMENT',
+      reason: 'MALFORMED_MESSAGE',
+      message: 'the question is not a ServerReflectionRequest',
+    });
+  }
 }
 
 function undecoded(version: string): ServiceDefinition {

@@ -10,11 +10,8 @@ import { OpenCall } from './open-call.ts';
 import type { Runtime } from './runtime.ts';
 import { decode, fail, observe, type Rpc } from './unary.ts';
 
-/** A stream may last for hours; whoever makes it is recognised anew after this long, so that a right that was taken away is gone. */
-const RECOGNISED_FOR_MS = 1000;
-
 /** In which the next request has to come. A caller with nothing to send ends the stream, and begins another one later. */
-const MAX_IDLE_MS = 60_000;
+export const MAX_IDLE_MS = 60_000;
 /** The number of such streams that one caller may have here at the same time: each takes some 100 kB. */
 const MAX_STREAMS = 100;
 
@@ -97,13 +94,10 @@ async function* requestsOf<Request, Response>(
   stream: Stream,
   recogniseAnew: () => Awaitable<void>,
 ): AsyncGenerator<Request, void, undefined> {
-  let recognisedAt = performance.now();
   // Not destroyed where the RPC stops reading: its status has still to be sent.
   for await (const bytes of notIdle(stream.iterator({ destroyOnReturn: false }), MAX_IDLE_MS)) {
-    if (performance.now() - recognisedAt > RECOGNISED_FOR_MS) {
-      await recogniseAnew();
-      recognisedAt = performance.now();
-    }
+    // A stream may last for hours. This costs next to nothing where the caller is remembered (see callers/), and a right that was taken away is gone.
+    await recogniseAnew();
     yield decode(method, bytes as Buffer);
   }
 }
@@ -132,7 +126,7 @@ export async function* notIdle<T>(all: AsyncIterable<T>, maxMs: number): AsyncGe
 }
 
 /** The streams that are open here, by caller. */
-class OpenStreams {
+export class OpenStreams {
   readonly #byCaller = new Map<string, number>();
 
   /** Throws where they have too many. */
@@ -150,6 +144,7 @@ class OpenStreams {
   }
 }
 
-async function send(stream: Stream, bytes: Buffer, signal: AbortSignal): Promise<void> {
+/** Waits until the connection has room for more. */
+export async function send(stream: Stream, bytes: Buffer, signal: AbortSignal): Promise<void> {
   if (!stream.write(bytes)) await once(stream, 'drain', { signal });
 }

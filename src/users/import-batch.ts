@@ -151,6 +151,7 @@ async function complete(em: EntityManager, call: Call, deps: ImportUsersDeps, ro
   const grants = rows.flatMap(({ id, roles: names }) => names.map((role) => ({ userId: id, role, roleId: String(roles.get(role)) })));
   await deps.importRoles.assign(
     em,
+    call,
     grants.map(({ userId, roleId }) => ({ userId, roleId })),
   );
   for (const { id } of rows) record(em, call, { type: 'user.created', userId: id, metadata: { source: 'import' } });

@@ -21,7 +21,8 @@ const MAX_ECHO = 200;
 export interface ImportRoles {
   /** For each name the id of the role, or why the caller cannot give it. It stays so until the transaction ends. */
   resolve(em: EntityManager, call: Call, names: readonly string[]): Promise<ReadonlyMap<string, string | IdentityError>>;
-  assign(em: EntityManager, given: readonly { userId: string; roleId: string }[]): Promise<void>;
+  /** Throws where the caller may not do so any more. */
+  assign(em: EntityManager, call: Call, given: readonly { userId: string; roleId: string }[]): Promise<void>;
 }
 
 export interface ImportUsersDeps {

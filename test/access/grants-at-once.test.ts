@@ -2,6 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { atOnce, register, required, signedIn } from '../support/builders.ts';
 import { expectStatus } from '../support/expect-status.ts';
 import { keyOf, newName, programInRoles, roleWith } from '../support/grants.ts';
+import { importOne, newRow } from '../support/import-users.ts';
+import { holdEpoch, untilBlocked } from '../support/locks.ts';
 import { rows } from '../support/rows.ts';
 import { useReplicas } from '../support/service.ts';
 
@@ -76,6 +78,36 @@ describe('who gives or takes rights is looked at again when they do it', () => {
     const call = here.apiKeys.createApiKey({ userId: user.id, name: 'x' }, { token: tokens.accessToken });
     await expectStatus(call, 'UNAUTHENTICATED', 'CALLER_UNAUTHENTICATED');
     expect((await here.apiKeys.listApiKeys({ userId: user.id })).apiKeys).toEqual([]);
+  });
+});
+
+describe('who imports users with roles is looked at again when they are given', () => {
+  /** Imports a user with a role, and takes a role of the importer away when the import has begun to store the row. */
+  async function importWhileLosing(lost: 'toImport' | 'toGive') {
+    const roles = { toImport: await roleWith(here, ['identity.users.import']), toGive: await roleWith(here, ['identity.audit.read']) };
+    const { id, key: token } = await programInRoles(here, Object.values(roles));
+    const held = await holdEpoch(here);
+    const answer = importOne(here, newRow({ roles: [roles.toGive] }), { token });
+    answer.catch(() => undefined);
+    await untilBlocked(here, 1);
+    const sql = 'delete from service_account_roles where service_account_id = $1 and role_id = (select id from roles where name = $2)';
+    await held.query(sql, [id, roles[lost]]);
+    await held.release();
+    return { answer, role: roles.toGive };
+  }
+
+  const holders = (role: string) => rows(here, 'select 1 from user_roles where role_id = (select id from roles where name = $1)', [role]);
+
+  it('who has lost what they would give gives it to nobody', async () => {
+    const { answer, role } = await importWhileLosing('toGive');
+    await expectStatus(answer, 'PERMISSION_DENIED', 'GRANT_EXCEEDS_CALLER');
+    expect(await holders(role)).toEqual([]);
+  });
+
+  it('who may import no more is refused', async () => {
+    const { answer, role } = await importWhileLosing('toImport');
+    await expectStatus(answer, 'PERMISSION_DENIED', 'PERMISSION_DENIED');
+    expect(await holders(role)).toEqual([]);
   });
 });
 

@@ -1,3 +1,4 @@
+import { connect as connectHttp2 } from 'node:http2';
 import { fileURLToPath } from 'node:url';
 import { fromBinary } from '@bufbuild/protobuf';
 import { type FileDescriptorProto, FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt';
@@ -145,6 +146,36 @@ describe.each(['v1', 'v1alpha'])('grpc.reflection.%s', (version) => {
     raw.close();
     const { list_services_response: response } = await ask(version, { list_services: '*' });
     expect(response?.service).toContainEqual({ name: 'identity.v1.UserService' });
+  });
+
+  it('keeps no answers for whoever does not read them', async () => {
+    const session = connectHttp2(`http://${service.address}`, { settings: { initialWindowSize: 0 } });
+    const path = `/grpc.reflection.${version}.ServerReflection/ServerReflectionInfo`;
+    const stream = session.request({ ':method': 'POST', ':path': path, 'content-type': 'application/grpc', te: 'trailers' });
+    const before = process.memoryUsage.rss();
+    // 30 bytes each, and their answers 130,000.
+    const question = frame(Buffer.from('\x22\x17identity.v1.AuthService', 'latin1'));
+    for (let questions = 0; questions < 2000; questions++) stream.write(question);
+    // Asked over another connection after them: they have been dealt with.
+    for (let asked = 0; asked < 20; asked++) await ask(version, { list_services: '*' });
+    expect(process.memoryUsage.rss() - before).toBeLessThan(100e6);
+    session.destroy();
+  });
+
+  it('serves at most a hundred streams at the same time', async () => {
+    const raw = connectRaw(service.address);
+    const path = `/grpc.reflection.${version}.ServerReflection/ServerReflectionInfo`;
+    const calls = Array.from({ length: 101 }, () => raw.open(path));
+    expect(await calls.at(-1)?.outcome).toMatchObject({ code: 'RESOURCE_EXHAUSTED', reason: 'RATE_LIMITED' });
+    raw.close();
+    await expect
+      .poll(() =>
+        ask(version, { list_services: '*' }).then(
+          () => 'answered',
+          () => 'refused',
+        ),
+      )
+      .toBe('answered');
   });
 
   it.each([

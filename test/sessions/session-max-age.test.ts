@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { register, required, signedIn } from '../support/builders.ts';
+import { PASSWORD, register, required, signedIn } from '../support/builders.ts';
 import { rows } from '../support/rows.ts';
 import { startService, type TestService, useService } from '../support/service.ts';
 import { eventsOfSession, expectAlive, expectDead, isActive, refresh } from '../support/sessions.ts';
@@ -124,6 +124,13 @@ describe('a shorter SESSION_MAX_AGE than before', () => {
     await refresh(service, tokens.refreshToken);
     shorter.clock.advance(500);
     expect((await refresh(shorter, tokens.refreshToken)).refreshExpiresIn).toBeLessThanOrEqual(100);
+  });
+
+  it('is obeyed by the access token of a new proof', async () => {
+    const { tokens, end } = await sessionOfAge(500);
+    const { tokens: proved } = await shorter.auth.reauthenticate({ password: PASSWORD }, { token: tokens.accessToken });
+    expect(expiryOf(required(proved).accessToken)).toBe(Math.floor(end / 1000));
+    expect(required(proved).refreshExpiresIn).toBeLessThanOrEqual(100);
   });
 
   it('is obeyed by ListSessions', async () => {

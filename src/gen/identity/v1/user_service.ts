@@ -2631,9 +2631,10 @@ export const UserServiceService = {
    * limit to their number, and no deadline but the caller's; but a stream in which no row comes for a minute, or a row
    * is not complete within 10 seconds, ends with DEADLINE_EXCEEDED (CALL_DEADLINE_EXCEEDED). A caller has at most 100
    * such streams at a server process; one more is RESOURCE_EXHAUSTED (RATE_LIMITED). The caller is recognised anew
-   * every second: the stream ends when they may not import any more.
+   * for each row: the stream ends when they may not import any more.
    *
-   * Needs identity.users.import. Roles are assigned only if the caller has what they permit.
+   * Needs identity.users.import. Roles are assigned only if the caller has what they permit. Where that was taken from them
+   * while a row was being stored, the stream ends with PERMISSION_DENIED (GRANT_EXCEEDS_CALLER).
    *
    * Errors: those of every call. A row that cannot be decoded, or has more than 256 KiB, ends the stream with
    * INVALID_ARGUMENT (MALFORMED_MESSAGE, MESSAGE_TOO_LARGE). Every other fault of a row is in its
@@ -2772,9 +2773,10 @@ export interface UserServiceServer extends UntypedServiceImplementation {
    * limit to their number, and no deadline but the caller's; but a stream in which no row comes for a minute, or a row
    * is not complete within 10 seconds, ends with DEADLINE_EXCEEDED (CALL_DEADLINE_EXCEEDED). A caller has at most 100
    * such streams at a server process; one more is RESOURCE_EXHAUSTED (RATE_LIMITED). The caller is recognised anew
-   * every second: the stream ends when they may not import any more.
+   * for each row: the stream ends when they may not import any more.
    *
-   * Needs identity.users.import. Roles are assigned only if the caller has what they permit.
+   * Needs identity.users.import. Roles are assigned only if the caller has what they permit. Where that was taken from them
+   * while a row was being stored, the stream ends with PERMISSION_DENIED (GRANT_EXCEEDS_CALLER).
    *
    * Errors: those of every call. A row that cannot be decoded, or has more than 256 KiB, ends the stream with
    * INVALID_ARGUMENT (MALFORMED_MESSAGE, MESSAGE_TOO_LARGE). Every other fault of a row is in its
@@ -3073,9 +3075,10 @@ export interface UserServiceClient extends Client {
    * limit to their number, and no deadline but the caller's; but a stream in which no row comes for a minute, or a row
    * is not complete within 10 seconds, ends with DEADLINE_EXCEEDED (CALL_DEADLINE_EXCEEDED). A caller has at most 100
    * such streams at a server process; one more is RESOURCE_EXHAUSTED (RATE_LIMITED). The caller is recognised anew
-   * every second: the stream ends when they may not import any more.
+   * for each row: the stream ends when they may not import any more.
    *
-   * Needs identity.users.import. Roles are assigned only if the caller has what they permit.
+   * Needs identity.users.import. Roles are assigned only if the caller has what they permit. Where that was taken from them
+   * while a row was being stored, the stream ends with PERMISSION_DENIED (GRANT_EXCEEDS_CALLER).
    *
    * Errors: those of every call. A row that cannot be decoded, or has more than 256 KiB, ends the stream with
    * INVALID_ARGUMENT (MALFORMED_MESSAGE, MESSAGE_TOO_LARGE). Every other fault of a row is in its
