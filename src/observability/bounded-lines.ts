@@ -8,8 +8,8 @@ interface Window {
 }
 
 /**
- * Bounds how many lines of one kind are written in a while: a fault that fails every call must not fill a disk, nor a guesser the log. What was
- * left out is told as a number, once the while is over.
+ * Bounds how many lines of one kind are written in a while: a fault that fails every call must not fill a disk, nor a guesser the log. The
+ * lines left out are told as a number, once the while is over.
  */
 export class BoundedLines<Kind extends string> {
   readonly #tell: (kind: Kind, leftOut: number) => void;

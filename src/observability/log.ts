@@ -83,7 +83,7 @@ function logFailure(logger: Logger, { code, reason, cause }: LoggedFailure, call
   const level = levelOf(code);
   if (!logger.isLevelEnabled(level)) return;
   const max = code === 'UNAVAILABLE' ? MAX_LINES_OF_A_FAULT : MAX_LINES;
-  // Whoever wants to see everything is looking for something.
+  // Those who want to see everything are looking for something.
   if (!logger.isLevelEnabled('debug') && !lines.admits(`${code} ${reason}`, max)) return;
   const fields = { ...fieldsOf(call), ...named(current() ?? call.parent()), code, reason };
   logger[level](level === 'info' ? fields : { ...fields, cause: describe(cause) }, 'call failed');

@@ -10,7 +10,7 @@ type Answer = (question: Buffer) => Buffer;
 
 type Stream = ServerDuplexStream<Buffer, Buffer>;
 
-/** Whoever can connect may ask, without a name: together they are one caller. */
+/** Everybody who can connect may ask, without a name: together they are one caller. */
 const EVERYBODY = '';
 
 /**

@@ -65,6 +65,9 @@ const untilQueueIsEmpty = () => untilNoMailIsPending(service.database.pool);
 const failures = () =>
   rows(service, `select user_id as "userId", actor, metadata from audit_events where type = 'mail.failed' order by occurred_at`);
 
+/** Seconds in which a mail that has failed a few times is tried again, and a link that was asked for is still the same. */
+const RETRIED_WITHIN = 300;
+
 describe('a mail while the mail server is down', () => {
   it('is tried again with pauses that double, and arrives once when the server is up, with a token that is good', async () => {
     const { email } = await register(service);
@@ -120,13 +123,13 @@ describe('a mail while the mail server is down', () => {
     expect(await failures()).toEqual([]);
   });
 
-  it('says the same as the one that is asked for a minute later: both have one token', async () => {
+  it('says the same as the one that is asked for some minutes later: both have one token', async () => {
     const { email } = await register(service);
     await service.auth.requestPasswordReset({ email });
     await untilWaiting(2);
-    service.clock.advance(60);
-    await service.auth.requestPasswordReset({ email });
     const mailbox = await openMailbox();
+    service.clock.advance(RETRIED_WITHIN);
+    await service.auth.requestPasswordReset({ email });
     await mailbox.mail(email, /^Reset/, 2);
     await untilQueueIsEmpty();
     const resets = mailbox.mails.filter(({ subject }) => subject?.startsWith('Reset'));

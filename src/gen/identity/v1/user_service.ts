@@ -2633,8 +2633,8 @@ export const UserServiceService = {
    * such streams at a server process; one more is RESOURCE_EXHAUSTED (RATE_LIMITED). The caller is recognised anew
    * for each row: the stream ends when they may not import any more.
    *
-   * Needs identity.users.import. Roles are assigned only if the caller has what they permit. Where that was taken from them
-   * while a row was being stored, the stream ends with PERMISSION_DENIED (GRANT_EXCEEDS_CALLER).
+   * Needs identity.users.import. Roles are assigned only if the caller has what they permit. Where that was taken from
+   * them while a row was being stored, the stream ends with PERMISSION_DENIED (GRANT_EXCEEDS_CALLER).
    *
    * Errors: those of every call. A row that cannot be decoded, or has more than 256 KiB, ends the stream with
    * INVALID_ARGUMENT (MALFORMED_MESSAGE, MESSAGE_TOO_LARGE). Every other fault of a row is in its
@@ -2775,8 +2775,8 @@ export interface UserServiceServer extends UntypedServiceImplementation {
    * such streams at a server process; one more is RESOURCE_EXHAUSTED (RATE_LIMITED). The caller is recognised anew
    * for each row: the stream ends when they may not import any more.
    *
-   * Needs identity.users.import. Roles are assigned only if the caller has what they permit. Where that was taken from them
-   * while a row was being stored, the stream ends with PERMISSION_DENIED (GRANT_EXCEEDS_CALLER).
+   * Needs identity.users.import. Roles are assigned only if the caller has what they permit. Where that was taken from
+   * them while a row was being stored, the stream ends with PERMISSION_DENIED (GRANT_EXCEEDS_CALLER).
    *
    * Errors: those of every call. A row that cannot be decoded, or has more than 256 KiB, ends the stream with
    * INVALID_ARGUMENT (MALFORMED_MESSAGE, MESSAGE_TOO_LARGE). Every other fault of a row is in its
@@ -3077,8 +3077,8 @@ export interface UserServiceClient extends Client {
    * such streams at a server process; one more is RESOURCE_EXHAUSTED (RATE_LIMITED). The caller is recognised anew
    * for each row: the stream ends when they may not import any more.
    *
-   * Needs identity.users.import. Roles are assigned only if the caller has what they permit. Where that was taken from them
-   * while a row was being stored, the stream ends with PERMISSION_DENIED (GRANT_EXCEEDS_CALLER).
+   * Needs identity.users.import. Roles are assigned only if the caller has what they permit. Where that was taken from
+   * them while a row was being stored, the stream ends with PERMISSION_DENIED (GRANT_EXCEEDS_CALLER).
    *
    * Errors: those of every call. A row that cannot be decoded, or has more than 256 KiB, ends the stream with
    * INVALID_ARGUMENT (MALFORMED_MESSAGE, MESSAGE_TOO_LARGE). Every other fault of a row is in its
