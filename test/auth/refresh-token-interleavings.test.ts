@@ -13,7 +13,7 @@ import { endingsOf, eventsOfSession, expectAlive, expectDead, refresh } from '..
  */
 const TICK = 20;
 const GRACE = 200;
-const SEEDS = 200;
+const SEEDS = 100;
 const TICKS = 80;
 const SESSIONS_OF_ONE_USER = 10;
 /** No more at the same time than the service has connections for: what is at stake is the order of the calls of one session. */

@@ -71,7 +71,7 @@ describe('a fault that leaves server processes behind', () => {
   it('a row that somebody holds: no more processes than the pool and those about to end, and it heals at once', async () => {
     const held = await holdUser(service, user.id);
     try {
-      expect(await callFor(7000)).toBeLessThanOrEqual(PROCESSES);
+      expect(await callFor(5500)).toBeLessThanOrEqual(PROCESSES);
     } finally {
       await held.release();
     }
