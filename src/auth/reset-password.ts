@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { record } from '../audit/audit-log.ts';
 import type { Call } from '../call/call.ts';
 import { type Client, client, vouchedClient } from '../call/client.ts';
+import { IdentityError } from '../call/errors.ts';
 import { transaction } from '../database/transaction.ts';
 import type { LimitCredentials } from '../rate-limits/rate-limits.ts';
 import type { User } from '../users/user.entity.ts';
@@ -24,7 +25,11 @@ export interface ResetPasswordDeps {
   readonly limitCredentials: LimitCredentials;
 }
 
-/** The token is used up only together with the change: neither a refused password nor a full hash queue costs it. */
+/**
+ * The token is used up only together with the change: neither a refused password nor a full hash queue costs it. But it is told only so often that
+ * a password is one of the latest: whoever reads the mail could guess the current one by that, past the lockout. As there, an attempt is
+ * counted before anything is compared (ADR 5).
+ */
 export async function resetPassword(call: Call, deps: ResetPasswordDeps, input: z.output<typeof resetPasswordInput>): Promise<void> {
   const { resetToken, newPassword } = input;
   const client = vouchedClient(call, input.client);
@@ -32,15 +37,23 @@ export async function resetPassword(call: Call, deps: ResetPasswordDeps, input: 
   const token = await deps.oneTimeTokens.find(call.em, 'password_reset', resetToken, call.now());
   const owner = token && (await findUser(call.em, token.userId));
   if (!token || !owner?.active) throw invalidResetToken();
+  if (!(await deps.oneTimeTokens.attempt(call.uncancelled().em, token))) throw invalidResetToken();
   const asked = { ...personalData(owner), password: newPassword, field: 'new_password', userId: owner.id, client };
-  await deps.passwords.requireAcceptable(call, asked);
-  const newHash = await deps.passwords.hash(newPassword, turnOf(call, client));
-  await transaction(call.em, async (em) => {
-    const user = await lockUserWithPassword(em, owner.id);
-    if (!user?.active || !(await deps.oneTimeTokens.take(em, token))) throw invalidResetToken();
-    await giveNewPassword(em, call, deps, { user, newHash, client });
-  });
+  try {
+    await deps.passwords.requireAcceptable(call, asked);
+    const newHash = await deps.passwords.hash(newPassword, turnOf(call, client));
+    await transaction(call.em, async (em) => {
+      const user = await lockUserWithPassword(em, owner.id);
+      if (!user?.active || !(await deps.oneTimeTokens.take(em, token))) throw invalidResetToken();
+      await giveNewPassword(em, call, deps, { user, newHash, client });
+    });
+  } catch (error) {
+    if (!isReused(error)) await deps.oneTimeTokens.takeBack(call.uncancelled().em, token);
+    throw error;
+  }
 }
+
+const isReused = (error: unknown) => error instanceof IdentityError && error.reason === 'PASSWORD_REUSED';
 
 interface NewPassword {
   readonly user: User;

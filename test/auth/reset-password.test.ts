@@ -35,6 +35,22 @@ describe('ResetPassword', () => {
     await logIn(service, email, NEW);
   });
 
+  it('tells five times that a password is one of the latest, of twenty at once; then another link is mailed', async () => {
+    const { email } = await registerVerified(service);
+    const token = await tokenFor(email);
+    // A refusal that tells nothing of the latest ones does not count.
+    for (let times = 0; times < 6; times++) await expectStatus(reset(token, 'short'), 'INVALID_ARGUMENT', 'INVALID_FIELDS');
+    const outcomes = await atOnce(20, () => reset(token, PASSWORD));
+    const reasons = outcomes.map((outcome) => (outcome.status === 'rejected' ? decode(outcome.reason).reason : 'OK'));
+    expect(reasons.filter((reason) => reason === 'PASSWORD_REUSED')).toHaveLength(5);
+    expect(reasons.filter((reason) => reason === 'INVALID_RESET_TOKEN')).toHaveLength(15);
+    await refused(token);
+    service.clock.advance(60);
+    const next = await tokenFor(email, 2);
+    expect(next).not.toBe(token);
+    await reset(next);
+  });
+
   it('ends all sessions', async () => {
     const { user, tokens } = await signedIn(service, registerVerified);
     const others = [await logIn(service, user.email), await logIn(service, user.email)];

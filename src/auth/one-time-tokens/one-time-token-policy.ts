@@ -9,8 +9,11 @@ export const TOKEN_TTL: Readonly<Record<TokenPurpose, number>> = {
   login_code: 10 * 60,
 };
 
-/** A code has 8 digits, few enough to be guessed (ASVS 6.6.3); the tokens have 256 bits. */
-export const MAX_CODE_ATTEMPTS = 5;
+/**
+ * A code has 8 digits, few enough to be guessed (ASVS 6.6.3). A reset link has 256 bits; but who holds one learns whether a password is one of the
+ * latest, and may guess those.
+ */
+export const MAX_ATTEMPTS = 5;
 
 export function tokenExpiry(purpose: TokenPurpose, now: Date): Date {
   return new Date(now.getTime() + TOKEN_TTL[purpose] * 1000);
@@ -23,10 +26,10 @@ export interface TokenState {
 }
 
 /**
- * Tells whether the same token is mailed again where another one is asked for: one that is younger than half its life, and no code whose attempts
- * are used up. So nobody voids a mail by asking for the next one, each mail is good for at least half a life, and a user has at most three live
+ * Tells whether the same token is mailed again where another one is asked for: one that is younger than half its life, and none whose attempts are
+ * used up. So nobody voids a mail by asking for the next one, each mail is good for at least half a life, and a user has at most three live
  * tokens of a purpose (ADR 19).
  */
 export function isFresh({ purpose, createdAt, failedAttempts }: TokenState, now: Date): boolean {
-  return failedAttempts < MAX_CODE_ATTEMPTS && now.getTime() - createdAt.getTime() < (TOKEN_TTL[purpose] * 1000) / 2;
+  return failedAttempts < MAX_ATTEMPTS && now.getTime() - createdAt.getTime() < (TOKEN_TTL[purpose] * 1000) / 2;
 }

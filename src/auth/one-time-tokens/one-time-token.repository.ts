@@ -77,8 +77,17 @@ export function claimCodes(em: EntityManager, userId: string, now: Date, maxAtte
   );
 }
 
-/** Takes an attempt on codes back. */
-export async function releaseCodes(em: EntityManager, codes: readonly ClaimedCode[]): Promise<void> {
+/** Counts an attempt with a token, unless it has had as many as it may: false. Of parallel attempts, no more get through. */
+export async function claimToken(em: EntityManager, id: string, maxAttempts: number): Promise<boolean> {
+  const claimed = await em.execute(
+    'update one_time_tokens set failed_attempts = failed_attempts + 1 where id = ? and failed_attempts < ? returning 1',
+    [id, maxAttempts],
+  );
+  return claimed.length > 0;
+}
+
+/** Takes an attempt back. */
+export async function releaseTokens(em: EntityManager, codes: readonly Pick<OneTimeToken, 'id'>[]): Promise<void> {
   await em.execute('update one_time_tokens set failed_attempts = greatest(failed_attempts - 1, 0) where id = any(cast(? as uuid[]))', [
     `{${codes.map(({ id }) => id).join(',')}}`,
   ]);

@@ -5,15 +5,16 @@ import type { OneTimeToken } from './one-time-token.entity.ts';
 import {
   type ClaimedCode,
   claimCodes,
+  claimToken,
   deleteTokens,
   findNewestTokens,
   findTokenByHash,
   findTokens,
   insertTokens,
-  releaseCodes,
+  releaseTokens,
   takeToken,
 } from './one-time-token.repository.ts';
-import { isFresh, MAX_CODE_ATTEMPTS, type TokenPurpose, tokenExpiry } from './one-time-token-policy.ts';
+import { isFresh, MAX_ATTEMPTS, type TokenPurpose, tokenExpiry } from './one-time-token-policy.ts';
 
 /** The user that a token is for, and the purpose that it serves. */
 export interface WantedToken {
@@ -82,16 +83,26 @@ export class OneTimeTokens {
     return taken;
   }
 
+  /** Counts an attempt with a token that was found; false where it has had as many as it may. */
+  attempt(em: EntityManager, { id }: Pick<OneTimeToken, 'id'>): Promise<boolean> {
+    return claimToken(em, id, MAX_ATTEMPTS);
+  }
+
+  /** The attempt has told nothing: it does not count. */
+  takeBack(em: EntityManager, token: Pick<OneTimeToken, 'id'>): Promise<void> {
+    return releaseTokens(em, [token]);
+  }
+
   /** Counts an attempt on the codes of a user, and then compares. The same statement for a user without a code. */
   async attemptCode(em: EntityManager, userId: string, code: string, now: Date): Promise<CodeAttempt> {
-    const claimed = await claimCodes(em, userId, now, MAX_CODE_ATTEMPTS);
+    const claimed = await claimCodes(em, userId, now, MAX_ATTEMPTS);
     const matching = claimed.find(({ id, secretHash }) => timingSafeEqual(secretHash, this.#secrets.hashOfCode(id, code)));
     return { userId, claimed, matching: matching?.id };
   }
 
   /** The code was right, and what it was for has failed: the attempt does not count. */
   release(em: EntityManager, { claimed }: CodeAttempt): Promise<void> {
-    return releaseCodes(em, claimed);
+    return releaseTokens(em, claimed);
   }
 
   /** Uses up the code that matches, and with it all others of the user; false where somebody was faster, or none matches. */

@@ -3416,7 +3416,8 @@ export const AuthServiceService = {
    * sessions and device tokens of the user, lifts a lock, makes codes and links of earlier mails useless, and tells the
    * user by mail. The token came by mail, so the email counts as verified from now on; where it was not before, all
    * else that was set up ends as well (see VerifyEmail). It does not sign in. A password that is refused does not use
-   * the token up.
+   * the token up; but after five that were among the latest (PASSWORD_REUSED) it is good for nothing any more, because
+   * they are guesses.
    *
    * Needs identity.auth.recover.
    *
@@ -3721,7 +3722,8 @@ export interface AuthServiceServer extends UntypedServiceImplementation {
    * sessions and device tokens of the user, lifts a lock, makes codes and links of earlier mails useless, and tells the
    * user by mail. The token came by mail, so the email counts as verified from now on; where it was not before, all
    * else that was set up ends as well (see VerifyEmail). It does not sign in. A password that is refused does not use
-   * the token up.
+   * the token up; but after five that were among the latest (PASSWORD_REUSED) it is good for nothing any more, because
+   * they are guesses.
    *
    * Needs identity.auth.recover.
    *
@@ -4176,7 +4178,8 @@ export interface AuthServiceClient extends Client {
    * sessions and device tokens of the user, lifts a lock, makes codes and links of earlier mails useless, and tells the
    * user by mail. The token came by mail, so the email counts as verified from now on; where it was not before, all
    * else that was set up ends as well (see VerifyEmail). It does not sign in. A password that is refused does not use
-   * the token up.
+   * the token up; but after five that were among the latest (PASSWORD_REUSED) it is good for nothing any more, because
+   * they are guesses.
    *
    * Needs identity.auth.recover.
    *
