@@ -13,7 +13,7 @@ const OneTimeTokenSchema = defineEntity({
     purpose: p.string().length(50).$type<TokenPurpose>(),
     /** Of the secret, which itself is stored nowhere. */
     secretHash: p.blob().$type<Buffer>().unique('one_time_tokens_secret_hash_key'),
-    /** Counted before a code is compared; links are not guessed. */
+    /** Counted before a code is compared, and on a token that was found before what stands beside it is checked. */
     failedAttempts: p.integer().default(0),
     expiresAt: moment(),
     createdAt: moment(),
